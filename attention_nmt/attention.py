@@ -1,0 +1,123 @@
+"""Attention: what a decoder state reads from the annotations of the source."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from attention_nmt.config import require
+from attention_nmt.recurrence import AttentionWeights, softmax
+from attention_nmt.types import Tensor
+
+
+class Memory(NamedTuple):
+    """A batch of encoded sentences, made once per sentence and read at every step."""
+
+    annotations: Tensor  # [B, S, D]; [B, 1, D] where the context is fixed
+    keys: Tensor | None  # [B, S, A]: U_a h_j
+    bias: Tensor | None  # [B, S]: 0 on words, very negative on padding
+
+
+def mask_bias(mask: Tensor, dtype: str) -> Tensor:
+    """What to add to energies: 0 where `mask` is set, elsewhere half the lowest number of `dtype`.
+
+    Half of it, because the sum with an energy must stay finite: then a row without any word has a defined softmax.
+    """
+    # ml_dtypes knows no finfo of bfloat16 through numpy; its range is that of float32.
+    lowest = {"float16": -3e4}.get(dtype, -1e38)
+    return ops.where(mask, ops.zeros((), dtype), ops.full((), lowest, dtype))
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class BahdanauAttention(keras.layers.Layer):
+    """Additive attention.
+
+        e_ij = v_a . tanh(W_a s_{i-1} + U_a h_j)      alpha_ij = softmax_j(e_ij)      c_i = sum_j alpha_ij h_j
+
+    Weights: `query_kernel` W_a `[H, A]`, `key_projection` U_a `[D, A]`, `scale` v_a `[A]`.
+
+    Args:
+        units: `A`, the attention units.
+
+    Raises:
+        ValueError: `units` is below 1.
+
+    Source: Bahdanau, Cho and Bengio (2015), section 3.1 and appendix A.1.2.
+    Departures from the paper: none.
+
+    Example:
+
+    ```python
+    attention = BahdanauAttention(256)
+    memory = attention.prepare(annotations, mask)  # [B, S, D], [B, S]
+    context, alignment = attention(state[:, None], memory)  # [B, 1, D], [B, 1, S]
+    ```
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        require(units >= 1, "units", "at least 1", units)
+        self.units = units
+        self.key_projection = keras.layers.Dense(units, use_bias=False, name="key_projection")
+
+    def build(self, query_shape: tuple, memory_shape: Memory) -> None:
+        """Makes the weights for queries `[B, Q, H]` and annotations `[B, S, D]`."""
+        self.query_kernel = self.add_weight((query_shape[-1], self.units), name="query_kernel")
+        self.scale = self.add_weight((self.units,), initializer="random_uniform", name="scale")
+        if not self.key_projection.built:
+            self.key_projection.build(memory_shape.annotations)
+
+    def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
+        """Computes once per sentence what every step reads.
+
+        Args:
+            annotations: `[B, S, D]`.
+            mask: True on words `[B, S]`.
+        """
+        keys = self.key_projection(annotations)
+        return Memory(annotations, keys, mask_bias(mask, self.compute_dtype))
+
+    def call(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Attends with `Q` queries per sentence.
+
+        Args:
+            query: previous decoder states `[B, Q, H]`.
+
+        Returns:
+            The contexts `[B, Q, D]` and the alignments `[B, Q, S]`, whose rows sum to 1.
+        """
+        query = ops.matmul(query, self.query_kernel)
+        hidden = ops.tanh(query[:, :, None] + memory.keys[:, None])
+        alignment = softmax(ops.sum(hidden * self.scale, axis=-1) + memory.bias[:, None])
+        return ops.matmul(alignment, memory.annotations), alignment
+
+    def recurrence_weights(self, memory: Memory) -> AttentionWeights:
+        """The tensors with which `recurrence.attending_gru` attends as `call` does, many steps in one loop."""
+        query_kernel, scale = ops.convert_to_tensor(self.query_kernel), ops.convert_to_tensor(self.scale)
+        return AttentionWeights(query_kernel, scale, memory.keys, memory.annotations, memory.bias)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class FixedContext(keras.layers.Layer):
+    """No attention: the context is the encoder's end state at every step, the alignment is None.
+
+    Source: Cho et al. (2014), arXiv 1406.1078, section 2.2: the RNN encoder-decoder (RNNencdec) that Bahdanau et al.
+    compare with in their section 4.2.
+    """
+
+    def build(self, query_shape: tuple, memory_shape: Memory) -> None:
+        """Nothing to make: there are no weights."""
+
+    def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:  # noqa: ARG002 - the mask is the others' contract
+        """Keeps the annotation of the last position `[B, 1, D]`: the end state, whatever padding follows it."""
+        return Memory(annotations[:, -1:], None, None)
+
+    def call(self, query: Tensor, memory: Memory) -> tuple[Tensor, None]:
+        """The context `[B, Q, D]` for queries `[B, Q, H]`, and no alignment."""
+        return ops.repeat(memory.annotations, ops.shape(query)[1], axis=1), None

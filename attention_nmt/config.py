@@ -1,0 +1,191 @@
+"""What a model and a search are made of, as frozen values, and where a run folder keeps them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+PAD, UNKNOWN, START, END = 0, 1, 2, 3
+"""The ids of the four special pieces, the same in every vocabulary."""
+
+T = TypeVar("T")
+
+
+def require(condition: bool, name: str, expected: str, received: object) -> None:
+    """Raises the `ValueError` every config and layer uses: the argument, what was expected, what was received."""
+    if not condition:
+        raise ValueError(f"`{name}` must be {expected}. Received: {received!r}.")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and options of a `Seq2Seq`; the defaults are the model of the benchmark.
+
+    Units: sizes are numbers of units, rates are probabilities.
+
+    Raises:
+        ValueError: a size below 1, a rate outside [0, 1), or sharing between unequal vocabularies.
+    """
+
+    source_vocabulary_size: int = 4000
+    target_vocabulary_size: int = 4000
+    embedding_size: int = 256
+    encoder_units: int = 256
+    decoder_units: int = 512
+    attention: Literal["bahdanau", "none"] = "bahdanau"
+    attention_units: int = 512
+    cell: Literal["gru"] = "gru"
+    reset_after: bool = True
+    """False is the paper's GRU, which resets the state before the recurrent product."""
+    readout_units: int = 256
+    """Units after the maxout, `l` in the paper's appendix."""
+    tie_output: bool = False
+    """The output product uses the target embedding; `readout_units` must equal `embedding_size`."""
+    tie_source: bool = False
+    """One embedding for both languages, which then share one vocabulary."""
+    embedding_dropout: float = 0.0
+    annotation_dropout: float = 0.0
+    readout_dropout: float = 0.0
+    source_word_dropout: float = 0.0
+    """How often a source piece is read as unknown in training."""
+    target_word_dropout: float = 0.0
+    """How often a previous target piece is read as unknown in training."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name.endswith(("_size", "_units")):
+                require(isinstance(value, int) and value >= 1, field.name, "an integer of at least 1", value)
+            if field.name.endswith("dropout"):
+                require(0 <= value < 1, field.name, "in [0, 1)", value)
+        require(self.attention in ("bahdanau", "none"), "attention", "'bahdanau' or 'none'", self.attention)
+        require(self.cell == "gru", "cell", "'gru'", self.cell)
+        if self.tie_output:
+            expected = f"embedding_size={self.embedding_size} when `tie_output` is set"
+            require(self.readout_units == self.embedding_size, "readout_units", expected, self.readout_units)
+        if self.tie_source:
+            expected = f"source_vocabulary_size={self.source_vocabulary_size} when `tie_source` is set"
+            equal = self.source_vocabulary_size == self.target_vocabulary_size
+            require(equal, "target_vocabulary_size", expected, self.target_vocabulary_size)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How translations are searched for.
+
+    Attributes:
+        beam_size: hypotheses kept for each sentence; 1 is greedy search.
+        length_penalty: alpha of Wu et al. (2016), Eq. 14; 0 ranks by log-probability.
+        n_best: hypotheses returned for each sentence, at most `beam_size`.
+        maximum_length_ratio, maximum_length_extra: a translation has at most
+            `ratio * source pieces + extra` pieces, the end symbol included.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    beam_size: int = 5
+    length_penalty: float = 1.0
+    n_best: int = 1
+    maximum_length_ratio: float = 2.0
+    maximum_length_extra: int = 10
+
+    def __post_init__(self) -> None:
+        require(self.beam_size >= 1, "beam_size", "at least 1", self.beam_size)
+        require(self.length_penalty >= 0, "length_penalty", "at least 0", self.length_penalty)
+        within = 1 <= self.n_best <= self.beam_size
+        require(within, "n_best", f"from 1 to beam_size={self.beam_size}", self.n_best)
+        require(self.maximum_length_ratio >= 0, "maximum_length_ratio", "at least 0", self.maximum_length_ratio)
+        require(self.maximum_length_extra >= 1, "maximum_length_extra", "at least 1", self.maximum_length_extra)
+
+
+def to_json(config: Any) -> str:
+    """A config dataclass (nested ones included) as indented JSON."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_dict(cls: type[T], values: dict[str, Any], name: str = "config") -> T:
+    """Builds the config dataclass `cls` from the fields that `to_json` wrote.
+
+    Raises:
+        ValueError: a field that `cls` does not have; the message names it.
+    """
+    known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    require(not unknown, name, f"of the fields {sorted(known)}", unknown)
+    return cls(**values)
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary name beside `path`; renamed to `path` if the block ends well, removed if it does not.
+
+    Source: POSIX `rename`, which a reader sees as one step.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The layout of a run folder: whatever comes after a training reads this folder and nothing else."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """All settings of the run, as JSON."""
+        return self.path / "config.json"
+
+    @property
+    def source_tokenizer(self) -> Path:
+        """The tokenizer of the source language; the only one where the vocabulary is shared."""
+        return self.path / "tokenizer.model"
+
+    @property
+    def target_tokenizer(self) -> Path:
+        """The tokenizer of the target language, where it has one of its own."""
+        return self.path / "tokenizer.target.model"
+
+    @property
+    def best(self) -> Path:
+        """The weights with the highest dev BLEU, as a Keras file."""
+        return self.path / "best.keras"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Everything a stopped training needs to go on."""
+        return self.path / "checkpoint.npz"
+
+    @property
+    def logs(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "logs"
+
+    def read_config(self) -> dict[str, Any]:
+        """The fields of `config.json`.
+
+        Raises:
+            FileNotFoundError: the folder holds no `config.json`.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
+        return json.loads(self.config.read_text(encoding="utf-8"))

@@ -1,0 +1,231 @@
+"""The decoder: one step of it, and teacher forcing over whole targets."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from attention_nmt.attention import BahdanauAttention, Memory
+from attention_nmt.config import require
+from attention_nmt.encoder import recurrent_initializer
+from attention_nmt.recurrence import AttendingOutputs, GRUWeights, attending, attending_gru, gru_step
+from attention_nmt.types import Tensor
+
+
+class DecoderState(NamedTuple):
+    """What one step hands to the next; every field is `[B, Q, ...]`, `Q` hypotheses of a sentence."""
+
+    hidden: Tensor  # [B, Q, H]: s_{i-1}
+
+
+class DecoderStep(NamedTuple):
+    """What one step gives."""
+
+    state: DecoderState
+    context: Tensor  # [B, Q, D]: c_i
+    alignment: Tensor | None  # [B, Q, S]: alpha_ij
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class AttendingGRU(keras.layers.Layer):
+    """The decoder's recurrence: attend with the previous state, then one GRU step on the word and the context.
+
+        c_i = attention(s_{i-1}, h)      s_i = GRU(s_{i-1}, [y_{i-1}; c_i])
+
+    Weights: `kernel` `[E, 3H]` for the previous word, `context_kernel` `[D, 3H]`, `input_bias` `[3H]`,
+    `recurrent_kernel` `[H, 3H]`, `recurrent_bias` `[3H]`, and the attention's.
+
+    Args:
+        units: `H`.
+        attention: a layer with `prepare(annotations, mask) -> Memory` and
+            `call(query, memory) -> (context, alignment or None)`.
+        reset_after: see `encoder.GRU`.
+
+    Source: Bahdanau et al. (2015), section 3.1 and appendix A.2.2.
+    """
+
+    def __init__(self, units: int, attention: keras.layers.Layer, reset_after: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        require(units >= 1, "units", "at least 1", units)
+        self.units, self.attention, self.reset_after = units, attention, reset_after
+
+    def build(self, embedded_shape: tuple, state_shape: DecoderState, memory_shape: Memory) -> None:
+        """Makes the weights for embedded words `[B, Q, E]` and annotations `[B, S, D]`."""
+        columns, depth = 3 * self.units, memory_shape.annotations[-1]
+        self.kernel = self.add_weight((embedded_shape[-1], columns), name="kernel")
+        self.context_kernel = self.add_weight((depth, columns), name="context_kernel")
+        self.input_bias = self.add_weight((columns,), initializer="zeros", name="input_bias")
+        self.recurrent_kernel = self.add_weight(
+            (self.units, columns), initializer=recurrent_initializer(), name="recurrent_kernel"
+        )
+        self.recurrent_bias = self.add_weight((columns,), initializer="zeros", name="recurrent_bias")
+        if not self.attention.built:
+            self.attention.build(state_shape.hidden, memory_shape)
+
+    def call(self, embedded: Tensor, state: DecoderState, memory: Memory) -> DecoderStep:
+        """One step for `Q` hypotheses of each sentence, from embedded previous words `[B, Q, E]`."""
+        context, alignment = self.attention(state.hidden, memory)
+        inputs = ops.concatenate([embedded, context], axis=-1)
+        kernel = ops.concatenate([self.kernel, self.context_kernel], axis=0)
+        rows = ops.matmul(ops.reshape(inputs, (-1, kernel.shape[0])), kernel) + self.input_bias
+        hidden = gru_step(rows, ops.reshape(state.hidden, (-1, self.units)), self._weights(), self.reset_after)
+        hidden = ops.reshape(hidden, (-1, ops.shape(embedded)[1], self.units))
+        return DecoderStep(DecoderState(hidden), context, alignment)
+
+    def unroll(self, embedded: Tensor, state: DecoderState, memory: Memory) -> AttendingOutputs:
+        """All steps of given targets, time-major: from embedded previous words `[T, B, E]`, with `Q = 1`.
+
+        To be called within a layer's `call`, whose dtype policy then holds here.
+        """
+        inputs, initial = ops.matmul(embedded, self.kernel) + self.input_bias, state.hidden[:, 0]
+        if self.reset_after and isinstance(self.attention, BahdanauAttention):
+            kernel, weights = ops.convert_to_tensor(self.context_kernel), self.attention.recurrence_weights(memory)
+            return attending_gru(inputs, initial, kernel, self._weights(), weights)
+
+        def step(x: Tensor, state: Tensor) -> AttendingOutputs:
+            context, alignment = self.attention(state[:, None], memory)
+            alignment = ops.zeros_like(state[:, :0]) if alignment is None else alignment[:, 0]
+            x = x + ops.matmul(context[:, 0], self.context_kernel)
+            return AttendingOutputs(gru_step(x, state, self._weights(), self.reset_after), context[:, 0], alignment)
+
+        return attending(step, inputs, initial)
+
+    def _weights(self) -> GRUWeights:
+        return GRUWeights(*map(ops.convert_to_tensor, (self.recurrent_kernel, self.recurrent_bias)))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        attention = keras.saving.serialize_keras_object(self.attention)
+        own = {"units": self.units, "attention": attention, "reset_after": self.reset_after}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> AttendingGRU:
+        """The layer that `get_config` described."""
+        return cls(**{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])})
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class Readout(keras.layers.Layer):
+    """The deep output with one maxout layer.
+
+        t_i = maxout(U_o s_i + V_o y_{i-1} + C_o c_i)
+
+    Weights: `kernel`, U_o, V_o and C_o one above the other `[H + E + D, 2l]`, and `bias` `[2l]`.
+
+    Args:
+        units: `l`, the units after the maxout.
+        dropout: rate on `t`, one mask per sentence for all of its positions.
+
+    Source: Bahdanau et al. (2015), appendix A.2.2.
+    Departures from the paper: `s_i`, as its Eq. 4 has it, where the appendix prints `s_{i-1}`; the maxout pairs column
+    `k` with `l + k` and not with `k + 1`, a matter of naming; a bias.
+    """
+
+    def __init__(self, units: int, dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        require(units >= 1, "units", "at least 1", units)
+        self.units, self.rate = units, dropout
+        self.dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), name="dropout")
+
+    def build(self, hidden_shape: tuple, embedded_shape: tuple, context_shape: tuple) -> None:
+        """Makes the weights for states `[B, T, H]`, embedded words `[B, T, E]` and contexts `[B, T, D]`."""
+        rows = hidden_shape[-1] + embedded_shape[-1] + context_shape[-1]
+        self.kernel = self.add_weight((rows, 2 * self.units), name="kernel")
+        self.bias = self.add_weight((2 * self.units,), initializer="zeros", name="bias")
+
+    def call(self, hidden: Tensor, embedded: Tensor, context: Tensor, training: bool = False) -> Tensor:
+        """`t` `[B, T, l]`."""
+        inputs = ops.concatenate([hidden, embedded, context], axis=-1)
+        rows = ops.matmul(ops.reshape(inputs, (-1, self.kernel.shape[0])), self.kernel) + self.bias
+        maxout = ops.maximum(rows[:, : self.units], rows[:, self.units :])
+        maxout = ops.reshape(maxout, (-1, ops.shape(inputs)[1], self.units))
+        return self.dropout(maxout, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "units": self.units, "dropout": self.rate}
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class Decoder(keras.layers.Layer):
+    """First state, recurrence and readout. `call` is teacher forcing; `step` is what a search calls.
+
+        s_0 = tanh(W_s summary)      s_i, c_i = AttendingGRU      t_i = Readout(s_i, y_{i-1}, c_i)
+
+    Args:
+        units: `H`.
+        readout_units: `l`.
+        attention: `BahdanauAttention` or `FixedContext`.
+        reset_after: see `encoder.GRU`.
+        readout_dropout: see `Readout`.
+
+    Source: Bahdanau et al. (2015), section 3.1 and appendix A.2.2.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        readout_units: int,
+        attention: keras.layers.Layer,
+        reset_after: bool = True,
+        readout_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.initial = keras.layers.Dense(units, activation="tanh", name="initial")
+        self.recurrence = AttendingGRU(units, attention, reset_after, name="recurrence")
+        self.readout = Readout(readout_units, readout_dropout, name="readout")
+        self.own_config = {"units": units, "readout_units": readout_units, "reset_after": reset_after}
+        self.own_config["readout_dropout"] = readout_dropout
+
+    @property
+    def attention(self) -> keras.layers.Layer:
+        """The attention layer."""
+        return self.recurrence.attention
+
+    def build(self, embedded_shape: tuple, summary_shape: tuple, memory_shape: Memory) -> None:
+        """Makes the weights for embedded words `[B, T, E]`, summaries `[B, N]` and annotations `[B, S, D]`."""
+        units = self.recurrence.units
+        self.initial.build(summary_shape)
+        hidden_shape, context_shape = (None, None, units), memory_shape.annotations
+        self.recurrence.build(embedded_shape, DecoderState(hidden_shape), memory_shape)
+        self.readout.build(hidden_shape, embedded_shape, context_shape)
+
+    def initial_state(self, summary: Tensor) -> DecoderState:
+        """`s_0` of one hypothesis per sentence `[B, 1, H]`, from the encoder's summary `[B, N]`."""
+        return DecoderState(self.initial(summary)[:, None])
+
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderStep]:
+        """The readout `[B, Q, l]` after one step, from embedded previous words `[B, Q, E]`."""
+        step = self.recurrence(embedded, state, memory)
+        return self.readout(step.state.hidden, embedded, step.context), step
+
+    def call(
+        self, embedded: Tensor, summary: Tensor, memory: Memory, training: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing.
+
+        Args:
+            embedded: the embedded previous words `[B, T, E]`; the first is that of the start symbol.
+            summary: from the encoder `[B, N]`.
+
+        Returns:
+            The readout `[B, T, l]` and the alignment `[B, T, S]`, None without attention.
+        """
+        outputs = self.recurrence.unroll(ops.transpose(embedded, (1, 0, 2)), self.initial_state(summary), memory)
+        states, contexts, alignments = (ops.transpose(x, (1, 0, 2)) for x in outputs)
+        readout = self.readout(states, embedded, contexts, training=training)
+        return readout, None if memory.keys is None else alignments
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        attention = keras.saving.serialize_keras_object(self.attention)
+        return {**super().get_config(), **self.own_config, "attention": attention}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Decoder:
+        """The layer that `get_config` described."""
+        return cls(**{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])})

@@ -1,0 +1,173 @@
+"""`Seq2Seq`: embeddings, encoder, decoder and output, wired."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from attention_nmt.attention import BahdanauAttention, FixedContext, Memory
+from attention_nmt.config import END, PAD, UNKNOWN, ModelConfig, from_dict, require
+from attention_nmt.decoder import Decoder, DecoderState
+from attention_nmt.encoder import Encoder
+from attention_nmt.types import Tensor
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class WordDropout(keras.layers.Layer):
+    """Reads pieces as unknown at random in training; padding, start and end stay.
+
+    Args:
+        rate: the probability of each piece.
+
+    Source: Gal and Ghahramani (2016), arXiv 1512.05287, drop word types; here each occurrence by itself.
+    """
+
+    def __init__(self, rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, ids: Tensor, training: bool = False) -> Tensor:
+        """Ids of the same shape."""
+        if not training or self.rate == 0:
+            return ids
+        dropped = keras.random.uniform(ops.shape(ids), seed=self.seed_generator) < self.rate
+        return ops.where(ops.logical_and(dropped, ids > END), ops.cast(UNKNOWN, ids.dtype), ids)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "rate": self.rate}
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class Seq2Seq(keras.Model):
+    """The RNN encoder-decoder with additive attention.
+
+    Args:
+        config: sizes and options.
+
+    Call it on `{"source": ids [B, S], "target": ids [B, T]}`, targets with the start id first; it gives logits
+    `[B, T, V]`. A batch for `fit` is `(inputs, labels [B, T], sample_weight [B, T])`.
+
+    Source: Bahdanau, Cho and Bengio (2015), arXiv 1409.0473; with `attention="none"` the RNNencdec of its section 4.2.
+    Departures from the paper: those that `Readout` and `recurrence.gru_step` name; dropout.
+
+    Example:
+
+    ```python
+    model = Seq2Seq(ModelConfig(source_vocabulary_size=4000, target_vocabulary_size=4000))
+    model.compile("adam", CrossEntropy(label_smoothing=0.1), weighted_metrics=[Perplexity(), TokenAccuracy()])
+    model.fit(batches)
+    ```
+    """
+
+    def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        attends = config.attention == "bahdanau"
+        attention = BahdanauAttention(config.attention_units, name="attention") if attends else FixedContext()
+        self.target_embedding = self._embedding(config.target_vocabulary_size, config.tie_output, "target_embedding")
+        self.source_embedding = self.target_embedding
+        if not config.tie_source:
+            self.source_embedding = self._embedding(config.source_vocabulary_size, True, "source_embedding")
+        self.encoder = Encoder(
+            config.encoder_units, attends, config.reset_after, config.annotation_dropout, name="encoder"
+        )
+        units, readout_units = config.decoder_units, config.readout_units
+        self.decoder = Decoder(
+            units, readout_units, attention, config.reset_after, config.readout_dropout, name="decoder"
+        )
+        self.output_projection = (
+            None
+            if config.tie_output
+            else keras.layers.Dense(config.target_vocabulary_size, use_bias=False, name="output_projection")
+        )
+        rate, shape = config.embedding_dropout, (None, 1, None)
+        self.source_dropout = keras.layers.Dropout(rate, noise_shape=shape, name="source_dropout")
+        self.target_dropout = keras.layers.Dropout(rate, noise_shape=shape, name="target_dropout")
+        self.source_word_dropout = WordDropout(config.source_word_dropout, name="source_word_dropout")
+        self.target_word_dropout = WordDropout(config.target_word_dropout, name="target_word_dropout")
+        self.build()
+
+    def _embedding(self, vocabulary_size: int, tied: bool, name: str) -> keras.layers.Layer:
+        """Tied to an output, it needs logits of unit size at the start: rows of length 1."""
+        size = self.config.embedding_size
+        initializer = keras.initializers.RandomNormal(stddev=size**-0.5)
+        layer = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
+        return layer(vocabulary_size, size, embeddings_initializer=initializer, name=name)
+
+    def build(self, input_shape: Any = None) -> None:  # noqa: ARG002 - Keras' contract; every size is in the config
+        """Makes all weights; nothing in them depends on the shape of a batch."""
+        config = self.config
+        embedded = (None, None, config.embedding_size)
+        for layer in {id(e): e for e in (self.source_embedding, self.target_embedding)}.values():
+            layer.build((None, None))
+        self.encoder.build(embedded)
+        depth = config.encoder_units * (1 if self.encoder.backward is None else 2)
+        memory = Memory((None, None, depth), (None, None, config.attention_units), (None, None))
+        self.decoder.build(embedded, (None, config.encoder_units), memory)
+        if self.output_projection is not None:
+            self.output_projection.build((None, None, config.readout_units))
+        self.built = True
+
+    def encode(self, source: Tensor, training: bool = False) -> tuple[Memory, Tensor]:
+        """Reads source ids `[B, S]`: the memory for the decoder and the summary `[B, N]` its first state is made of."""
+        mask = ops.not_equal(source, PAD)
+        embedded = self.source_embedding(self.source_word_dropout(source, training=training))
+        embedded = self.source_dropout(embedded, training=training)
+        annotations, summary = self.encoder(embedded, mask, training=training)
+        return self.decoder.attention.prepare(annotations, mask), summary
+
+    def start(self, source: Tensor) -> tuple[Memory, DecoderState]:
+        """What a search needs of source ids `[B, S]`: the memory and the state of one hypothesis per sentence."""
+        memory, summary = self.encode(source)
+        return memory, self.decoder.initial_state(summary)
+
+    def step(self, ids: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderState, Tensor | None]:
+        """One step for `Q` hypotheses of each sentence.
+
+        Args:
+            ids: the previous pieces `[B, Q]`.
+
+        Returns:
+            Logits of the next pieces `[B, Q, V]`, the next state, the alignment `[B, Q, S]` or None.
+        """
+        readout, step = self.decoder.step(self.target_embedding(ids), state, memory)
+        return self._logits(readout), step.state, step.alignment
+
+    def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
+        """Logits `[B, T, V]` by teacher forcing."""
+        return self._logits(self._forced(inputs, training)[0])
+
+    def align(self, inputs: dict[str, Tensor]) -> Tensor:
+        """The alignment `[B, T, S]` of given targets, by forced decoding.
+
+        Raises:
+            ValueError: the model has no attention.
+        """
+        alignment = self._forced(inputs, training=False)[1]
+        require(alignment is not None, "attention", "one that aligns", self.config.attention)
+        return alignment
+
+    def _forced(self, inputs: dict[str, Tensor], training: bool) -> tuple[Tensor, Tensor | None]:
+        memory, summary = self.encode(inputs["source"], training=training)
+        embedded = self.target_embedding(self.target_word_dropout(inputs["target"], training=training))
+        embedded = self.target_dropout(embedded, training=training)
+        return self.decoder(embedded, summary, memory, training=training)
+
+    def _logits(self, readout: Tensor) -> Tensor:
+        if self.output_projection is None:
+            return self.target_embedding(readout, reverse=True)
+        return self.output_projection(readout)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Seq2Seq:  # noqa: ARG003
+        """The model that `get_config` described."""
+        return cls(**{**config, "config": from_dict(ModelConfig, config["config"])})

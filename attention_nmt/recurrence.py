@@ -1,0 +1,307 @@
+"""Gated recurrences over time: the loop, its masks and its gradient. The one module where a backend may differ.
+
+Everything here is time-major (`[T, B, ...]`) and functional: weights come in as tensors, nothing is kept.
+The default cell, a GRU that resets after the recurrent product, has a gradient of its own: the loop backwards only
+computes what depends on the step after it, and every weight's gradient is one matrix product over all steps, behind
+the loop. Other cells are differentiated by the backend through the same step equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import keras
+from keras import ops, tree
+
+from attention_nmt.types import Tensor
+
+Carry = TypeVar("Carry")
+Inputs = TypeVar("Inputs")
+
+
+def scan(
+    step: Callable[[Carry, Any], tuple[Carry, Any]], carry: Carry, inputs: Any, reverse: bool = False
+) -> tuple[Carry, Any]:
+    """Runs `carry, output = step(carry, inputs[t])` for every `t`, from the last one if `reverse`.
+
+    Args:
+        inputs: a structure of tensors `[T, ...]` with `T >= 1`.
+
+    Returns:
+        The last carry and the outputs, stacked in the order of the inputs: `[T, ...]`.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _scan_tensorflow(step, carry, inputs, reverse)
+    return ops.scan(step, carry, inputs, reverse=reverse)
+
+
+def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
+    """`tf.while_loop` over tensor arrays: XLA compiles it and it has a gradient, unlike `keras.ops.scan`'s loop."""
+    import tensorflow as tf
+
+    length = ops.shape(tree.flatten(inputs)[0])[0]
+    array = lambda x: tf.TensorArray(x.dtype, length, element_shape=x.shape)  # noqa: E731
+    # The values of this step are never used, so the graph drops it: only the outputs' structure is needed.
+    _, like = step(carry, tree.map_structure(lambda x: x[0], inputs))
+    readers = tree.map_structure(lambda x: array(x[0]).unstack(x), inputs)
+    writers = [array(output) for output in tree.flatten(like)]
+
+    def body(index: Any, carry: Any, writers: list) -> tuple:
+        position = length - 1 - index if reverse else index
+        carry, outputs = step(carry, tree.map_structure(lambda x: x.read(position), readers))
+        written = [array.write(position, x) for array, x in zip(writers, tree.flatten(outputs), strict=True)]
+        return index + 1, carry, written
+
+    _, carry, writers = tf.while_loop(
+        lambda index, *_: index < length, body, (0, carry, writers), maximum_iterations=length
+    )
+    return carry, tree.pack_sequence_as(like, [array.stack() for array in writers])
+
+
+class GRUWeights(NamedTuple):
+    """The recurrent half of a GRU; the columns are the update gate, the reset gate and the candidate."""
+
+    kernel: Tensor  # [H, 3H]: U_z, U_r, U of the paper
+    bias: Tensor  # [3H], added to the recurrent product
+
+
+class GRUTape(NamedTuple):
+    """What the gradient of one reset-after step needs."""
+
+    update: Tensor  # [B, H]
+    reset: Tensor  # [B, H]
+    candidate: Tensor  # [B, H]
+    recurrent: Tensor  # [B, H], the candidate's recurrent term before the reset
+
+
+def gru_step(inputs: Tensor, state: Tensor, weights: GRUWeights, reset_after: bool) -> Tensor:
+    """One step of a gated recurrent unit.
+
+        z = sigmoid(x_z + s U_z)    r = sigmoid(x_r + s U_r)
+        n = tanh(x_n + r * (s U))   or, with `reset_after=False` as in the paper, tanh(x_n + (r * s) U)
+        s' = z * s + (1 - z) * n
+
+    Args:
+        inputs: the projected input `x` `[B, 3H]`.
+        state: `s` `[B, H]`.
+
+    Returns:
+        `s'` `[B, H]`.
+
+    Source: Bahdanau et al. (2015), appendix A.1.1.
+    Departures from the paper: `z` is its `1 - z_i`, as in Keras and cuDNN.
+    """
+    if reset_after:
+        return _reset_after_step(inputs, ops.matmul(state, weights.kernel) + weights.bias, state)[0]
+    units = state.shape[-1]
+    gates = inputs[:, : 2 * units] + ops.matmul(state, weights.kernel[:, : 2 * units]) + weights.bias[: 2 * units]
+    update, reset = ops.split(ops.sigmoid(gates), 2, axis=-1)
+    recurrent = ops.matmul(reset * state, weights.kernel[:, 2 * units :]) + weights.bias[2 * units :]
+    return update * state + (1 - update) * ops.tanh(inputs[:, 2 * units :] + recurrent)
+
+
+def _reset_after_step(inputs: Tensor, products: Tensor, state: Tensor) -> tuple[Tensor, GRUTape]:
+    """The gates of a reset-after step from both projections `[B, 3H]`."""
+    units = state.shape[-1]
+    gates = ops.sigmoid(inputs[:, : 2 * units] + products[:, : 2 * units])
+    update, reset = gates[:, :units], gates[:, units:]
+    recurrent = products[:, 2 * units :]
+    candidate = ops.tanh(inputs[:, 2 * units :] + reset * recurrent)
+    return update * state + (1 - update) * candidate, GRUTape(update, reset, candidate, recurrent)
+
+
+def _reset_after_gradient(gradient: Tensor, tape: GRUTape, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a step's inputs and products `[B, 3H]`, and of the state through the update gate `[B, H]`."""
+    candidate = gradient * (1 - tape.update) * (1 - tape.candidate * tape.candidate)
+    update = gradient * (state - tape.candidate) * tape.update * (1 - tape.update)
+    reset = candidate * tape.recurrent * tape.reset * (1 - tape.reset)
+    inputs = ops.concatenate([update, reset, candidate], axis=-1)
+    products = ops.concatenate([update, reset, candidate * tape.reset], axis=-1)
+    return inputs, products, gradient * tape.update
+
+
+def gru(
+    inputs: Tensor, mask: Tensor, state: Tensor, weights: GRUWeights, *, reset_after: bool = True, reverse: bool = False
+) -> Tensor:
+    """A GRU over whole sequences; where the mask is 0 the state stays as it was.
+
+    Args:
+        inputs: projected inputs `[T, B, 3H]`.
+        mask: 1 on words, 0 on padding, `[T, B, 1]`, of the dtype of `inputs`.
+        state: the state before the first step `[B, H]`.
+        reverse: read from the last position to the first.
+
+    Returns:
+        The state after each position `[T, B, H]`.
+    """
+    if reset_after:
+        return _gru_with_gradient(reverse)(inputs, mask, state, *weights)
+
+    def step(state: Tensor, xs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        new = gru_step(xs[0], state, weights, reset_after)
+        state = state + xs[1] * (new - state)
+        return state, state
+
+    return scan(step, state, (inputs, mask), reverse)[1]
+
+
+def _gru_with_gradient(reverse: bool) -> Callable[..., Tensor]:
+    @ops.custom_gradient
+    def run(inputs: Tensor, mask: Tensor, initial: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tensor, Callable]:
+        def forward(state: Tensor, xs: tuple) -> tuple:
+            new, tape = _reset_after_step(xs[0], ops.matmul(state, kernel) + bias, state)
+            new = state + xs[1] * (new - state)
+            return new, (new, tape)
+
+        _, (states, tapes) = scan(forward, initial, (inputs, mask), reverse)
+
+        def backward(gradient: Tensor, xs: tuple) -> tuple:
+            upstream, mask, state, tape = xs
+            gradient = gradient + upstream
+            inputs, products, carried = _reset_after_gradient(mask * gradient, tape, state)
+            through = ops.matmul(products, ops.transpose(kernel)) + carried
+            return (1 - mask) * gradient + through, (inputs, products)
+
+        def gradients(*upstream: Tensor) -> tuple:
+            before = _shift(states, initial, reverse)
+            xs = (upstream[0], mask, before, tapes)
+            d_initial, (d_inputs, d_products) = scan(backward, ops.zeros_like(initial), xs, not reverse)
+            d_kernel = ops.matmul(ops.transpose(_rows(before)), _rows(d_products))
+            return d_inputs, ops.zeros_like(mask), d_initial, d_kernel, ops.sum(d_products, axis=(0, 1))
+
+        return states, gradients
+
+    return run
+
+
+def _shift(states: Tensor, initial: Tensor, reverse: bool = False) -> Tensor:
+    """The state before each step `[T, B, H]` from the states after it."""
+    first = initial[None]
+    return ops.concatenate([states[1:], first] if reverse else [first, states[:-1]], axis=0)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """`[T, B, N]` as `[T * B, N]`."""
+    return ops.reshape(x, (-1, x.shape[-1]))
+
+
+class AttentionWeights(NamedTuple):
+    """One sentence batch and the weights of additive attention, as the attending recurrence reads them."""
+
+    query_kernel: Tensor  # [H, A]: W_a
+    scale: Tensor  # [A]: v_a
+    keys: Tensor  # [B, S, A]: U_a h_j
+    annotations: Tensor  # [B, S, D]: h_j
+    bias: Tensor  # [B, S]: 0 on words, very negative on padding
+
+
+class AttendingOutputs(NamedTuple):
+    """What every step of an attending recurrence gives."""
+
+    states: Tensor  # [T, B, H]: s_i
+    contexts: Tensor  # [T, B, D]: c_i
+    alignments: Tensor  # [T, B, S]: alpha_ij
+
+
+def softmax(energies: Tensor) -> Tensor:
+    """Softmax over the last axis in float32, given back in the dtype of `energies`."""
+    return ops.cast(ops.softmax(ops.cast(energies, "float32"), axis=-1), energies.dtype)
+
+
+def _attend(query: Tensor, weights: AttentionWeights) -> tuple[Tensor, Tensor]:
+    """The context `[B, D]` and alignment `[B, S]` of one projected query per sentence `[B, A]`."""
+    energies = ops.sum(ops.tanh(query[:, None] + weights.keys) * weights.scale, axis=-1) + weights.bias
+    alignment = softmax(energies)
+    return ops.sum(alignment[:, :, None] * weights.annotations, axis=1), alignment
+
+
+class _AttentionGradient(NamedTuple):
+    """Sums over the steps seen so far."""
+
+    state: Tensor  # [B, H], of the state before this step
+    keys: Tensor  # [B, S, A]
+    scale: Tensor  # [A]
+
+
+def _attend_gradient(
+    d_context: Tensor, d_alignment: Tensor, query: Tensor, alignment: Tensor, weights: AttentionWeights
+) -> tuple[Tensor, Tensor]:
+    """The gradients of the energies' tanh argument `[B, S, A]` and of the scale `[A]`; the tanh is computed again,
+    which costs less than keeping `[T, B, S, A]`."""
+    d_weights = d_alignment + ops.sum(d_context[:, None] * weights.annotations, axis=-1)
+    d_energies = alignment * (d_weights - ops.sum(alignment * d_weights, axis=-1, keepdims=True))
+    hidden = ops.tanh(query[:, None] + weights.keys)
+    d_scale = ops.sum(d_energies[:, :, None] * hidden, axis=(0, 1))
+    return d_energies[:, :, None] * weights.scale * (1 - hidden * hidden), d_scale
+
+
+def attending_gru(
+    inputs: Tensor, initial: Tensor, context_kernel: Tensor, gru: GRUWeights, attention: AttentionWeights
+) -> AttendingOutputs:
+    """A reset-after GRU that attends with its previous state, over whole targets, with its own gradient.
+
+        e_ij = v_a . tanh(s_{i-1} W_a + U_a h_j)      alpha_i = softmax(e_i)      c_i = sum_j alpha_ij h_j
+        s_i = GRU(s_{i-1}, y_i + c_i C)
+
+    Args:
+        inputs: projected previous words `y` `[T, B, 3H]`.
+        initial: `s_0` `[B, H]`.
+        context_kernel: `C` `[D, 3H]`.
+
+    Source: Bahdanau et al. (2015), appendix A.1.2 and A.2.2.
+    """
+    return AttendingOutputs(*_attending_gru(inputs, initial, context_kernel, *gru, *attention))
+
+
+@ops.custom_gradient
+def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *rest: Tensor) -> tuple[tuple, Callable]:
+    gru, attention = GRUWeights(*rest[:2]), AttentionWeights(*rest[2:])
+    columns = gru.kernel.shape[-1]
+    hidden_kernel = ops.concatenate([gru.kernel, attention.query_kernel], axis=-1)
+
+    def forward(state: Tensor, x: Tensor) -> tuple:
+        hidden = ops.matmul(state, hidden_kernel)
+        context, alignment = _attend(hidden[:, columns:], attention)
+        x = x + ops.matmul(context, context_kernel)
+        state, tape = _reset_after_step(x, hidden[:, :columns] + gru.bias, state)
+        return state, (AttendingOutputs(state, context, alignment), hidden[:, columns:], tape)
+
+    _, (outputs, queries, tapes) = scan(forward, initial, inputs)
+
+    def backward(carry: _AttentionGradient, xs: tuple) -> tuple:
+        upstream, state, query, alignment, tape = xs
+        d_inputs, d_products, carried = _reset_after_gradient(carry.state + upstream.states, tape, state)
+        d_context = upstream.contexts + ops.matmul(d_inputs, ops.transpose(context_kernel))
+        d_hidden, d_scale = _attend_gradient(d_context, upstream.alignments, query, alignment, attention)
+        d_products = ops.concatenate([d_products, ops.sum(d_hidden, axis=1)], axis=-1)
+        d_state = carried + ops.matmul(d_products, ops.transpose(hidden_kernel))
+        carry = _AttentionGradient(d_state, carry.keys + d_hidden, carry.scale + d_scale)
+        return carry, (d_inputs, d_products, d_context)
+
+    def gradients(*upstream: Any) -> tuple:
+        upstream = AttendingOutputs(*(upstream[0] if len(upstream) == 1 else upstream))
+        before = _shift(outputs.states, initial)
+        zeros = _AttentionGradient(*map(ops.zeros_like, (initial, attention.keys, attention.scale)))
+        carry, (d_inputs, d_products, d_contexts) = scan(
+            backward, zeros, (upstream, before, queries, outputs.alignments, tapes), reverse=True
+        )
+        d_hidden_kernel = ops.matmul(ops.transpose(_rows(before)), _rows(d_products))
+        d_context_kernel = ops.matmul(ops.transpose(_rows(outputs.contexts)), _rows(d_inputs))
+        d_annotations = ops.einsum("tbs,tbd->bsd", outputs.alignments, d_contexts)
+        d_bias = ops.sum(d_products[:, :, :columns], axis=(0, 1))
+        d_gru = (d_hidden_kernel[:, :columns], d_bias)
+        d_attention = (d_hidden_kernel[:, columns:], carry.scale, carry.keys, d_annotations)
+        return d_inputs, carry.state, d_context_kernel, *d_gru, *d_attention, ops.zeros_like(attention.bias)
+
+    return tuple(outputs), gradients
+
+
+def attending(step: Callable[[Tensor, Tensor], AttendingOutputs], inputs: Tensor, initial: Tensor) -> AttendingOutputs:
+    """Any attending recurrence, differentiated by the backend: `step(inputs [B, N], state)` gives one position."""
+
+    def body(state: Tensor, x: Tensor) -> tuple:
+        outputs = step(x, state)
+        return outputs.states, outputs
+
+    return scan(body, initial, inputs)[1]

@@ -1,0 +1,282 @@
+"""Translates through TensorFlow Serving over gRPC: `python -m serving.client "text"`, or standard input line by line.
+
+Works with the official server and with `serving.server`: the signature `serving_default` takes `text` [B] strings and
+gives `translation` [B] strings and `score` [B] floats. Needs grpcio, protobuf and tyro, and no TensorFlow.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+import grpc
+import tyro
+
+from serving import wire
+
+# Four attempts within about 2 s: enough for a lost connection, and soon over where no server is.
+_RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{"service": "tensorflow.serving.PredictionService"}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.25s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+_OPTIONS = [
+    ("grpc.service_config", json.dumps(_RETRIES)),
+    ("grpc.initial_reconnect_backoff_ms", 250),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_receive_message_length", 64 * 2**20),  # gRPC's default is 4 MB
+]
+
+
+class ClientTranslation(NamedTuple):
+    """One translation.
+
+    Attributes:
+        text: The translation.
+        score: The score its search ranked it by.
+    """
+
+    text: str
+    score: float
+
+
+class ClientError(RuntimeError):
+    """The server could not be reached, refused, or answered with something else than translations.
+
+    Attributes:
+        address: Of the server.
+        code: The name of the gRPC status, such as "UNAVAILABLE".
+    """
+
+    def __init__(self, address: str, code: str, message: str) -> None:
+        self.address = address
+        self.code = code
+        super().__init__(f"{address}: {code}: {message}")
+
+
+class Client:
+    """A connection to a translation server; a context manager, and safe to share between threads.
+
+    Example:
+        >>> with Client("localhost:8500") as client:  # doctest: +SKIP
+        ...     client.translate(["A dog runs."])
+        [ClientTranslation(text='Ein Hund rennt.', score=-0.31)]
+    """
+
+    def __init__(
+        self,
+        address: str,
+        name: str = "nmt",
+        *,
+        timeout_s: float = 60.0,
+        batch_size: int = 32,
+        tls: bool = False,
+        root_certificates: bytes | None = None,
+    ) -> None:
+        """Connect at the first request.
+
+        Args:
+            address: Server as `host:port`.
+            name: The model's name there.
+            timeout_s: Limit for one request of up to `batch_size` texts, with its retries, in seconds.
+            batch_size: Texts in one request at most.
+            tls: Encrypt, and check the server's certificate.
+            root_certificates: PEM of the authorities to trust with `tls`; gRPC's own list by default.
+
+        Raises:
+            ValueError: A number out of its range, or certificates without `tls`.
+        """
+        if not timeout_s > 0:
+            raise ValueError(f"timeout_s must be positive. Received: {timeout_s}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {batch_size}")
+        if root_certificates is not None and not tls:
+            raise ValueError("root_certificates are used with tls only")
+        self.address = address
+        self.name = name
+        self.timeout_s = timeout_s
+        self.batch_size = batch_size
+        if tls:
+            credentials = grpc.ssl_channel_credentials(root_certificates)
+            self._channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._predict = self._channel.unary_unary(
+            wire.PREDICT_METHOD,
+            request_serializer=wire.PredictRequest.SerializeToString,
+            response_deserializer=wire.PredictResponse.FromString,
+        )
+
+    def translate(self, texts: Sequence[str]) -> list[ClientTranslation]:
+        """Translate texts, in requests of at most `batch_size` one after another.
+
+        Raises:
+            TypeError: `texts` is one string.
+            ValueError: A text cannot be written as UTF-8.
+            ClientError: The server did not translate them.
+        """
+        if isinstance(texts, str):
+            raise TypeError(f"texts must be a sequence of strings. Received one string: {texts[:40]!r}")
+        batches = (texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size))
+        return [translation for batch in batches for translation in self._translate_batch(batch)]
+
+    def _translate_batch(self, texts: Sequence[str]) -> list[ClientTranslation]:
+        request = wire.predict_request(self.name, texts)
+        try:
+            response = self._predict(request, timeout=self.timeout_s)
+        except grpc.RpcError as error:
+            raise ClientError(self.address, error.code().name, error.details()) from error
+        try:
+            answers = wire.read_translations(response, len(texts))
+        except ValueError as error:
+            raise ClientError(self.address, "INTERNAL", str(error)) from error
+        return [ClientTranslation(text, score) for text, score in answers]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def translate_lines(client: Client, lines: Iterable[str]) -> Iterator[str]:
+    """Translate a stream: for each line one line, in order, reading `client.batch_size` lines at a time.
+
+    A line of white space gives an empty line, and is not sent. Line breaks inside a translation become spaces.
+
+    Raises:
+        ClientError: The server did not translate them.
+    """
+    remaining = iter(lines)
+    while batch := list(itertools.islice(remaining, client.batch_size)):
+        translations = iter(client.translate([line for line in batch if line.strip()]))
+        for line in batch:
+            yield re.sub(r"[\r\n]+", " ", next(translations).text) if line.strip() else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientConfig:
+    """What to translate, and where.
+
+    Raises:
+        ValueError: Texts together with `input`.
+    """
+
+    texts: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Texts to translate; none: the lines of `input`."""
+    address: str = "localhost:8500"
+    """Server as host:port."""
+    name: str = "nmt"
+    """The model's name there."""
+    input: Path | None = None
+    """UTF-8 file with one text a line; standard input by default."""
+    output: Path | None = None
+    """File for the translations, which appears when all are there; standard output by default."""
+    timeout_s: float = 60.0
+    """Limit for one request, in seconds."""
+    batch_size: int = 32
+    """Texts in one request."""
+    tls: bool = False
+    """Encrypt, and check the server's certificate."""
+    root_certificates: Path | None = None
+    """PEM file of the authorities to trust with tls."""
+
+    def __post_init__(self) -> None:
+        if self.texts and self.input:
+            raise ValueError(f"give either texts or input. Received: {len(self.texts)} texts and input {self.input}")
+
+
+def run(config: ClientConfig) -> None:
+    """Translate what `config` names.
+
+    Raises:
+        ClientError: The server did not translate it.
+        OSError: A file cannot be read or written.
+        ValueError: A setting out of its range.
+    """
+    roots = config.root_certificates.read_bytes() if config.root_certificates else None
+    with contextlib.ExitStack() as stack:
+        batch_size = config.batch_size
+        if config.texts:
+            lines: Iterable[str] = (os.fsencode(text).decode("utf-8", "replace") for text in config.texts)
+        else:
+            source = stack.enter_context(config.input.open("rb")) if config.input else sys.stdin.buffer
+            lines = _lines(source)
+            batch_size = 1 if source.isatty() else batch_size  # someone waits for each answer
+        client = stack.enter_context(
+            Client(
+                config.address,
+                config.name,
+                timeout_s=config.timeout_s,
+                batch_size=batch_size,
+                tls=config.tls,
+                root_certificates=roots,
+            )
+        )
+        write = stack.enter_context(_writer(config.output))
+        for translation in translate_lines(client, lines):
+            write.write(translation.encode("utf-8") + b"\n")
+            write.flush()
+
+
+def _lines(source: BinaryIO) -> Iterator[str]:
+    r"""The lines of `source`, ended by "\n" or "\r\n" and by no other character that Unicode counts as a line break."""
+    for line in source:
+        yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _writer(path: Path | None) -> Iterator[BinaryIO]:
+    """Where to write: standard output, or a temporary file that takes the place of `path` at the end."""
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status is 1 with one line on standard error when something fails."""
+    config = tyro.cli(ClientConfig, args=args, prog="python -m serving.client", description=__doc__)
+    try:
+        run(config)
+    except BrokenPipeError:  # the reader of our output has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ClientError, OSError, ValueError) as error:
+        print("error:", *str(error).split(), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

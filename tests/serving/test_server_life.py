@@ -1,0 +1,74 @@
+"""`serving.server` starts and stops: settings, addresses, signals."""
+
+import dataclasses
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from serving.server import ServerConfig, main, serve
+from tests.serving.conftest import ServerProcess
+from tests.serving.messages import failure, request, strings
+
+
+def test_sigterm_lets_a_running_request_finish(start_server: Callable[..., ServerProcess]) -> None:
+    process, address, log = start_server("--max-workers", "1")
+    with grpc.insecure_channel(address) as channel:
+        service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        service.Predict(request(), timeout=20)
+        running = service.Predict.future(request(strings("100000"), signature_name="count"), timeout=30)
+        time.sleep(0.1)
+        assert not running.done()
+        process.send_signal(signal.SIGTERM)
+        assert running.result().outputs["counted"].int_val == [100_000]
+        assert process.wait(timeout=20) == 0
+        assert failure(service.Predict, request())[0] == grpc.StatusCode.UNAVAILABLE
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_taken_port_is_an_error(server: ServerProcess, model_dir: Path) -> None:
+    with pytest.raises(OSError, match="cannot listen at 127"):
+        serve(ServerConfig(model_dir, port=int(server.address.rpartition(":")[2])))
+
+
+def test_serve_in_this_process_on_any_port(model_dir: Path) -> None:
+    running = serve(ServerConfig(model_dir, name="other", port=0))
+    with grpc.insecure_channel(running.address) as channel:
+        service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        assert service.Predict(request(name="other"), timeout=20).outputs["translation"] == strings("bonjour")
+    running.stop()
+
+
+@pytest.mark.parametrize("names", [None, [], ["tmp-1", "1x", "-1", "²"]])
+def test_no_version_is_a_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, names: list[str] | None
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    folder = tmp_path / "models"
+    for name in names or []:
+        (folder / name).mkdir(parents=True)
+    if names == []:
+        folder.mkdir()
+    assert main(["--model-dir", str(folder)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: model_dir must ")
+    assert str(folder) in error
+
+
+def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    with pytest.raises(OSError, match="SavedModel"):
+        serve(ServerConfig(tmp_path, port=0))
+
+
+@pytest.mark.parametrize("change", [{"name": ""}, {"port": -1}, {"port": 65536}, {"max_workers": 0}, {"grace_s": -1}])
+def test_config_is_checked(change: dict[str, Any]) -> None:
+    config = ServerConfig(Path("models"))
+    assert config.host == "127.0.0.1"
+    with pytest.raises(ValueError, match=next(iter(change))):
+        dataclasses.replace(config, **change)

@@ -1,0 +1,5 @@
+"""The bundled dataset: after `import training.grammar_en_fr`, `tfds.load("grammar_en_fr")` works without a network."""
+
+from training.grammar_en_fr.builder import GrammarEnFr
+
+__all__ = ["GrammarEnFr"]

@@ -1,0 +1,78 @@
+"""The splits: which sentences, in which order, from which seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import islice
+from typing import NamedTuple
+
+from training.grammar_en_fr.phrases import Pair, Phrase
+from training.grammar_en_fr.sampler import Sampler
+from training.grammar_en_fr.sentences import long_text, text
+
+LONGEST = 20  # English words of a sentence in train, validation and test, punctuation included
+HELD_OUT = frozenset({"the red dress"})  # what the demo translates: in no split, with or without capitals and mark
+
+
+class Split(NamedTuple):
+    """A split: its seed, its number of pairs, and the splits it shares no English sentence with."""
+
+    seed: int
+    size: int
+    apart_from: tuple[str, ...] = ()
+
+
+SPLITS = {
+    "train": Split(seed=1409, size=30_000, apart_from=("validation", "test", "test_long")),
+    "validation": Split(seed=473, size=1_000, apart_from=("test", "test_long")),
+    "test": Split(seed=2015, size=1_000, apart_from=("test_long",)),
+    "test_long": Split(seed=50, size=300),
+}
+
+
+def generate(split: str) -> Iterator[Pair]:
+    """The pairs of a split, without duplicates, always the same ones in the same order.
+
+    Args:
+        split: a name in `SPLITS`.
+
+    Raises:
+        ValueError: the split does not exist.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}")
+    seed, size, apart_from = SPLITS[split]
+    seen = set(HELD_OUT)
+    seen.update(*(_keys(other) for other in apart_from))
+    return islice(_fresh(_draw(split, random.Random(seed)), seen), size)
+
+
+def key(sentence: str) -> str:
+    """What two English sentences share if they differ only in capitals and the final mark."""
+    return sentence.lower().rstrip(".?")
+
+
+@cache
+def _keys(split: str) -> frozenset[str]:
+    return frozenset(key(pair.en) for pair in generate(split))
+
+
+def _draw(split: str, rng: random.Random) -> Iterator[Pair]:
+    sampler = Sampler(rng)
+    rule: Callable[[], Phrase] = lambda: text(sampler)  # noqa: E731
+    if split == "test_long":
+        rule = lambda: long_text(sampler, 2 * LONGEST, 4 * LONGEST)  # noqa: E731
+    while True:
+        phrase = rule()
+        if split == "test_long" or len(phrase.en) <= LONGEST:
+            yield phrase.realize()
+
+
+def _fresh(pairs: Iterator[Pair], seen: set[str]) -> Iterator[Pair]:
+    """The pairs whose sentence is not in `seen`, which grows."""
+    for pair in pairs:
+        if key(pair.en) not in seen:
+            seen.add(key(pair.en))
+            yield pair

@@ -1,0 +1,162 @@
+"""Aligned words: what every rule of the grammar takes and gives.
+
+A French word knows the English words that it translates, so a rule may order the words of both languages freely, by
+plain concatenation, and never counts positions. Positions, and the spelling that depends on the next word (elision,
+contraction, capitals), appear only when a sentence is complete: `Phrase.realize`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from training.grammar_en_fr.lexicon import ASPIRATED, Fixed
+
+ELIDED = frozenset({"le", "la", "de", "ne", "que", "je", "me"})
+CONTRACTED = {("de", "le"): "du", ("de", "les"): "des", ("à", "le"): "au", ("à", "les"): "aux"}
+
+
+@dataclass(frozen=True, eq=False)
+class English:
+    """An English word. Each occurrence is an object of its own, so identity tells two occurrences apart."""
+
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class French:
+    """A French word and the English words that it translates."""
+
+    text: str
+    of: tuple[English, ...]
+
+
+class Pair(NamedTuple):
+    """A finished pair of sentences with gold links.
+
+    Joining the words of a side gives its text without its spaces.
+    """
+
+    en: str
+    fr: str
+    en_words: tuple[str, ...]
+    fr_words: tuple[str, ...]
+    links: tuple[tuple[int, int], ...]  # (English word index, French word index), sorted
+
+
+@dataclass(frozen=True, eq=False)
+class Phrase:
+    """English words in English order, French words in French order."""
+
+    en: tuple[English, ...] = ()
+    fr: tuple[French, ...] = ()
+
+    def __add__(self, other: Phrase) -> Phrase:
+        """One phrase after the other, in both languages."""
+        return Phrase(self.en + other.en, self.fr + other.fr)
+
+    def realize(self) -> Pair:
+        """Spell the words out, write both texts, and turn the links into positions."""
+        fr = spell_french(self.fr)
+        position = {id(word): index for index, word in enumerate(self.en)}
+        links = sorted((position[id(source)], index) for index, word in enumerate(fr) for source in word.of)
+        en_words, fr_words = spell_english(word.text for word in self.en), tuple(word.text for word in fr)
+        return Pair(write_english(en_words), write_french(fr_words), en_words, fr_words, tuple(links))
+
+    def sentence(self, mark: str = ".") -> Phrase:
+        """Capitals at the start, a punctuation mark at the end. The mark is `.` or `?`."""
+        first_en, first_fr = self.en[0], self.fr[0]
+        capital = English(_capitalize(first_en.text))
+        fr = [
+            French(word.text, tuple(capital if source is first_en else source for source in word.of))
+            if first_en in word.of
+            else word
+            for word in self.fr
+        ]
+        fr[0] = French(_capitalize(first_fr.text), fr[0].of)
+        return Phrase((capital, *self.en[1:]), tuple(fr)) + aligned(mark, mark)
+
+
+def english(text: str) -> tuple[English, ...]:
+    """English words from a string with spaces."""
+    return tuple(English(word) for word in text.split())
+
+
+def french(text: str, of: tuple[English, ...]) -> tuple[French, ...]:
+    """French words from a string with spaces, each of which translates all of `of`."""
+    return tuple(French(word, of) for word in text.split())
+
+
+def aligned(en: str, fr: str) -> Phrase:
+    """A word or an idiom: linked word by word when the counts agree, else every word with every word."""
+    source, target = english(en), fr.split()
+    if len(source) == len(target):
+        return Phrase(source, tuple(French(word, (of,)) for word, of in zip(target, source, strict=True)))
+    return Phrase(source, french(fr, source))
+
+
+def fixed(entry: Fixed) -> Phrase:
+    """An idiom of the lexicon, with its own links where it states them."""
+    if not entry.links:
+        return aligned(entry.en, entry.fr)
+    source = english(entry.en)
+    of: list[list[English]] = [[] for _ in entry.fr.split()]
+    for link in entry.links.split():
+        left, right = map(int, link.split("-"))
+        of[right].append(source[left])
+    return Phrase(source, tuple(French(text, tuple(links)) for text, links in zip(entry.fr.split(), of, strict=True)))
+
+
+@cache
+def starts_with_vowel(word: str) -> bool:
+    """Whether the French word asks for elision: a vowel or a mute h first."""
+    first = unicodedata.normalize("NFD", word[:1].lower())[:1]
+    return first in tuple("aeiouœ") or word == "y" or (first == "h" and not word.lower().startswith(ASPIRATED))
+
+
+def spell_french(words: tuple[French, ...]) -> tuple[French, ...]:
+    """Elision (le homme: l'homme), then contraction (de le: du), which unites the links of both words."""
+    elided = [
+        French(word.text[:-1] + "'", word.of)
+        if word.text.lower() in ELIDED and starts_with_vowel(following.text)
+        else word
+        for word, following in pairwise(words)
+    ]
+    spelled: list[French] = []
+    for word in [*elided, *words[-1:]]:
+        merged = CONTRACTED.get((spelled[-1].text.lower(), word.text)) if spelled else None
+        if merged is None:
+            spelled.append(word)
+            continue
+        former = spelled.pop()
+        text = _capitalize(merged) if former.text[0].isupper() else merged
+        spelled.append(French(text, tuple(dict.fromkeys(former.of + word.of))))
+    return tuple(spelled)
+
+
+def spell_english(texts: Iterable[str]) -> tuple[str, ...]:
+    """`a` becomes `an` before a vowel."""
+    words = list(texts)
+    for index, following in enumerate(words[1:]):
+        if words[index] in ("a", "A") and following[0].lower() in "aeiou":
+            words[index] += "n"
+    return tuple(words)
+
+
+def write_english(words: tuple[str, ...]) -> str:
+    """English text: a space before each word, none before punctuation and 's."""
+    return "".join(word if word in ("'s", ".", ",", "?") else " " + word for word in words).strip()
+
+
+def write_french(words: tuple[str, ...]) -> str:
+    """French text: no space before a comma or full stop nor after an elided word; a space before `?`."""
+    text = "".join(word if word in (".", ",") else " " + word for word in words).strip()
+    return text.replace("' ", "'")
+
+
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,117 @@
+"""Whole texts from sampled clauses: plain, extended, coordinated, questions, bare noun phrases, long sentences."""
+
+from __future__ import annotations
+
+from training.grammar_en_fr import lexicon as lex
+from training.grammar_en_fr import lexicon_verbs as words
+from training.grammar_en_fr.clauses import (
+    Clitic,
+    Negation,
+    Tense,
+    attribute,
+    conjugate,
+    copula,
+    question,
+    there_is,
+)
+from training.grammar_en_fr.nominal_sampler import adjectives
+from training.grammar_en_fr.nominals import pronoun
+from training.grammar_en_fr.phrases import Phrase, fixed
+from training.grammar_en_fr.sampler import Sampler, transitive_verbs
+
+_COORDINATING = (words.AND, words.AND, words.BUT)
+_SUBORDINATING = (words.BECAUSE, words.WHEN, words.WHILE)
+_NAMEABLE = (*lex.LIVING, lex.FRUIT, *lex.THINGS, lex.PLACE, lex.LANDMARK)
+
+
+def text(sampler: Sampler) -> Phrase:
+    """A text of the training distribution: one in ten is a bare phrase, the others are sentences."""
+    draw = sampler.draw()
+    if draw < 0.11:
+        return bare_phrase(sampler)
+    if draw < 0.18:
+        return interrogative(sampler).sentence("?")
+    tense = sampler.tense()
+    if draw < 0.84:
+        return clause(sampler, tense, 2 if draw > 0.75 else 1).sentence()
+    first = clause(sampler, tense)
+    if sampler.chance(0.45):
+        return (first + subordinate(sampler, tense)).sentence()
+    return (first + coordinate(sampler, tense if sampler.chance(0.5) else sampler.tense())).sentence()
+
+
+def long_text(sampler: Sampler, shortest: int, longest: int) -> Phrase:
+    """A sentence of `shortest` to `longest` English words, of as many clauses as that takes."""
+    while True:
+        target, tense = sampler.between(shortest, longest), sampler.tense()
+        phrase, follow = clause(sampler, tense, 2), coordinate
+        while len(phrase.en) < target - 1:
+            # A subordinate clause is followed by a main clause: no "because she sings when he sleeps".
+            follow = subordinate if follow is coordinate and sampler.chance(0.5) else coordinate
+            tense = sampler.tense() if follow is coordinate else tense
+            phrase = phrase + follow(sampler, tense, 2)
+        if len(phrase.en) < longest:
+            return phrase.sentence()
+
+
+def bare_phrase(sampler: Sampler) -> Phrase:
+    """A text without a main verb: the red dress; in the small garden."""
+    if sampler.chance(0.12):
+        return sampler.place(surfaces=True)
+    actor = sampler.simple(_NAMEABLE, "subject")
+    return sampler.extension(actor).phrase if sampler.chance(0.08) else actor.nominal.phrase
+
+
+def clause(sampler: Sampler, tense: Tense, depth: int = 1, *, main: bool = True) -> Phrase:
+    """A subject and a predicate, often with an adjunct at the end or, in a main clause, at the start."""
+    if tense is Tense.PRESENT and sampler.chance(0.14):
+        return existential(sampler)
+    subject = sampler.subject(depth)
+    phrase = subject.nominal.phrase + sampler.verb_phrase(subject, tense, depth)
+    if sampler.chance(0.07):
+        phrase = phrase + fixed(words.AND) + sampler.verb_phrase(subject, tense, 0)
+    if main and sampler.chance(0.08):
+        return sampler.place() + fixed(words.COMMA) + phrase
+    time = sampler.time(tense) if sampler.chance(0.3) else None
+    if time is None:
+        return phrase
+    return time + fixed(words.COMMA) + phrase if main and sampler.chance(0.4) else phrase + time
+
+
+def coordinate(sampler: Sampler, tense: Tense, depth: int = 1) -> Phrase:
+    """A further main clause: , and she sings."""
+    return fixed(words.COMMA) + fixed(sampler.choose(_COORDINATING)) + clause(sampler, tense, depth)
+
+
+def subordinate(sampler: Sampler, tense: Tense, depth: int = 1) -> Phrase:
+    """A subordinate clause in the tense of the main clause: because she sings.
+
+    English has no future after `when` and `while`; French would not have the passé composé after `pendant que`.
+    """
+    options = {Tense.PRESENT: _SUBORDINATING, Tense.PAST: _SUBORDINATING[:2]}.get(tense, _SUBORDINATING[:1])
+    return fixed(sampler.choose(options)) + clause(sampler, tense, depth, main=False)
+
+
+def existential(sampler: Sampler) -> Phrase:
+    """There is a cat in the garden; there are not any apples on the table."""
+    negation = Negation.NOT if sampler.chance(0.2) else None
+    kinds = (lex.PERSON, lex.ANIMAL, lex.THING, lex.TEXT, lex.FRUIT)
+    thing = sampler.simple(kinds, "none" if negation else "existential")
+    return there_is(thing.nominal, negation) + sampler.place(surfaces=thing.kind != lex.PERSON)
+
+
+def interrogative(sampler: Sampler) -> Phrase:
+    """Does the boy eat the apple; is the dress red; will she see him (without the mark)."""
+    tense, subject = sampler.tense(), sampler.subject(0)
+    if subject.kind not in lex.LIVING or sampler.chance(0.3):
+        tense = Tense.PRESENT if tense is Tense.PERFECT else tense
+        adjective = sampler.choose(adjectives(subject.kind, predicative=True))
+        return question(subject.nominal, copula(subject.nominal, tense)) + attribute(adjective, subject.nominal)
+    clitic = sampler.object_pronoun(subject) if sampler.chance(0.35) else None
+    verb = sampler.choose(transitive_verbs(subject.kind, lex.PERSON if clitic else ""))
+    tense = Tense.PAST if verb.state and tense is Tense.PERFECT else tense
+    antecedent = pronoun(clitic) if clitic else None
+    group = conjugate(subject.nominal, verb, tense, support=True, antecedent=antecedent)
+    if clitic:
+        return question(subject.nominal, group, Clitic(clitic))
+    return question(subject.nominal, group) + sampler.simple(verb.objects, "object").nominal.phrase
