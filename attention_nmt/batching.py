@@ -1,0 +1,239 @@
+"""Text pairs to padded batches of ids: one tf.data pipeline, whatever the corpus."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from attention_nmt.config import END, START, require
+from attention_nmt.tokenizer import Tokenizer
+
+CHUNK = 1024
+"""Pairs that are tokenized together."""
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How pairs become batches.
+
+    Attributes:
+        batch_size: sentences a batch, or target pieces a batch with `batch_unit="tokens"` (padding included).
+        maximum_length: longer sentences are dropped, in pieces with the end symbol, on either side.
+        maximum_ratio: pairs are dropped whose longer side has over `ratio` times the pieces of the other.
+        buckets: shapes of batches; XLA compiles once for each.
+        shuffle_pairs: pairs among which one is drawn; what the pipeline holds in memory.
+        sampling_alpha: draw segmentations (see `Tokenizer.sample`); 0 always takes the best one.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    batch_size: int = 64
+    batch_unit: Literal["sentences", "tokens"] = "sentences"
+    maximum_length: int = 80
+    maximum_ratio: float = 6.0
+    buckets: int = 8
+    shuffle_pairs: int = 200_000
+    sampling_alpha: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+        require(self.batch_unit in ("sentences", "tokens"), "batch_unit", "'sentences' or 'tokens'", self.batch_unit)
+        require(self.maximum_length >= 2, "maximum_length", "at least 2", self.maximum_length)
+        require(self.maximum_ratio >= 1, "maximum_ratio", "at least 1", self.maximum_ratio)
+        require(self.buckets >= 1, "buckets", "at least 1", self.buckets)
+        require(self.shuffle_pairs >= 1, "shuffle_pairs", "at least 1", self.shuffle_pairs)
+        require(self.sampling_alpha >= 0, "sampling_alpha", "at least 0", self.sampling_alpha)
+
+
+class Shape(NamedTuple):
+    """The static shape of a bucket's batches."""
+
+    rows: int  # B
+    source: int  # S
+    target: int  # T
+
+
+class Statistics(NamedTuple):
+    """What one pass over a corpus found."""
+
+    histogram: np.ndarray  # [maximum_length + 1, maximum_length + 1]: kept pairs by source and target length
+    empty: int
+    too_long: int
+    uneven: int  # over the ratio
+
+    @property
+    def kept(self) -> int:
+        """Pairs that are trained on."""
+        return int(self.histogram.sum())
+
+    def __str__(self) -> str:
+        dropped = f"{self.empty} empty, {self.too_long} too long, {self.uneven} of too unequal lengths"
+        return f"{self.kept} pairs; dropped: {dropped}"
+
+
+class TrainingBatches:
+    """The batches of a corpus, epoch by epoch. Which they are and their order is a function of `seed` and the epoch.
+
+    Args:
+        pairs: dataset of `(source, target)` strings, scalars.
+        source_tokenizer, target_tokenizer: the same one twice where the vocabulary is shared.
+        config: lengths, buckets, batch size.
+        seed: of the order and of sampled segmentations.
+
+    Raises:
+        ValueError: no pair is left after filtering; the message says what was dropped.
+    """
+
+    def __init__(
+        self,
+        pairs: tf.data.Dataset,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        config: BatchConfig,
+        seed: int = 1,
+    ) -> None:
+        self.pairs, self.config, self.seed = pairs, config, seed
+        self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
+        self.statistics = self._measure()
+        require(self.statistics.kept > 0, "pairs", "a corpus with pairs to train on", str(self.statistics))
+        self.shapes = [
+            Shape(self._rows(target), source, target)
+            for source, target in rectangles(self.statistics.histogram, config.buckets)
+        ]
+
+    def _rows(self, target_length: int) -> int:
+        config = self.config
+        return config.batch_size if config.batch_unit == "sentences" else max(1, config.batch_size // target_length)
+
+    def epoch(self, number: int) -> tf.data.Dataset:
+        """The batches `({"source" [B, S], "target" [B, T]}, labels [B, T], weights [B, T])` of one epoch."""
+        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        pairs = self.pairs.shuffle(self.config.shuffle_pairs, seed=seed, reshuffle_each_iteration=False)
+        ids = self._tokenize(pairs, number).filter(lambda s, t: self._fate(s, t) == 0)
+        return ids.group_by_window(self._bucket, self._pad, window_size_func=self._window).prefetch(16)
+
+    def _tokenize(self, pairs: tf.data.Dataset, epoch: int) -> tf.data.Dataset:
+        """Pairs of ids with the end symbol, `[S]` and `[T]`."""
+
+        def tokenize(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.RaggedTensor, ...]:
+            if self.config.sampling_alpha:
+                return tuple(_end(self._sample(epoch, index, texts[side], side)) for side in (0, 1))
+            tokenizers = (self.source_tokenizer, self.target_tokenizer)
+            return tuple(_end(t.tokenize(text)) for t, text in zip(tokenizers, texts, strict=True))
+
+        chunks = pairs.batch(CHUNK).enumerate().map(tokenize)
+        return chunks.unbatch().map(lambda s, t: (tf.ensure_shape(s, [None]), tf.ensure_shape(t, [None])))
+
+    def _sample(self, epoch: int, index: tf.Tensor, texts: tf.Tensor, side: int) -> tf.RaggedTensor:
+        tokenizer = (self.source_tokenizer, self.target_tokenizer)[side]
+
+        def draw(index: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            lines = tokenizer.sample(texts.tolist(), (self.seed, epoch, int(index), side), self.config.sampling_alpha)
+            flat = np.fromiter((i for line in lines for i in line), np.int32)
+            return flat, np.array([len(line) for line in lines], np.int32)
+
+        flat, lengths = tf.numpy_function(draw, [index, texts], [tf.int32, tf.int32])
+        return tf.RaggedTensor.from_row_lengths(tf.ensure_shape(flat, [None]), tf.ensure_shape(lengths, [None]))
+
+    def _fate(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """0 keep, 1 empty, 2 too long, 3 of too unequal lengths."""
+        lengths = tf.stack([tf.size(source), tf.size(target)])
+        short, long = tf.reduce_min(lengths), tf.reduce_max(lengths)
+        uneven = tf.cast(long, tf.float32) > self.config.maximum_ratio * tf.cast(short, tf.float32)
+        fate = tf.where(uneven, 3, 0)
+        fate = tf.where(long > self.config.maximum_length, 2, fate)
+        return tf.where(short == 1, 1, fate)
+
+    def _measure(self) -> Statistics:
+        """One pass over the corpus, segmented as in the first epoch."""
+        size = self.config.maximum_length + 1
+        histogram, fates = np.zeros((size, size), np.int64), np.zeros(4, np.int64)
+        lengths = self._tokenize(self.pairs, 0)
+        lengths = lengths.map(lambda s, t: (tf.size(s), tf.size(t), self._fate(s, t))).batch(CHUNK)
+        for source, target, fate in lengths.as_numpy_iterator():
+            keep = fate == 0
+            np.add.at(histogram, (source[keep], target[keep]), 1)
+            fates += np.bincount(fate, minlength=4)
+        return Statistics(histogram, *map(int, fates[1:]))
+
+    def _bucket(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        shapes = tf.constant([shape[1:] for shape in self.shapes])
+        fits = (shapes[:, 0] >= tf.size(source)) & (shapes[:, 1] >= tf.size(target))
+        return tf.argmax(tf.cast(fits, tf.int32))
+
+    def _window(self, bucket: tf.Tensor) -> tf.Tensor:
+        return tf.constant([shape.rows for shape in self.shapes], tf.int64)[bucket]
+
+    def _pad(self, bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
+        shape = tf.constant(self.shapes, tf.int64)[bucket]
+        padded = window.padded_batch(shape[0], (shape[1:2], shape[2:3]))
+        return padded.map(lambda source, labels: _batch(source, labels, tf.cast(shape[0], tf.int32)))
+
+
+def _end(ids: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Appends the end symbol to each row."""
+    return tf.concat([ids, tf.fill([ids.nrows(), 1], END)], axis=1)
+
+
+def _batch(source: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+    """What `fit` takes; the last batch of a bucket gets rows of padding, so that it has the shape of the others."""
+    missing = [[0, rows - tf.shape(source)[0]], [0, 0]]
+    source, labels = tf.pad(source, missing), tf.pad(labels, missing)
+    shifted = tf.concat([tf.fill([rows, 1], START), labels[:, :-1]], axis=1)
+    target = tf.where((labels == 0) | (shifted == END), 0, shifted)
+    target = tf.concat([shifted[:, :1], target[:, 1:]], axis=1)
+    return {"source": source, "target": target}, labels, tf.cast(labels != 0, tf.float32)
+
+
+def rectangles(histogram: np.ndarray, count: int) -> list[tuple[int, int]]:
+    """At most `count` rectangles `(S, T)` such that each pair, put into the first that holds it, has little padding.
+
+    Starts from rectangles that hold equal shares of the pairs and moves their sides as long as that saves padding. The
+    last one is for pairs longer than those that were counted.
+
+    Args:
+        histogram: pairs by source and target length.
+
+    Returns:
+        From the smallest to the largest.
+    """
+    limit = (histogram.shape[0] - 1, histogram.shape[1] - 1)
+    lengths = np.argwhere(histogram)
+    pairs = histogram[lengths[:, 0], lengths[:, 1]]
+    shapes = np.array([_quantiles(lengths, pairs, (i + 1) / (count - 1)) for i in range(count - 1)]).reshape(-1, 2)
+    least = _padded_size(shapes, limit, lengths, pairs)
+    steps = [step for size in (8, 4, 2, 1) for step in (-size, size)]
+    improved = True
+    while improved:
+        improved = False
+        for index, axis, step in itertools.product(range(len(shapes)), (0, 1), steps):
+            moved = shapes.copy()
+            moved[index, axis] = np.clip(moved[index, axis] + step, 2, limit[axis])
+            size = _padded_size(moved, limit, lengths, pairs)
+            if size < least:
+                shapes, least, improved = moved, size, True
+    distinct = {(int(s), int(t)) for s, t in shapes} - {limit}
+    return [*sorted(distinct, key=lambda shape: (sum(shape), shape)), limit]
+
+
+def _quantiles(lengths: np.ndarray, pairs: np.ndarray, share: float) -> list[int]:
+    """The source and the target length that `share` of the pairs do not exceed."""
+    found = []
+    for axis in (0, 1):
+        order = np.argsort(lengths[:, axis])
+        total = np.cumsum(pairs[order])
+        found.append(int(lengths[order, axis][np.searchsorted(total, share * total[-1])]))
+    return found
+
+
+def _padded_size(shapes: np.ndarray, limit: tuple[int, int], lengths: np.ndarray, pairs: np.ndarray) -> int:
+    """Positions of both sides, padding included, if every pair goes into the smallest rectangle that holds it."""
+    shapes = np.concatenate([shapes, [limit]])
+    fits = (lengths[:, None] <= shapes).all(axis=-1)
+    sizes = np.where(fits, shapes.sum(axis=-1), np.iinfo(np.int64).max).min(axis=1)
+    return int((sizes * pairs).sum())
