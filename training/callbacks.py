@@ -1,0 +1,184 @@
+"""What happens beside the steps of a training: tokens per second, averaged weights, dev BLEU, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from attention_nmt.config import RunFolder, atomic_write
+from attention_nmt.translator import Translator
+from training.metrics import corpus_bleu
+from training.plots import alignment_image
+
+AVERAGE_EVERY = 10
+"""Steps between updates of averaged weights; the decay is adjusted to it."""
+
+PICTURES = 3
+"""Alignments drawn at every evaluation."""
+
+
+class Throughput(keras.callbacks.Callback):
+    """Replaces the count of target tokens in the progress bar by target tokens per second since the epoch began."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' contract
+        """Starts the clock."""
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Reads the clock."""
+        self._replace(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Reads the clock."""
+        self._replace(logs)
+
+    def _replace(self, logs: dict[str, Any] | None) -> None:
+        if logs and "tokens" in logs:
+            logs["tokens_per_s"] = float(logs.pop("tokens")) / (time.perf_counter() - self.began)
+
+
+class Progress:
+    """Where a training stands, and everything it needs to go on from there as if it had never stopped.
+
+    That is the weights, the optimizer's state, the state of every random generator, the averaged weights, the best dev
+    BLEU and the data position: the number of an epoch and the step at which it began.
+    """
+
+    def __init__(self, model: keras.Model, average_decay: float) -> None:
+        self.model, self.average_decay = model, average_decay
+        self.step = 0
+        self.best_bleu, self.best_step, self.waited = -1.0, 0, 0
+        self.epoch_starts: list[int] = [0]
+        """The step before the first batch of each epoch whose first batch has been made."""
+        self.average = self._weights() if average_decay else None
+
+    def _weights(self) -> list[np.ndarray]:
+        return [np.array(v) for v in self.model.trainable_variables]
+
+    def advance(self) -> None:
+        """Counts a step and updates the averaged weights."""
+        self.step += 1
+        if self.average is None or self.step % AVERAGE_EVERY:
+            return
+        # A young average takes more of the weights, so that the initial ones do not linger.
+        keep = min(self.average_decay**AVERAGE_EVERY, self.step / (self.step + 10 * AVERAGE_EVERY))
+        for average, variable in zip(self.average, self.model.trainable_variables, strict=True):
+            average += (1 - keep) * (np.asarray(variable) - average)
+
+    def swap_average(self) -> None:
+        """Exchanges the weights and the averaged weights."""
+        if self.average is not None:
+            weights = self._weights()
+            for variable, average in zip(self.model.trainable_variables, self.average, strict=True):
+                variable.assign(average)
+            self.average = weights
+
+    def position(self) -> tuple[int, int]:
+        """The epoch of the next batch and how many of its batches have been trained on."""
+        epoch = int(np.searchsorted(self.epoch_starts, self.step, side="right")) - 1
+        return epoch, self.step - self.epoch_starts[epoch]
+
+    def _variables(self) -> dict[str, Any]:
+        metrics = {id(v) for v in self.model.metrics_variables}
+        variables = [v for v in self.model.variables if id(v) not in metrics] + self.model.optimizer.variables
+        return {f"{index}:{v.path}": v for index, v in enumerate(variables)}
+
+    def save(self, path: Path) -> None:
+        """Writes all of it to one file, which is replaced in one step."""
+        epoch, batches = self.position()
+        numbers = np.array([self.step, epoch, batches, self.best_step, self.waited])
+        arrays = {name: np.asarray(v) for name, v in self._variables().items()}
+        arrays |= {f"average:{index}": a for index, a in enumerate(self.average or [])}
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, numbers=numbers, best_bleu=np.float64(self.best_bleu), **arrays)
+
+    def load(self, path: Path) -> None:
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: the file is of another model; the message names the first variable that differs.
+        """
+        with np.load(path, allow_pickle=False) as arrays:
+            for name, variable in self._variables().items():
+                shape = arrays[name].shape if name in arrays else None
+                if shape != tuple(variable.shape):
+                    raise ValueError(f"{path}: expected {name} of shape {tuple(variable.shape)}. Received: {shape}.")
+                variable.assign(arrays[name])
+            self.step, epoch, batches, self.best_step, self.waited = map(int, arrays["numbers"])
+            self.best_bleu = float(arrays["best_bleu"])
+            self.epoch_starts = [-1] * epoch + [self.step - batches]
+            if self.average is not None:
+                self.average = [arrays[f"average:{index}"] for index in range(len(self.average))]
+
+
+class Keeper(keras.callbacks.Callback):
+    """Advances the progress and writes a checkpoint every `checkpoint_steps` steps."""
+
+    def __init__(self, progress: Progress, run: RunFolder, checkpoint_steps: int) -> None:
+        super().__init__()
+        self.progress, self.run, self.checkpoint_steps = progress, run, checkpoint_steps
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Counts."""
+        self.progress.advance()
+        if self.progress.step % self.checkpoint_steps == 0:
+            self.progress.save(self.run.checkpoint)
+
+
+class DevBleu(keras.callbacks.Callback):
+    """At the end of each Keras epoch: dev BLEU by the search that serves, the best weights, pictures, early stop.
+
+    Args:
+        translator: of the model that trains.
+        sources, references: the dev sentences.
+        target_language: for the tokenization of BLEU.
+        patience: evaluations without a better BLEU after which training stops; 0 never.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        run: RunFolder,
+        translator: Translator,
+        sources: Sequence[str],
+        references: Sequence[str],
+        target_language: str,
+        patience: int,
+    ) -> None:
+        super().__init__()
+        self.progress, self.run, self.translator, self.patience = progress, run, translator, patience
+        self.sources, self.references, self.target_language = sources, references, target_language
+        self.writer = tf.summary.create_file_writer(str(run.logs / "alignments"))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' contract
+        """Evaluates, keeps what is best, and writes a checkpoint that knows of it."""
+        progress = self.progress
+        progress.swap_average()
+        translations = self.translator(self.sources)
+        bleu = corpus_bleu([t.text for t in translations], self.references, self.target_language)
+        if logs is not None:
+            logs["dev_bleu"] = bleu
+        progress.waited += 1
+        if bleu > progress.best_bleu:
+            progress.best_bleu, progress.best_step, progress.waited = bleu, progress.step, 0
+            with atomic_write(self.run.best) as temporary:
+                self.model.save(temporary)
+        progress.swap_average()
+        self._draw(translations[:PICTURES])
+        progress.save(self.run.checkpoint)
+        if self.patience and progress.waited >= self.patience:
+            self.model.stop_training = True
+
+    def _draw(self, translations: Sequence[Any]) -> None:
+        with self.writer.as_default(step=self.progress.step):
+            for index, t in enumerate(translations):
+                if t.alignment is not None and len(t.target_tokens):
+                    image = alignment_image(t.alignment, t.source_tokens, t.target_tokens)
+                    tf.summary.image(f"alignment_{index}", image[None])
+        self.writer.flush()

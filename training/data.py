@@ -1,0 +1,191 @@
+"""Text pairs from a TFDS name or a folder of text files, checked before a training starts on them."""
+
+from __future__ import annotations
+
+import difflib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+import training.grammar_en_fr  # noqa: F401 - registers the bundled dataset
+
+BUNDLED = "grammar_en_fr"
+
+DEV_SPLITS = ("validation", "val", "valid", "dev")
+"""What a development split may be called, in the order of preference."""
+
+NETWORK_TIMEOUT_S = 5
+
+
+class DataError(ValueError):
+    """A dataset that cannot be used; the message says which, where and what was expected."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A dataset in one direction.
+
+    Attributes:
+        dataset: a TFDS name such as `ted_hrlr_translate/pt_to_en`, or a folder of `LANG.SPLIT.txt` files.
+        source, target: the languages, as the dataset calls them.
+        data_dir: where TFDS keeps prepared datasets; None is its default.
+    """
+
+    dataset: str
+    source: str
+    target: str
+    data_dir: str | None = None
+
+    def pairs(self, split: str) -> tf.data.Dataset:
+        """The pairs of a split as scalar strings `(source, target)`, in the order of the dataset.
+
+        Raises:
+            DataError: the dataset, a language or the split does not exist, or a file is not what it should be.
+        """
+        if Path(self.dataset).is_dir():
+            return _folder_pairs(self, split)
+        builder = prepared_builder(self.dataset, self.data_dir)
+        _check_features(builder, self, split)
+        dataset = builder.as_dataset(split=split)
+        return dataset.map(lambda example: (example[self.source], example[self.target]))
+
+    def dev_split(self) -> str:
+        """The name of the development split.
+
+        Raises:
+            DataError: there is none.
+        """
+        if Path(self.dataset).is_dir():
+            splits = {path.name.split(".")[1] for path in Path(self.dataset).glob(f"{self.source}.*.txt")}
+        else:
+            splits = set(prepared_builder(self.dataset, self.data_dir).info.splits)
+        found = [split for split in DEV_SPLITS if split in splits]
+        if not found:
+            raise DataError(f"{self.dataset}: expected a split called one of {DEV_SPLITS}. Received: {sorted(splits)}.")
+        return found[0]
+
+    def texts(self, split: str) -> tuple[list[str], list[str]]:
+        """The sources and the targets of a split, in memory."""
+        pairs = [(s.decode(errors="replace"), t.decode(errors="replace")) for s, t in _iterate(self.pairs(split))]
+        if not pairs:
+            raise DataError(f"{self.dataset}: the split {split!r} is empty.")
+        return [s for s, _ in pairs], [t for _, t in pairs]
+
+
+def _iterate(pairs: tf.data.Dataset) -> Iterator[tuple[bytes, bytes]]:
+    return pairs.as_numpy_iterator()
+
+
+def iterate_texts(pairs: tf.data.Dataset, side: int) -> Iterator[str]:
+    """The source (side 0) or target (side 1) texts of pairs, one at a time."""
+    for pair in _iterate(pairs):
+        yield pair[side].decode(errors="replace")
+
+
+class GoldPair(NamedTuple):
+    """A sentence pair with hand-made or generated alignment links."""
+
+    source_words: list[str]
+    target_words: list[str]
+    links: frozenset[tuple[int, int]]  # (source word, target word), counted from 0
+
+
+def gold_pairs(corpus: Corpus, split: str) -> list[GoldPair] | None:
+    """The words and gold links of a split where the dataset has them, else None."""
+    if Path(corpus.dataset).is_dir():
+        return None
+    builder = prepared_builder(corpus.dataset, corpus.data_dir)
+    names = (f"{corpus.source}_words", f"{corpus.target}_words")
+    if not {*names, "links"} <= set(builder.info.features):
+        return None
+    backwards = names[0] > names[1]  # links are written in the alphabetical order of the languages
+    found = []
+    for example in tfds.as_numpy(builder.as_dataset(split=split)):
+        words = [[word.decode() for word in example[name]] for name in names]
+        links = frozenset((int(t), int(s)) if backwards else (int(s), int(t)) for s, t in example["links"])
+        found.append(GoldPair(words[0], words[1], links))
+    return found
+
+
+def _folder_pairs(corpus: Corpus, split: str) -> tf.data.Dataset:
+    folder = Path(corpus.dataset)
+    counts = [_check_file(folder, language, split) for language in (corpus.source, corpus.target)]
+    paths = [folder / f"{language}.{split}.txt" for language in (corpus.source, corpus.target)]
+    if counts[0] != counts[1]:
+        lines = ", ".join(f"{path.name} has {count}" for path, count in zip(paths, counts, strict=True))
+        raise DataError(f"{folder}: both sides of a split need the same number of lines. Received: {lines}.")
+    if counts[0] == 0:
+        raise DataError(f"{folder}: the split {split!r} is empty.")
+    return tf.data.Dataset.zip(*(tf.data.TextLineDataset(str(path)) for path in paths))
+
+
+def _check_file(folder: Path, language: str, split: str) -> int:
+    """Reads a file once, line by line, and counts its lines."""
+    path = folder / f"{language}.{split}.txt"
+    if not path.is_file():
+        found = sorted(p.name for p in folder.iterdir() if p.is_file())
+        raise DataError(f"{folder}: expected a file {path.name} (LANG.SPLIT.txt). Received the files: {found}.")
+    count = 0
+    with path.open("rb") as file:
+        for count, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path}, line {count}: expected UTF-8. Received: {error}.") from error
+    return count
+
+
+def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.DatasetBuilder:
+    """The TFDS builder of a dataset that is ready to read, downloaded and prepared if need be.
+
+    Raises:
+        DataError: an unknown name (with the nearest known ones), or one that must be downloaded without a network.
+    """
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError, ImportError) as error:
+        raise DataError(_unknown(name)) from error
+    if not builder.is_prepared():
+        if builder.name != BUNDLED and not _online():
+            raise DataError(
+                f"{name} is not prepared in {builder.data_dir} and there is no network to download it from. Prepare "
+                "it on a machine with a network and copy that folder, or set --data-dir to where it lies."
+            )
+        builder.download_and_prepare()
+    return builder
+
+
+def _online() -> bool:
+    try:
+        urllib.request.urlopen("https://storage.googleapis.com", timeout=NETWORK_TIMEOUT_S).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _unknown(name: str) -> str:
+    base, _, config = name.partition("/")
+    known = tfds.list_builders(with_community_datasets=False)
+    if base in known:
+        configs = list(tfds.builder_cls(base).builder_configs)
+        near = difflib.get_close_matches(config, configs, 3, 0.3) or configs[:5]
+        return f"{base} has no configuration {config!r}. The nearest: {[f'{base}/{c}' for c in near]}."
+    near = difflib.get_close_matches(base, known, 3, 0.5)
+    return f"{name!r} is neither a folder nor a dataset that TFDS knows. The nearest names: {near or 'none'}."
+
+
+def _check_features(builder: tfds.core.DatasetBuilder, corpus: Corpus, split: str) -> None:
+    features, splits = list(builder.info.features), list(builder.info.splits)
+    for language in (corpus.source, corpus.target):
+        if language not in features:
+            raise DataError(f"{corpus.dataset}: expected one of the languages {features}. Received: {language!r}.")
+    if splits and split.partition("[")[0] not in splits:
+        raise DataError(f"{corpus.dataset}: expected one of the splits {splits}. Received: {split!r}.")

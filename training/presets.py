@@ -1,0 +1,96 @@
+"""The settings of a training, and named sets of them. Each preset states its command and what to expect of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from attention_nmt.batching import BatchConfig
+from attention_nmt.config import ModelConfig, SearchConfig, require
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All settings of a training; every field is a flag of `training.train`.
+
+    Attributes:
+        dataset: a TFDS name, a folder of `LANG.SPLIT.txt` files, or the bundled grammar_en_fr.
+        source, target: languages, as the dataset calls them.
+        data_dir: where TFDS keeps prepared datasets.
+        train_split, dev_split: names of splits; without a dev split, the one that is called like one.
+        dev_sentences: evaluate on the first so many sentences of the dev split.
+        vocabulary_size: pieces of each vocabulary, or of both languages' together.
+        shared_vocabulary: one vocabulary for both languages.
+        steps: updates of the weights.
+        learning_rate: its highest value; it rises for `warmup_steps` and falls to 0 along a cosine.
+        gradient_norm: the global norm to which gradients are clipped.
+        label_smoothing: see `losses.CrossEntropy`.
+        average_decay: each step, averaged weights keep this share of what they were; 0 evaluates the weights themselves.
+        evaluate_steps: steps between evaluations on the dev split.
+        checkpoint_steps: steps between checkpoints, of which the last is kept.
+        patience: stop after so many evaluations without a better BLEU; 0 never stops early.
+        seed: of initial weights, order of data, dropout and sampled segmentations.
+        jit_compile: compile steps with XLA, once per bucket.
+        dtype_policy: Keras' name of it: `float32`, `mixed_bfloat16`, ...
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    dataset: str = "grammar_en_fr"
+    source: str = "en"
+    target: str = "fr"
+    data_dir: str | None = None
+    train_split: str = "train"
+    dev_split: str | None = None
+    dev_sentences: int = 1000
+    vocabulary_size: int = 4000
+    shared_vocabulary: bool = True
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    steps: int = 3500
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    gradient_norm: float = 1.0
+    label_smoothing: float = 0.1
+    average_decay: float = 0.0
+    evaluate_steps: int = 500
+    checkpoint_steps: int = 100
+    patience: int = 0
+    seed: int = 1
+    jit_compile: bool = True
+    dtype_policy: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("dev_sentences", "vocabulary_size", "steps", "evaluate_steps", "checkpoint_steps"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        require(0 <= self.warmup_steps < self.steps, "warmup_steps", f"in [0, steps={self.steps})", self.warmup_steps)
+        require(self.gradient_norm > 0, "gradient_norm", "above 0", self.gradient_norm)
+        require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        require(0 <= self.average_decay < 1, "average_decay", "in [0, 1)", self.average_decay)
+        require(self.patience >= 0, "patience", "at least 0", self.patience)
+        require(self.source != self.target, "target", f"another language than source={self.source!r}", self.target)
+
+
+def base() -> TrainConfig:
+    """The default: small corpora of short sentences, on two CPU cores."""
+    return TrainConfig(
+        model=ModelConfig(
+            attention_units=256,
+            tie_output=True,
+            embedding_dropout=0.2,
+            annotation_dropout=0.2,
+            readout_dropout=0.2,
+            source_word_dropout=0.1,
+            target_word_dropout=0.1,
+        ),
+        batches=BatchConfig(maximum_length=60, buckets=8, sampling_alpha=0.5),
+        learning_rate=1.5e-3,
+        average_decay=0.99,
+    )
+
+
+PRESETS: dict[str, Callable[[], TrainConfig]] = {"base": base}
+"""Every preset by its name; `training.train --preset NAME`."""

@@ -1,0 +1,197 @@
+"""`python -m training.train --dataset D --source en --target de --run-dir RUN`: text pairs to a trained run folder."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import tensorflow as tf
+import tyro
+
+from attention_nmt.batching import TrainingBatches
+from attention_nmt.config import RunFolder, atomic_write, to_json
+from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
+from attention_nmt.model import Seq2Seq
+from attention_nmt.tokenizer import Tokenizer
+from attention_nmt.translator import Translator
+from training.callbacks import DevBleu, Keeper, Progress, Throughput
+from training.data import Corpus, iterate_texts
+from training.presets import PRESETS, TrainConfig
+
+
+def parse(arguments: Sequence[str]) -> tuple[TrainConfig, RunFolder]:
+    """The config of a command line: the preset's, with the flags that are given put over it."""
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--preset", choices=sorted(PRESETS), default="base")
+    first.add_argument("--run-dir", required="-h" not in arguments and "--help" not in arguments)
+    chosen, rest = first.parse_known_args(arguments)
+    usage = f"training.train --run-dir RUN [--preset {{{','.join(sorted(PRESETS))}}}]"
+    config = tyro.cli(
+        TrainConfig,
+        prog=usage,
+        args=rest,
+        default=PRESETS[chosen.preset](),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
+    )
+    return config, RunFolder(Path(chosen.run_dir))
+
+
+def claim(run: RunFolder, config: TrainConfig) -> None:
+    """Writes the config into a new run folder, or makes sure that an old one is of the same config.
+
+    Raises:
+        ValueError: the folder holds a run of another config, or no run; the message names what differs.
+    """
+    if run.config.is_file():
+        old, new = _flat(run.read_config()), _flat(json.loads(to_json(config)))
+        different = [f"{k}: {old.get(k)!r} there, {new.get(k)!r} here" for k in new if old.get(k) != new[k]]
+        if different:
+            raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
+        return
+    if run.path.exists() and any(path != run.source_tokenizer for path in run.path.iterdir()):
+        others = {run.source_tokenizer.name, run.target_tokenizer.name}
+        strange = sorted(p.name for p in run.path.iterdir() if p.name not in others)
+        if strange:
+            raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
+    with atomic_write(run.config) as temporary:
+        temporary.write_text(to_json(config), encoding="utf-8")
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    nested = {name: value for name, value in values.items() if isinstance(value, dict)}
+    plain = {name: value for name, value in values.items() if name not in nested}
+    return plain | {name: value for fields in nested.values() for name, value in fields.items()}
+
+
+def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> tuple[Tokenizer, Tokenizer]:
+    """The run's tokenizers, trained on the training texts if it has none yet."""
+    sides: list[tuple[Path, list[int]]] = [(run.source_tokenizer, [0, 1])]
+    if not config.shared_vocabulary:
+        sides = [(run.source_tokenizer, [0]), (run.target_tokenizer, [1])]
+    for path, columns in sides:
+        if not path.is_file():
+            texts = itertools.chain.from_iterable(iterate_texts(pairs, side) for side in columns)
+            Tokenizer.train(texts, config.vocabulary_size).save(path)
+    loaded = [Tokenizer.load(path) for path, _ in sides]
+    return loaded[0], loaded[-1]
+
+
+def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
+    """The compiled model of a config."""
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.dtype_policy)
+    sizes = {"source_vocabulary_size": source_size, "target_vocabulary_size": target_size}
+    model = Seq2Seq(dataclasses.replace(config.model, **sizes))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if config.warmup_steps else config.learning_rate,
+        config.steps - config.warmup_steps,
+        warmup_target=config.learning_rate if config.warmup_steps else None,
+        warmup_steps=config.warmup_steps,
+    )
+    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=config.gradient_norm)
+    metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
+    loss = CrossEntropy(config.label_smoothing)
+    model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=config.jit_compile)
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def stream(batches: TrainingBatches, progress: Progress) -> tf.data.Dataset:
+    """The batches from where the progress stands, without end; notes where each epoch begins."""
+
+    def generate() -> Iterator[Any]:
+        epoch, skip = progress.position()
+        del progress.epoch_starts[epoch + 1 :]
+        position = progress.step
+        for number in itertools.count(epoch):
+            for batch in batches.epoch(number).skip(skip).as_numpy_iterator():
+                yield batch
+                position += 1
+            skip = 0
+            progress.epoch_starts.append(position)
+
+    matrix = tf.TensorSpec([None, None], tf.int32)
+    weights = tf.TensorSpec([None, None], tf.float32)
+    signature = ({"source": matrix, "target": matrix}, matrix, weights)
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+
+def fit(model: Seq2Seq, batches: TrainingBatches, progress: Progress, config: TrainConfig, callbacks: list) -> None:
+    """Runs `model.fit` from where the progress stands; one Keras epoch is the steps between two evaluations."""
+    size = config.evaluate_steps
+    while progress.step < config.steps and not model.stop_training:
+        block, done = divmod(progress.step, size)
+        whole = config.steps // size
+        # A block that was begun before, or the last one of fewer steps, is an epoch of its own length.
+        partial = done or block == whole
+        steps = min(size - done, config.steps - progress.step)
+        model.fit(
+            stream(batches, progress),
+            steps_per_epoch=steps,
+            initial_epoch=block,
+            epochs=block + 1 if partial else whole,
+            callbacks=callbacks,
+            shuffle=False,
+        )
+
+
+def train(config: TrainConfig, run: RunFolder) -> Progress:
+    """Trains, or goes on training, a run folder.
+
+    Raises:
+        ValueError: the run folder is of another config, or the data or the config is at fault.
+    """
+    corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
+    pairs = corpus.pairs(config.train_split)
+    dev_sources, dev_references = (
+        texts[: config.dev_sentences] for texts in corpus.texts(config.dev_split or corpus.dev_split())
+    )
+    claim(run, config)
+    source, target = tokenizers(run, config, pairs)
+    model = build(config, source.vocabulary_size, target.vocabulary_size)
+    progress = Progress(model, config.average_decay)
+    if run.checkpoint.is_file():
+        progress.load(run.checkpoint)
+        print(f"Going on from step {progress.step} of {config.steps}.", flush=True)
+    if progress.step >= config.steps or (config.patience and progress.waited >= config.patience):
+        return progress
+    batches = TrainingBatches(pairs, source, target, config.batches, config.seed)
+    print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
+    translator = Translator(model, source, config.search, target)
+    callbacks = [
+        Throughput(),
+        Keeper(progress, run, config.checkpoint_steps),
+        DevBleu(progress, run, translator, dev_sources, dev_references, config.target, config.patience),
+        keras.callbacks.TensorBoard(str(run.logs), write_graph=False),
+    ]
+    fit(model, batches, progress, config, callbacks)
+    return progress
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on Ctrl-C."""
+    config, run = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        progress = train(config, run)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nStopped. The same command goes on from the last checkpoint in {run.path}.", file=sys.stderr)
+        return 130
+    print(f"Best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}; weights in {run.best}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
