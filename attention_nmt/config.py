@@ -176,6 +176,11 @@ class RunFolder:
         return self.path / "checkpoint.npz"
 
     @property
+    def samples(self) -> Path:
+        """A few source sentences of the dev split, one a line, on which exports are checked."""
+        return self.path / "samples.txt"
+
+    @property
     def logs(self) -> Path:
         """TensorBoard's event files."""
         return self.path / "logs"

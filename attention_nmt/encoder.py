@@ -50,7 +50,7 @@ class GRU(keras.layers.Layer):
     def call(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """The state after each position `[S, B, H]`, from inputs `[S, B, E]` and a mask `[S, B]`, True on words."""
         projected = ops.matmul(inputs, self.kernel) + self.input_bias
-        mask = ops.cast(mask, projected.dtype)[:, :, None]
+        mask = ops.expand_dims(ops.cast(mask, projected.dtype), -1)
         initial = ops.zeros((ops.shape(projected)[1], self.units), projected.dtype)
         weights = GRUWeights(*map(ops.convert_to_tensor, (self.recurrent_kernel, self.recurrent_bias)))
         return gru(projected, mask, initial, weights, reset_after=self.reset_after, reverse=self.reverse)

@@ -37,26 +37,24 @@ def scan(
 
 
 def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
-    """`tf.while_loop` over tensor arrays: XLA compiles it and it has a gradient, unlike `keras.ops.scan`'s loop."""
+    """`tf.while_loop` over dense buffers, which XLA compiles and LiteRT converts; tensor arrays it does not."""
     import tensorflow as tf
 
     length = ops.shape(tree.flatten(inputs)[0])[0]
-    array = lambda x: tf.TensorArray(x.dtype, length, element_shape=x.shape)  # noqa: E731
     # The values of this step are never used, so the graph drops it: only the outputs' structure is needed.
     _, like = step(carry, tree.map_structure(lambda x: x[0], inputs))
-    readers = tree.map_structure(lambda x: array(x[0]).unstack(x), inputs)
-    writers = [array(output) for output in tree.flatten(like)]
+    buffers = [tf.zeros(tf.concat([[length], tf.shape(x)], 0), x.dtype) for x in tree.flatten(like)]
 
-    def body(index: Any, carry: Any, writers: list) -> tuple:
+    def body(index: Any, carry: Any, buffers: list) -> tuple:
         position = length - 1 - index if reverse else index
-        carry, outputs = step(carry, tree.map_structure(lambda x: x.read(position), readers))
-        written = [array.write(position, x) for array, x in zip(writers, tree.flatten(outputs), strict=True)]
-        return index + 1, carry, written
+        carry, outputs = step(carry, tree.map_structure(lambda x: tf.gather(x, position), inputs))
+        rows = zip(buffers, tree.flatten(outputs), strict=True)
+        return index + 1, carry, [tf.tensor_scatter_nd_update(b, [[position]], x[None]) for b, x in rows]
 
-    _, carry, writers = tf.while_loop(
-        lambda index, *_: index < length, body, (0, carry, writers), maximum_iterations=length
+    _, carry, buffers = tf.while_loop(
+        lambda index, *_: index < length, body, (0, carry, buffers), maximum_iterations=length
     )
-    return carry, tree.pack_sequence_as(like, [array.stack() for array in writers])
+    return carry, tree.pack_sequence_as(like, buffers)
 
 
 class GRUWeights(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attention_nmt.config import END, PAD, RunFolder, SearchConfig, from_dict
+from attention_nmt.config import END, PAD, START, RunFolder, SearchConfig, from_dict, require
 from attention_nmt.decoding import Hypotheses, maximum_lengths, search
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
@@ -35,6 +35,14 @@ class Translation(NamedTuple):
     source_tokens: list[str]
     target_tokens: list[str]
     alignment: np.ndarray | None  # [T, S], each row sums to 1
+
+
+class Alignment(NamedTuple):
+    """Which source tokens a given target reads at each of its tokens; the end symbols are included."""
+
+    source_tokens: list[str]
+    target_tokens: list[str]
+    weights: np.ndarray  # [T, S], each row sums to 1
 
 
 class Translator:
@@ -72,6 +80,7 @@ class Translator:
         _check_size("target", self.target_tokenizer, model.config.target_vocabulary_size)
         strings = tf.TensorSpec([None], tf.string)
         self.translate = tf.function(self.translate_tensor, input_signature=[strings])
+        self._align = tf.function(self._align_tensor, input_signature=[strings, strings])
 
     @classmethod
     def from_run(cls, run_dir: str | Path, search: SearchConfig | None = None) -> Translator:
@@ -99,15 +108,10 @@ class Translator:
 
         return search(step, state, maximum_lengths(source, self.search), self.search)
 
-    def encode(self, text: tf.Tensor) -> tf.Tensor:
-        """The ids `[B, S]` of strings `[B]`, the end symbol included, in a graph."""
-        pieces = self.source_tokenizer.tokenize(text)
-        return tf.concat([pieces, tf.fill([pieces.nrows(), 1], END)], axis=1).to_tensor(PAD)
-
-    def translate_tensor(self, text: tf.Tensor) -> TranslationTensors:
+    def translate_tensor(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
         """Translates strings `[B]`, in a graph; the translation of a text without words is empty and scores 0."""
-        source = self.encode(text)
-        found = self.hypotheses(source)
+        source = _encode(self.source_tokenizer, text)
+        found = self.hypotheses(source, alignments)
         shape = tf.shape(found.ids)
         texts = self.target_tokenizer.detokenize(tf.reshape(found.ids, [-1, shape[2]]))
         blank = tf.equal(source[:, :1], END)
@@ -127,16 +131,41 @@ class Translator:
         """
         if isinstance(texts, (str, bytes)):
             raise ValueError(f"`texts` must be a sequence of strings. Received: the string {texts!r}.")
-        strings = [_encode(text) for text in (texts.numpy() if isinstance(texts, tf.Tensor) else texts)]
-        # Sentences of one length together: little padding, and a batch ends with its longest.
-        order = sorted(range(len(strings)), key=lambda i: len(strings[i]))
+        strings = list(texts.numpy() if isinstance(texts, tf.Tensor) else texts)
         found: list[list[Translation]] = [[] for _ in strings]
-        for begin in range(0, len(order), self.batch_size):
-            indices = order[begin : begin + self.batch_size]
-            tensors = self.translate(tf.constant([strings[i] for i in indices], tf.string))
+        for indices in self._batches(strings):
+            tensors = self.translate(_strings([strings[i] for i in indices]))
             for index, translations in zip(indices, _unpack(tensors), strict=True):
                 found[index] = translations
         return found
+
+    def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[Alignment]:
+        """The alignments of given translations, by forced decoding.
+
+        Raises:
+            ValueError: the model has no attention, or there are not as many targets as sources.
+        """
+        require(len(targets) == len(sources), "targets", f"as many as the sources ({len(sources)})", len(targets))
+        found: list[Alignment | None] = [None] * len(sources)
+        for indices in self._batches(sources):
+            tensors = self._align(_strings([sources[i] for i in indices]), _strings([targets[i] for i in indices]))
+            for index, *rows in zip(indices, *(x.numpy() for x in tensors), strict=True):
+                source, target = _tokens(rows[0]), _tokens(rows[1])
+                found[index] = Alignment(source, target, rows[2][: len(target), : len(source)])
+        return [alignment for alignment in found if alignment is not None]
+
+    def _align_tensor(self, sources: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Tokens `[B, S]` and `[B, T]` of strings and the alignment `[B, T, S]`, in a graph."""
+        source, labels = _encode(self.source_tokenizer, sources), _encode(self.target_tokenizer, targets)
+        target = tf.concat([tf.fill([tf.shape(labels)[0], 1], START), labels[:, :-1]], axis=1)
+        weights = self.model.align({"source": source, "target": target})
+        return self.source_tokenizer.pieces(source), self.target_tokenizer.pieces(labels), weights
+
+    def _batches(self, texts: Sequence[str | bytes]) -> Iterator[list[int]]:
+        """The indices of batches of texts of about one length: little padding, and a batch ends with its longest."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for begin in range(0, len(order), self.batch_size):
+            yield order[begin : begin + self.batch_size]
 
     def __call__(self, texts: Sequence[str] | tf.Tensor) -> list[Translation]:
         """The best translation of each text; see `n_best`."""
@@ -149,8 +178,19 @@ def _check_size(side: str, tokenizer: Tokenizer, size: int) -> None:
         raise ValueError(f"`{side}_tokenizer` must have {expected}. Received: {tokenizer.vocabulary_size}.")
 
 
-def _encode(text: str | bytes) -> bytes:
-    return text.encode(errors="replace") if isinstance(text, str) else text
+def _encode(tokenizer: Tokenizer, text: tf.Tensor) -> tf.Tensor:
+    """The ids `[B, S]` of strings `[B]`, the end symbol included, in a graph."""
+    pieces = tokenizer.tokenize(text)
+    return tf.concat([pieces, tf.fill([pieces.nrows(), 1], END)], axis=1).to_tensor(PAD)
+
+
+def _strings(texts: Sequence[str | bytes]) -> tf.Tensor:
+    return tf.constant([t.encode(errors="replace") if isinstance(t, str) else t for t in texts], tf.string)
+
+
+def _tokens(row: np.ndarray) -> list[str]:
+    """The tokens of one sentence without the padding."""
+    return [token.decode(errors="replace") for token in row if token]
 
 
 def _unpack(tensors: TranslationTensors) -> list[list[Translation]]:
@@ -158,10 +198,10 @@ def _unpack(tensors: TranslationTensors) -> list[list[Translation]]:
     texts, scores, sources, targets, alignments = (x if x is None else x.numpy() for x in tensors)
     unpacked = []
     for b, source in enumerate(sources):
-        source_tokens = [token.decode(errors="replace") for token in source if token]
+        source_tokens = _tokens(source)
         row = []
         for n in range(texts.shape[1]):
-            tokens = [token.decode(errors="replace") for token in targets[b, n] if token]
+            tokens = _tokens(targets[b, n])
             alignment = None if alignments is None else alignments[b, n, : len(tokens), : len(source_tokens)]
             text = texts[b, n].decode(errors="replace")
             row.append(Translation(text, float(scores[b, n]), source_tokens, tokens, alignment))

@@ -1,0 +1,1 @@
+"""Command lines that export, serve and convert models of `attention_nmt`."""

@@ -28,6 +28,9 @@ from training.callbacks import DevBleu, Keeper, Progress, Throughput
 from training.data import Corpus, iterate_texts
 from training.presets import PRESETS, TrainConfig
 
+SAMPLES = 50
+"""Dev sentences kept in the run folder, for exports to be checked on."""
+
 
 def parse(arguments: Sequence[str]) -> tuple[TrainConfig, RunFolder]:
     """The config of a command line: the preset's, with the flags that are given put over it."""
@@ -158,6 +161,8 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     )
     claim(run, config)
     source, target = tokenizers(run, config, pairs)
+    with atomic_write(run.samples) as temporary:
+        temporary.write_text("".join(f"{text}\n" for text in dev_sources[:SAMPLES]), encoding="utf-8")
     model = build(config, source.vocabulary_size, target.vocabulary_size)
     progress = Progress(model, config.average_decay)
     if run.checkpoint.is_file():

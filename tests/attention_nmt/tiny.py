@@ -1,0 +1,68 @@
+"""Small models, batches and texts that many tests share."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from attention_nmt.config import END, START, ModelConfig
+from attention_nmt.model import Seq2Seq
+
+SIZES: dict[str, Any] = {
+    "source_vocabulary_size": 40,
+    "target_vocabulary_size": 40,
+    "embedding_size": 6,
+    "encoder_units": 5,
+    "decoder_units": 7,
+    "attention_units": 4,
+    "readout_units": 3,
+}
+TIED: dict[str, Any] = {"tie_output": True, "tie_source": True, "readout_units": 6}
+
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+
+
+def tiny_config(**options: Any) -> ModelConfig:
+    return ModelConfig(**{**SIZES, **options})
+
+
+def tiny_model(seed: int = 1, scale: float = 0.5, **options: Any) -> Seq2Seq:
+    """A model whose weights, biases too, are normal with deviation `scale`: every term then counts."""
+    model = Seq2Seq(tiny_config(**options))
+    generator = np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(generator.normal(0, scale, weight.shape))
+    return model
+
+
+def tiny_batch(
+    lengths: list[tuple[int, int]], source_length: int = 0, target_length: int = 0, vocabulary: int = 40, seed: int = 7
+) -> Batch:
+    """Random pairs of `lengths` (source, target; the end symbols included), padded to the longest or further.
+
+    A pair is the same whatever else is in the batch and however long the padding.
+    """
+    source_length = max(source_length, *(s for s, _ in lengths), 1)
+    target_length = max(target_length, *(t for _, t in lengths), 1)
+    source = np.zeros((len(lengths), source_length), np.int32)
+    target, labels = (np.zeros((len(lengths), target_length), np.int32) for _ in range(2))
+    for row, (s, t) in enumerate(lengths):
+        generator = np.random.default_rng([seed, s, t])
+        source[row, :s] = [*generator.integers(4, vocabulary, max(s - 1, 0)), END][:s]
+        labels[row, :t] = [*generator.integers(4, vocabulary, max(t - 1, 0)), END][:t]
+        target[row, :t] = [START, *labels[row, :t]][:t]
+        target[row, 0] = START
+    return {"source": source, "target": target}, labels, (labels != 0).astype(np.float32)
+
+
+def loss_and_gradients(model: Seq2Seq, batch: Batch, loss: keras.losses.Loss) -> tuple[float, dict[str, np.ndarray]]:
+    """The loss of a batch and its gradient by every weight, by the weights' paths within the model."""
+    import tensorflow as tf
+
+    inputs, labels, weights = batch
+    with tf.GradientTape() as tape:
+        value = loss(labels, model(inputs, training=True), weights)
+    variables = model.trainable_weights
+    gradients = tape.gradient(value, [v.value for v in variables])
+    paths = [v.path.split("/", 1)[1] for v in variables]
+    return float(value), {p: tf.convert_to_tensor(g).numpy() for p, g in zip(paths, gradients, strict=True)}

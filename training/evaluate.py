@@ -1,0 +1,187 @@
+"""`python -m training.evaluate --run-dir RUN --split S`: BLEU, chrF, TER, alignment error rate and pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tyro
+
+from attention_nmt.config import RunFolder, SearchConfig, atomic_write, from_dict, require
+from attention_nmt.translator import Translator
+from training.data import Corpus, GoldPair, gold_pairs
+from training.metrics import Score, align, alignment_error_rate, corpus_scores, diagonal_links, word_weights
+from training.plots import save_alignment
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to evaluate.
+
+    Attributes:
+        run_dir: a trained run folder; not needed where `hypotheses`, `dataset`, `source` and `target` are given.
+        dataset, source, target, data_dir: see `training.train`; what is not given is the run's.
+        split: the split to translate.
+        hypotheses: a file with one translation a line, to be scored instead of the run's own.
+        output: where to write the scores, hypotheses and pictures; without it into the run folder.
+        beam_size, length_penalty: see `SearchConfig`; what is not given is the run's.
+        pictures: alignments to draw.
+    """
+
+    run_dir: Path | None = None
+    dataset: str | None = None
+    source: str | None = None
+    target: str | None = None
+    data_dir: str | None = None
+    split: str = "test"
+    hypotheses: Path | None = None
+    output: Path | None = None
+    beam_size: int | None = None
+    length_penalty: float | None = None
+    pictures: int = 4
+
+    def __post_init__(self) -> None:
+        if self.run_dir is None:
+            complete = None not in (self.hypotheses, self.dataset, self.source, self.target)
+            expected = "given, or else --hypotheses, --dataset, --source and --target"
+            require(complete, "run_dir", expected, self.run_dir)
+        require(self.pictures >= 0, "pictures", "at least 0", self.pictures)
+
+    def complete(self) -> EvaluateConfig:
+        """This config with the run's settings where it has none of its own."""
+        if self.run_dir is None:
+            return self
+        run = RunFolder(self.run_dir).read_config()
+        names = ("dataset", "source", "target", "data_dir")
+        return replace(self, **{name: run[name] for name in names if getattr(self, name) is None})
+
+    def search(self) -> SearchConfig:
+        """The run's search with the flags put over it."""
+        assert self.run_dir is not None, "only a run is searched with"
+        run = from_dict(SearchConfig, RunFolder(self.run_dir).read_config()["search"])
+        given = {name: getattr(self, name) for name in ("beam_size", "length_penalty")}
+        return replace(run, **{name: value for name, value in given.items() if value is not None})
+
+
+def read_hypotheses(path: Path, count: int) -> list[str]:
+    """The lines of a file of translations.
+
+    Raises:
+        ValueError: there are not `count` lines.
+    """
+    text = path.read_text(encoding="utf-8")
+    lines = text.removesuffix("\n").split("\n") if text else []
+    require(len(lines) == count, str(path), f"a file of {count} lines, one for each source", len(lines))
+    return lines
+
+
+def error_rate(translator: Translator, gold: Sequence[GoldPair], sources: list[str], targets: list[str]) -> dict:
+    """The alignment error rate of forced decoding, in percent, and that of aligning along the diagonal."""
+    found, diagonal = [], []
+    for pair, alignment in zip(gold, translator.align(sources, targets), strict=True):
+        tokens = alignment.target_tokens[:-1]  # what the end symbol reads is no link
+        weights = word_weights(
+            alignment.weights[:-1], tokens, alignment.source_tokens, pair.target_words, pair.source_words
+        )
+        found.append(align(weights))
+        diagonal.append(diagonal_links(len(pair.source_words), len(pair.target_words)))
+    links = [set(pair.links) for pair in gold]
+    return {"AER": alignment_error_rate(found, links), "diagonal AER": alignment_error_rate(diagonal, links)}
+
+
+def evaluate(config: EvaluateConfig) -> dict[str, Any]:
+    """Translates a split, scores it, and writes everything into a folder.
+
+    Returns:
+        What was written to `scores.json`.
+
+    Raises:
+        ValueError: the data or the file of hypotheses is at fault.
+        FileNotFoundError: the run folder is not complete.
+    """
+    config = config.complete()
+    assert config.dataset and config.source and config.target, "complete by its own rule"
+    corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
+    sources, references = corpus.texts(config.split)
+    output = config.output
+    if output is None and config.run_dir is not None:
+        output = config.run_dir / "evaluation" / config.split
+    report: dict[str, Any] = {"dataset": config.dataset, "split": config.split, "sentences": len(sources)}
+    if config.hypotheses:
+        texts = read_hypotheses(config.hypotheses, len(sources))
+    else:
+        assert config.run_dir is not None, "a run where no hypotheses are given"
+        texts = _translate(config, corpus, sources, references, report, output)
+    scores = corpus_scores(texts, references, config.target)
+    report["scores"] = [asdict(score) for score in scores]
+    _say(report, scores)
+    if output is not None:
+        _write(output, texts, report)
+    return report
+
+
+def _translate(
+    config: EvaluateConfig,
+    corpus: Corpus,
+    sources: list[str],
+    references: list[str],
+    report: dict[str, Any],
+    output: Path | None,
+) -> list[str]:
+    """Translates, notes the speed and the alignment error rate, and draws."""
+    assert config.run_dir is not None, "checked by the caller"
+    translator = Translator.from_run(config.run_dir, config.search())
+    translator(sources[:1])  # traces the graph, which is not translation
+    began = time.perf_counter()
+    translations = translator(sources)
+    report["sentences_per_s"] = len(sources) / (time.perf_counter() - began)
+    report["search"] = asdict(translator.search)
+    gold = gold_pairs(corpus, config.split)
+    if translator.model.config.attention != "none":
+        if gold:
+            report |= error_rate(translator, gold, sources, references)
+        for index, t in enumerate(translations[: config.pictures]):
+            if output is not None and t.alignment is not None and t.target_tokens:
+                path = output / f"alignment-{index + 1}.png"
+                save_alignment(path, t.alignment, t.source_tokens, t.target_tokens)
+    return [t.text for t in translations]
+
+
+def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
+    print(f"{report['dataset']}, {report['split']}: {report['sentences']} sentences")
+    for score in scores:
+        print(f"{'lowercased' if score.lowercased else 'cased':<11}{score}")
+    for name in ("AER", "diagonal AER", "sentences_per_s"):
+        if name in report:
+            print(f"{name} {report[name]:.2f}")
+
+
+def _write(output: Path, texts: Sequence[str], report: dict[str, Any]) -> None:
+    with atomic_write(output / "hypotheses.txt") as temporary:
+        temporary.write_text("".join(" ".join(text.splitlines()) + "\n" for text in texts), encoding="utf-8")
+    with atomic_write(output / "scores.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(f"Written to {output}.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 with one line on what is at fault."""
+    try:
+        config = tyro.cli(EvaluateConfig, prog="training.evaluate", args=arguments)
+        evaluate(config)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
