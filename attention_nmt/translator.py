@@ -79,8 +79,8 @@ class Translator:
         _check_size("source", self.source_tokenizer, model.config.source_vocabulary_size)
         _check_size("target", self.target_tokenizer, model.config.target_vocabulary_size)
         strings = tf.TensorSpec([None], tf.string)
-        self.translate = tf.function(self.translate_tensor, input_signature=[strings])
-        self._align = tf.function(self._align_tensor, input_signature=[strings, strings])
+        self.translate = tf.function(self.translate_tensor, input_signature=[strings], autograph=False)
+        self._align = tf.function(self._align_tensor, input_signature=[strings, strings], autograph=False)
 
     @classmethod
     def from_run(cls, run_dir: str | Path, search: SearchConfig | None = None) -> Translator:

@@ -42,7 +42,7 @@ class ExportConfig:
 def serving_function(translator: Translator) -> tf.types.experimental.GenericFunction:
     """`text` `[B]` strings to `translation` `[B]` strings and `score` `[B]`, one graph from string to string."""
 
-    @tf.function(input_signature=[TEXT])
+    @tf.function(input_signature=[TEXT], autograph=False)
     def serve(text: tf.Tensor) -> dict[str, tf.Tensor]:
         translations = translator.translate_tensor(tf.ensure_shape(text, [None]), alignments=False)
         return {"translation": translations.texts[:, 0], "score": translations.scores[:, 0]}

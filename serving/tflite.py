@@ -53,7 +53,7 @@ def save_ids_model(translator: Translator, folder: str) -> None:
     Sources end with the end symbol and are padded with 0 behind it; so are translations.
     """
 
-    @tf.function(input_signature=[SOURCE])
+    @tf.function(input_signature=[SOURCE], autograph=False)
     def translate(source: tf.Tensor) -> dict[str, tf.Tensor]:
         found = translator.hypotheses(source, alignments=False)
         return {"ids": found.ids[:, 0], "score": found.scores[:, 0]}
@@ -63,7 +63,7 @@ def save_ids_model(translator: Translator, folder: str) -> None:
     # The converter cannot read variables inside loops: they become constants, in loops that stay loops.
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
 
-    @tf.function(input_signature=[SOURCE])
+    @tf.function(input_signature=[SOURCE], autograph=False)
     def constant(source: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(names, frozen(source), strict=True))
 

@@ -49,7 +49,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
-    steps: int = 3500
+    steps: int = 3200
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     gradient_norm: float = 1.0
@@ -87,7 +87,8 @@ def base() -> TrainConfig:
             target_word_dropout=0.1,
         ),
         batches=BatchConfig(maximum_length=60, buckets=8, sampling_alpha=0.5),
-        learning_rate=1.5e-3,
+        learning_rate=2e-3,
+        evaluate_steps=400,
         average_decay=0.99,
     )
 
