@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,10 @@ from attention_nmt.tokenizer import Tokenizer
 
 CHUNK = 1024
 """Pairs that are tokenized together."""
+
+_MATRIX = tf.TensorSpec([None, None], tf.int32)
+SIGNATURE = ({"source": _MATRIX, "target": _MATRIX}, _MATRIX, tf.TensorSpec([None, None], tf.float32))
+"""The type of a batch."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,32 @@ class TrainingBatches:
         pairs = self.pairs.shuffle(self.config.shuffle_pairs, seed=seed, reshuffle_each_iteration=False)
         ids = self._tokenize(pairs, number).filter(lambda s, t: self._fate(s, t) == 0)
         return ids.group_by_window(self._bucket, self._pad, window_size_func=self._window).prefetch(16)
+
+    def stream(self, epoch: int, skip: int, began: Callable[[int], None]) -> tf.data.Dataset:
+        """The batches from a position on, without end.
+
+        Args:
+            epoch, skip: the position: an epoch and how many of its batches to leave out.
+            began: called with the number of batches before each later epoch, counted from the position, when its first
+                batch is made.
+        """
+
+        def generate() -> Iterator[Any]:
+            left_out, position = skip, 0
+            for number in itertools.count(epoch):
+                for batch in self.epoch(number).skip(left_out).as_numpy_iterator():
+                    yield batch
+                    position += 1
+                left_out = 0
+                began(position)
+
+        return tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE).prefetch(4)
+
+    def dataset(self) -> tf.data.Dataset:
+        """One dataset for `fit`: each time that it is iterated over, it gives the next epoch."""
+        numbers = itertools.count()
+        epoch = lambda: self.epoch(next(numbers)).as_numpy_iterator()  # noqa: E731
+        return tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4)
 
     def _tokenize(self, pairs: tf.data.Dataset, epoch: int) -> tf.data.Dataset:
         """Pairs of ids with the end symbol, `[S]` and `[T]`."""

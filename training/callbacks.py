@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from attention_nmt.batching import TrainingBatches
 from attention_nmt.config import RunFolder, atomic_write
 from attention_nmt.translator import Translator
 from training.metrics import corpus_bleu
@@ -83,6 +84,14 @@ class Progress:
         """The epoch of the next batch and how many of its batches have been trained on."""
         epoch = int(np.searchsorted(self.epoch_starts, self.step, side="right")) - 1
         return epoch, self.step - self.epoch_starts[epoch]
+
+    def stream(self, batches: TrainingBatches) -> tf.data.Dataset:
+        """The batches from this position on, without end; notes where each epoch begins."""
+        epoch, done = self.position()
+        start = self.step
+        # What an earlier stream made beyond this position is made again.
+        del self.epoch_starts[epoch + 1 :]
+        return batches.stream(epoch, done, lambda position: self.epoch_starts.append(start + position))
 
     def _variables(self) -> dict[str, Any]:
         metrics = {id(v) for v in self.model.metrics_variables}

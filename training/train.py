@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,26 +109,6 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     return model
 
 
-def stream(batches: TrainingBatches, progress: Progress) -> tf.data.Dataset:
-    """The batches from where the progress stands, without end; notes where each epoch begins."""
-
-    def generate() -> Iterator[Any]:
-        epoch, skip = progress.position()
-        del progress.epoch_starts[epoch + 1 :]
-        position = progress.step
-        for number in itertools.count(epoch):
-            for batch in batches.epoch(number).skip(skip).as_numpy_iterator():
-                yield batch
-                position += 1
-            skip = 0
-            progress.epoch_starts.append(position)
-
-    matrix = tf.TensorSpec([None, None], tf.int32)
-    weights = tf.TensorSpec([None, None], tf.float32)
-    signature = ({"source": matrix, "target": matrix}, matrix, weights)
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
-
-
 def fit(model: Seq2Seq, batches: TrainingBatches, progress: Progress, config: TrainConfig, callbacks: list) -> None:
     """Runs `model.fit` from where the progress stands; one Keras epoch is the steps between two evaluations."""
     size = config.evaluate_steps
@@ -139,7 +119,7 @@ def fit(model: Seq2Seq, batches: TrainingBatches, progress: Progress, config: Tr
         partial = done or block == whole
         steps = min(size - done, config.steps - progress.step)
         model.fit(
-            stream(batches, progress),
+            progress.stream(batches),
             steps_per_epoch=steps,
             initial_epoch=block,
             epochs=block + 1 if partial else whole,
