@@ -152,21 +152,22 @@ class Tokenizer:
         return segmentations, (np.cumsum(weights) / weights.sum())[:-1].tolist()
 
     @functools.cached_property
-    def _graph(self) -> tf_text.SentencepieceTokenizer:
+    def module(self) -> tf_text.SentencepieceTokenizer:
+        """The `tf.Module` that stands in graphs; an export has to track it."""
         with tf.init_scope():
             return tf_text.SentencepieceTokenizer(self.model_proto, out_type=tf.int32)
 
     def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Ids `[B, (pieces)]` of strings `[B]`, in a graph; without start and end."""
         text = tf.ensure_shape(text, [None])
-        return self._graph.tokenize(tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace"))
+        return self.module.tokenize(tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace"))
 
     def detokenize(self, ids: tf.Tensor) -> tf.Tensor:
         """Strings `[B]` of ids `[B, T]`, in a graph: what stands before the first end or padding."""
         ended = tf.cumsum(tf.cast((ids == END) | (ids == PAD), tf.int32), axis=1)
-        return self._graph.detokenize(tf.ragged.boolean_mask(ids, ended == 0))
+        return self.module.detokenize(tf.ragged.boolean_mask(ids, ended == 0))
 
     def pieces(self, ids: tf.Tensor) -> tf.Tensor:
         """The strings of ids of any shape, padding as empty strings."""
-        strings = self._graph.id_to_string(ids)
+        strings = self.module.id_to_string(ids)
         return tf.where(ids == PAD, "", strings)

@@ -62,7 +62,8 @@ def export(translator: Translator, output: Path) -> Path:
     temporary = Path(tempfile.mkdtemp(dir=output, prefix=".exporting-"))
     try:
         archive = keras.export.ExportArchive()
-        archive.track(translator.model)
+        for resource in (translator.model, translator.source_tokenizer.module, translator.target_tokenizer.module):
+            archive.track(resource)
         archive.add_endpoint("serve", serving_function(translator))
         # The gradients of the recurrences have no place in an endpoint, and could not be traced without their inputs.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

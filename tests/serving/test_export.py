@@ -1,0 +1,146 @@
+"""A trained run through every product: SavedModel, server, client, LiteRT, each equal to `Translator`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attention_nmt.config import ModelConfig, RunFolder, SearchConfig
+from attention_nmt.model import Seq2Seq
+from attention_nmt.tokenizer import Tokenizer
+from attention_nmt.translator import Translator
+from serving import export, tflite
+from serving.client import Client
+from serving.predict import Servable
+from tests.training.corpora import PAIRS
+
+TEXTS = [source for source, _ in PAIRS[::40]] + ["", "zebra ½ 日本語", "A b c d e f g h i j k l m n o p."]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with random weights, far enough from 0 that translations differ."""
+    run = RunFolder(tmp_path_factory.mktemp("run"))
+    tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
+    tokenizer.save(run.source_tokenizer)
+    keras.utils.set_random_seed(3)
+    model = Seq2Seq(ModelConfig(310, 310, 12, 10, 16, attention_units=8, readout_units=12, tie_output=True))
+    for variable in model.trainable_variables:
+        variable.assign(3 * variable)
+    model.save(run.best)
+    run.config.write_text(json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5}}))
+    run.samples.write_text("".join(text + "\n" for text in TEXTS if text))
+    return run.path
+
+
+@pytest.fixture(scope="module")
+def version(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first exported version."""
+    output = tmp_path_factory.mktemp("export") / "nmt"
+    assert export.main(["--run-dir", str(run_dir), "--output", str(output)]) == 0
+    return output / "1"
+
+
+def string_proto(texts: list[str]) -> tf.compat.v1.TensorShape:
+    return tf.make_tensor_proto([text.encode() for text in texts], tf.string, [len(texts)])
+
+
+def predict(version: Path, texts: list[str]) -> tuple[list[str], list[float]]:
+    servable = Servable("nmt", 1, version)
+    try:
+        outputs = servable.predict({"text": string_proto(texts)}, "serving_default", [])
+    finally:
+        servable.close()
+    return [text.decode() for text in outputs["translation"].string_val], list(outputs["score"].float_val)
+
+
+def test_the_saved_model_translates_as_the_translator_does(run_dir: Path, version: Path) -> None:
+    expected = Translator.from_run(run_dir)(TEXTS)
+    translations, scores = predict(version, TEXTS)
+    assert translations == [t.text for t in expected]
+    assert len(set(translations)) > 5
+    np.testing.assert_allclose(scores, [t.score for t in expected], atol=1e-4)
+
+
+def test_the_graph_holds_nothing_that_tensorflow_serving_lacks(version: Path) -> None:
+    saved = tf.compat.v1.saved_model.loader_impl.parse_saved_model(str(version))
+    graph = saved.meta_graphs[0].graph_def
+    operations = {node.op for node in graph.node} | {n.op for f in graph.library.function for n in f.node_def}
+    assert {"SentencepieceTokenizeOp", "While"} & operations
+    banned = ("PyFunc", "Cudnn", "Xla", "EagerPyFunc")
+    assert [op for op in operations if op.startswith(banned)] == []
+    assert set(saved.meta_graphs[0].signature_def) >= {"serving_default"}
+
+
+def test_exporting_again_writes_the_next_version_and_nothing_else(run_dir: Path, tmp_path: Path) -> None:
+    translator = Translator.from_run(run_dir)
+    (tmp_path / "7").mkdir()
+    assert export.export(translator, tmp_path) == tmp_path / "8"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["7", "8"]
+
+
+def test_an_export_that_fails_leaves_nothing(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(keras.export.ExportArchive, "write_out", fail)
+    with pytest.raises(OSError, match="disk full"):
+        export.export(Translator.from_run(run_dir), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main(["--run-dir", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    assert "is not a run folder: it has no config.json" in capsys.readouterr().err
+
+
+def test_through_the_server_and_the_client(run_dir: Path, version: Path) -> None:
+    expected = Translator.from_run(run_dir)(TEXTS)
+    arguments = ["--model-dir", version.parent, "--name", "nmt", "--port", "0"]
+    command = [sys.executable, "-m", "serving.server", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[-1]
+            with Client(address, "nmt", batch_size=5) as client:
+                found = client.translate(TEXTS)
+                assert client.translate([]) == []
+                long = client.translate(["a" * 2000])
+        finally:
+            server.terminate()
+    assert [t.text for t in found] == [t.text for t in expected]
+    assert len(long) == 1
+    assert server.returncode == 0
+
+
+def test_litert_translates_as_the_saved_model_does(run_dir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model.tflite"
+    for beam_size in (1, 3):
+        said = tflite.run(tflite.ConvertConfig(run_dir, output, beam_size=beam_size))
+        count = sum(1 for text in TEXTS if text)
+        assert f"{count} of {count} translations equal to the SavedModel's" in said
+        tokenizer = Tokenizer.load(output.with_suffix(".source.model"))
+        found = tflite.translate(str(output), tokenizer.encode(TEXTS[:4]))
+        translator = Translator.from_run(run_dir, SearchConfig(beam_size, maximum_length_ratio=1.5))
+        assert tokenizer.detokenize(tf.ragged.constant(found).to_tensor()).numpy().tolist() == [
+            t.text.encode() for t in translator(TEXTS[:4])
+        ]
+
+
+def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
+    sizes = {}
+    for quantize in ("none", "float16", "int8"):
+        output = tmp_path / f"{quantize}.tflite"
+        assert tflite.main(["--run-dir", str(run_dir), "--output", str(output), "--quantize", quantize]) == 0
+        sizes[quantize] = output.stat().st_size
+        assert tflite.translate(output.read_bytes(), [[50, 60, 70]])
+    assert sizes["int8"] < sizes["float16"] < sizes["none"]

@@ -1,0 +1,103 @@
+"""Corpora: text folders, TFDS names, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+
+import training.data
+from tests.training.corpora import PAIRS, write_folder
+from training.data import Corpus, DataError, gold_pairs
+
+
+def test_a_text_folder(tmp_path: Path) -> None:
+    corpus = Corpus(str(write_folder(tmp_path)), "en", "fr")
+    assert corpus.texts("test") == ([p[0] for p in PAIRS[-10:]], [p[1] for p in PAIRS[-10:]])
+    assert corpus.dev_split() == "val"
+    assert len(list(corpus.pairs("train"))) == len(PAIRS) - 20
+    assert gold_pairs(corpus, "test") is None
+
+
+def test_only_newlines_end_a_line(tmp_path: Path) -> None:
+    write_folder(tmp_path, [("a\u2028b\u0085c", "d\u000be")] * 30)
+    assert Corpus(str(tmp_path), "en", "fr").texts("val")[0][0] == "a\u2028b\u0085c"
+
+
+def spoil_counts(folder: Path) -> None:
+    with (folder / "fr.train.txt").open("a") as file:
+        file.write("de trop\n")
+
+
+def spoil_encoding(folder: Path) -> None:
+    (folder / "en.train.txt").write_bytes(b"fine\nnot \xff fine\n")
+
+
+BAD_FOLDERS: list[tuple[str, Callable[[Path], object], str]] = [
+    ("counts", spoil_counts, "en.train.txt has 412, fr.train.txt has 413"),
+    ("encoding", spoil_encoding, "en.train.txt, line 2: expected UTF-8"),
+    ("language", lambda f: (f / "fr.train.txt").unlink(), "expected a file fr.train.txt"),
+    ("name", lambda f: (f / "fr.train.txt").rename(f / "train.fr"), "'train.fr'"),
+    ("empty", lambda f: [(f / f"{x}.train.txt").write_text("") for x in ("en", "fr")], "'train' is empty"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), [b[1:] for b in BAD_FOLDERS], ids=[b[0] for b in BAD_FOLDERS])
+def test_a_bad_folder(spoil: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    spoil(write_folder(tmp_path))
+    with pytest.raises(DataError) as raised:
+        Corpus(str(tmp_path), "en", "fr").pairs("train")
+    assert message in str(raised.value)
+
+
+def test_a_folder_without_a_dev_split(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "en.val.txt").unlink()
+    with pytest.raises(DataError, match=r"expected a split called one of .*Received: \['test', 'train'\]"):
+        Corpus(str(tmp_path), "en", "fr").dev_split()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("ted_hrlr_translat/pt_to_en", "ted_hrlr_translate"),
+        ("ted_hrlr_translate/pt_to_e", "ted_hrlr_translate/pt_to_en"),
+        ("zzzzzz/qqqq", "none"),
+    ],
+)
+def test_an_unknown_name_comes_with_the_nearest(name: str, near: str) -> None:
+    with pytest.raises(DataError, match=near):
+        Corpus(name, "pt", "en").pairs("train")
+
+
+def test_a_dataset_to_download_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # A proxy that refuses at once stands for every way of having no network.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    began = time.monotonic()
+    with pytest.raises(DataError, match="is not prepared in .* and there is no network"):
+        Corpus("ted_hrlr_translate/pt_to_en", "pt", "en", str(tmp_path)).pairs("train")
+    assert time.monotonic() - began < 10
+
+
+def test_a_tfds_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.data, "_online", lambda: True)
+    with tfds.testing.mock_data(num_examples=7):
+        corpus = Corpus("ted_hrlr_translate/pt_to_en", "pt", "en")
+        sources, targets = corpus.texts("train")
+        assert len(sources) == len(targets) == 7
+        with pytest.raises(DataError, match=r"expected one of the languages .*Received: 'xx'"):
+            Corpus("ted_hrlr_translate/pt_to_en", "pt", "xx").pairs("train")
+
+
+def test_the_bundled_dataset_has_gold_links_in_both_directions(tmp_path: Path) -> None:
+    forth = gold_pairs(Corpus("grammar_en_fr", "en", "fr", str(tmp_path)), "validation")
+    back = gold_pairs(Corpus("grammar_en_fr", "fr", "en", str(tmp_path)), "validation")
+    assert forth is not None
+    assert back is not None
+    assert forth[0].source_words == back[0].target_words
+    assert forth[0].links == {(s, t) for t, s in back[0].links}
+    texts = Corpus("grammar_en_fr", "en", "fr", str(tmp_path)).texts("validation")[0]
+    assert texts[0].replace(" ", "") == "".join(forth[0].source_words)

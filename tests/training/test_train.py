@@ -1,0 +1,143 @@
+"""A training from the command line: what it writes, how it goes on after a kill, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.corpora import TINY_MODEL, command, run, write_folder
+from training.train import main
+
+STEPS = 36
+ARGUMENTS = [
+    *TINY_MODEL,
+    f"--steps={STEPS}",
+    "--warmup-steps=4",
+    "--evaluate-steps=12",
+    "--checkpoint-steps=5",
+    "--sampling-alpha=0.3",
+    "--embedding-dropout=0.2",
+    "--target-word-dropout=0.1",
+    "--average-decay=0.9",
+]
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as saved:
+        return {name: saved[name] for name in saved}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The run folder of an undisturbed training and what it printed."""
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    result = run("training.train", "--dataset", folder, "--run-dir", path, *ARGUMENTS)
+    assert result.returncode == 0, result.stderr
+    return path, result.stdout
+
+
+def test_a_run_folder_is_complete(finished: tuple[Path, str]) -> None:
+    path, said = finished
+    names = {p.name for p in path.iterdir()}
+    assert names == {"config.json", "tokenizer.model", "samples.txt", "best.keras", "checkpoint.npz", "logs"}
+    config = json.loads((path / "config.json").read_text())
+    assert config["steps"] == STEPS
+    assert config["model"]["decoder_units"] == 16
+    assert len((path / "samples.txt").read_text().splitlines()) == 8
+    for name in ("loss", "perplexity", "accuracy", "tokens_per_s", "dev_bleu"):
+        assert f"{name}: " in said
+    assert "412 pairs; dropped: 0 empty, 0 too long, 0 of too unequal lengths" in said
+    assert list((path / "logs").rglob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize("moment", [0, 7, 25])
+def test_killed_and_begun_again_it_ends_with_the_same_weights(
+    moment: int, folder: Path, finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    arguments = command("training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS)
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        wait_for_step(process, tmp_path / "run" / "checkpoint.npz", moment)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    again = subprocess.run(arguments, capture_output=True, text=True, timeout=250, check=False)
+    assert again.returncode == 0, again.stderr
+    assert ("Going on from step" in again.stdout) == (moment > 0)
+    whole, resumed = arrays(finished[0] / "checkpoint.npz"), arrays(tmp_path / "run" / "checkpoint.npz")
+    assert whole.keys() == resumed.keys()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, resumed[name], err_msg=name)
+
+
+def wait_for_step(process: subprocess.Popen, checkpoint: Path, step: int) -> None:
+    """Waits until a checkpoint of `step` or later is there; with step 0, until the run folder is."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        if step == 0 and (checkpoint.parent / "tokenizer.model").is_file():
+            return
+        if step and checkpoint.is_file() and int(arrays(checkpoint)["numbers"][0]) >= step:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"no checkpoint of step {step}; the training ended with {process.poll()}")
+
+
+def test_a_finished_run_is_not_trained_again(finished: tuple[Path, str], folder: Path) -> None:
+    before = (finished[0] / "checkpoint.npz").stat().st_mtime_ns
+    result = run("training.train", "--dataset", folder, "--run-dir", finished[0], *ARGUMENTS)
+    assert result.returncode == 0
+    assert "Best dev BLEU" in result.stdout
+    assert (finished[0] / "checkpoint.npz").stat().st_mtime_ns == before
+
+
+def test_ctrl_c_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
+    arguments = command("training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS)
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_step(process, tmp_path / "run" / "checkpoint.npz", 5)
+        os.kill(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1].startswith("Stopped. The same command goes on from the last checkpoint")
+
+
+def test_a_run_of_another_config_is_refused(
+    finished: tuple[Path, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--dataset", str(folder), "--run-dir", str(finished[0]), *ARGUMENTS, "--decoder-units=17"]
+    assert main(arguments) == 1
+    assert "Different: decoder_units: 16 there, 17 here." in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    assert main(["--dataset", str(folder), "--run-dir", str(tmp_path), *ARGUMENTS]) == 1
+    assert "thesis.txt" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_vocabulary_larger_than_the_text_supports(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, "--vocabulary-size=9000"]
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: `vocabulary_size` must be a size that the text supports. Received: 9000.")
+    assert "<=" in said
+
+
+def test_a_corpus_without_usable_pairs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, "--maximum-length=3"]
+    assert main(arguments) == 1
+    assert "412 too long" in capsys.readouterr().err
