@@ -88,6 +88,8 @@ class BahdanauAttention(keras.layers.Layer):
         Returns:
             The contexts `[B, Q, D]` and the alignments `[B, Q, S]`, whose rows sum to 1.
         """
+        assert memory.keys is not None, "made by `prepare`"
+        assert memory.bias is not None, "made by `prepare`"
         query = ops.matmul(query, self.query_kernel)
         hidden = ops.tanh(query[:, :, None] + memory.keys[:, None])
         alignment = softmax(ops.sum(hidden * self.scale, axis=-1) + memory.bias[:, None])

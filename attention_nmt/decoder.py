@@ -178,8 +178,12 @@ class Decoder(keras.layers.Layer):
         self.initial = keras.layers.Dense(units, activation="tanh", name="initial")
         self.recurrence = AttendingGRU(units, attention, reset_after, name="recurrence")
         self.readout = Readout(readout_units, readout_dropout, name="readout")
-        self.own_config = {"units": units, "readout_units": readout_units, "reset_after": reset_after}
-        self.own_config["readout_dropout"] = readout_dropout
+        self.own_config = {
+            "units": units,
+            "readout_units": readout_units,
+            "reset_after": reset_after,
+            "readout_dropout": readout_dropout,
+        }
 
     @property
     def attention(self) -> keras.layers.Layer:

@@ -120,7 +120,7 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str | bytes]) -> list[list[int]]:
         """The best segmentation of each text, outside of a graph."""
-        return self._processor.encode(list(texts))
+        return [self._processor.encode(text) for text in texts]
 
     def sample(self, texts: Sequence[str | bytes], seed: Sequence[int], alpha: float) -> list[list[int]]:
         """A random segmentation of each text, each word's drawn with probability proportional to `p ** alpha`.

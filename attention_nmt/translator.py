@@ -195,7 +195,8 @@ def _tokens(row: np.ndarray) -> list[str]:
 
 def _unpack(tensors: TranslationTensors) -> list[list[Translation]]:
     """The translations of a batch without their padding."""
-    texts, scores, sources, targets, alignments = (x if x is None else x.numpy() for x in tensors)
+    texts, scores, sources, targets = (x.numpy() for x in tensors[:4])
+    alignments = None if tensors.alignments is None else tensors.alignments.numpy()
     unpacked = []
     for b, source in enumerate(sources):
         source_tokens = _tokens(source)

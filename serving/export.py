@@ -85,7 +85,10 @@ def _last_version(output: Path) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 with one line on what is at fault."""
     config = tyro.cli(
-        ExportConfig, prog="serving.export", args=arguments, config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
+        ExportConfig,
+        prog="serving.export",
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
     try:
         version = export(Translator.from_run(config.run_dir, config.search), config.output)

@@ -27,7 +27,7 @@ from training.data import Corpus, iterate_texts
 from training.presets import TrainConfig
 from training.train import build
 
-DROPOUT = {name: 0.3 for name in ("embedding_dropout", "annotation_dropout", "readout_dropout")}
+DROPOUT = dict.fromkeys(("embedding_dropout", "annotation_dropout", "readout_dropout"), 0.3)
 
 
 @dataclass(frozen=True)

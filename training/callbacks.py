@@ -102,7 +102,7 @@ class Progress:
         """Writes all of it to one file, which is replaced in one step."""
         epoch, batches = self.position()
         numbers = np.array([self.step, epoch, batches, self.best_step, self.waited])
-        arrays = {name: np.asarray(v) for name, v in self._variables().items()}
+        arrays: dict[str, Any] = {name: np.asarray(v) for name, v in self._variables().items()}
         arrays |= {f"average:{index}": a for index, a in enumerate(self.average or [])}
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, numbers=numbers, best_bleu=np.float64(self.best_bleu), **arrays)

@@ -108,7 +108,9 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         FileNotFoundError: the run folder is not complete.
     """
     config = config.complete()
-    assert config.dataset and config.source and config.target, "complete by its own rule"
+    assert config.dataset is not None
+    assert config.source is not None
+    assert config.target is not None
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     sources, references = corpus.texts(config.split)
     output = config.output

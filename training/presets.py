@@ -25,7 +25,7 @@ class TrainConfig:
         learning_rate: its highest value; it rises for `warmup_steps` and falls to 0 along a cosine.
         gradient_norm: the global norm to which gradients are clipped.
         label_smoothing: see `losses.CrossEntropy`.
-        average_decay: each step, averaged weights keep this share of what they were; 0 evaluates the weights themselves.
+        average_decay: the share of themselves that averaged weights keep at each step; 0: no averages.
         evaluate_steps: steps between evaluations on the dev split.
         checkpoint_steps: steps between checkpoints, of which the last is kept.
         patience: stop after so many evaluations without a better BLEU; 0 never stops early.

@@ -93,8 +93,8 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     """The compiled model of a config."""
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.dtype_policy)
-    sizes = {"source_vocabulary_size": source_size, "target_vocabulary_size": target_size}
-    model = Seq2Seq(dataclasses.replace(config.model, **sizes))
+    sized = dataclasses.replace(config.model, source_vocabulary_size=source_size, target_vocabulary_size=target_size)
+    model = Seq2Seq(sized)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0 if config.warmup_steps else config.learning_rate,
         config.steps - config.warmup_steps,

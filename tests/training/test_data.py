@@ -77,7 +77,7 @@ def test_a_dataset_to_download_without_a_network(monkeypatch: pytest.MonkeyPatch
     # A proxy that refuses at once stands for every way of having no network.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     began = time.monotonic()
-    with pytest.raises(DataError, match="is not prepared in .* and there is no network"):
+    with pytest.raises(DataError, match=r"is not prepared in .* and there is no network"):
         Corpus("ted_hrlr_translate/pt_to_en", "pt", "en", str(tmp_path)).pairs("train")
     assert time.monotonic() - began < 10
 

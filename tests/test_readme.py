@@ -1,0 +1,88 @@
+"""Every script and every command of the README runs, at small size."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def run(command: list[str], folder: Path) -> str:
+    result = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_script_learns_and_translates(tmp_path: Path) -> None:
+    (script,) = blocks("python")
+    said = run([sys.executable, "-c", script], tmp_path)
+    assert re.search(r"^la robe rouge -\d", said, re.MULTILINE)
+    assert "'</s>']" in said
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in which the README's paths mean something."""
+    for suffix in ("fr", "de"):
+        write_folder(tmp_path / f"data/en_{suffix}", PAIRS)
+    for path in (tmp_path / "data/en_de").glob("fr.*.txt"):
+        path.rename(path.with_name(path.name.replace("fr.", "de.")))
+    return tmp_path
+
+
+def test_the_commands(folder: Path) -> None:
+    commands = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("python -m")]
+    modules = [shlex.split(line)[2] for line in commands]
+    assert modules == [
+        "training.train",
+        "training.evaluate",
+        "serving.export",
+        "serving.server",
+        "serving.client",
+        "serving.tflite",
+    ]
+    server = None
+    try:
+        for line in commands:
+            command = [sys.executable, *shlex.split(line)[1:]]
+            if command[2] == "training.train":
+                run([*command, *TINY_MODEL, "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"], folder)
+            elif command[2] == "serving.server":
+                command[command.index("--port") + 1] = "0"
+                server = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+                assert server.stdout is not None
+                address = server.stdout.readline().split()[-1]
+            elif command[2] == "serving.client":
+                command[command.index("--address") + 1] = address
+                assert run(command, folder).count("\n") == 1
+            else:
+                run(command, folder)
+    finally:
+        if server is not None:
+            server.terminate()
+            server.communicate()
+    assert (folder / "models/nmt/1/saved_model.pb").is_file()
+    assert (folder / "models/nmt.tflite").is_file()
+    assert (folder / "runs/en-de/evaluation/test/scores.json").is_file()
+
+
+def test_the_make_targets_exist() -> None:
+    targets = re.findall(r"^make (\w+)", "\n".join(blocks("bash")), re.MULTILINE)
+    assert targets == ["demo", "test"]
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all(f"\n{target}: setup" in rules for target in targets)
