@@ -86,6 +86,8 @@ class SearchConfig:
         n_best: hypotheses returned for each sentence, at most `beam_size`.
         maximum_length_ratio, maximum_length_extra: a translation has at most
             `ratio * source pieces + extra` pieces, the end symbol included.
+        maximum_source_length: a longer source is cut to so many pieces, the end symbol included: the time and memory
+            that one request can take are bounded.
 
     Raises:
         ValueError: a value outside its range.
@@ -96,6 +98,7 @@ class SearchConfig:
     n_best: int = 1
     maximum_length_ratio: float = 2.0
     maximum_length_extra: int = 10
+    maximum_source_length: int = 400
 
     def __post_init__(self) -> None:
         require(self.beam_size >= 1, "beam_size", "at least 1", self.beam_size)
@@ -104,6 +107,7 @@ class SearchConfig:
         require(within, "n_best", f"from 1 to beam_size={self.beam_size}", self.n_best)
         require(self.maximum_length_ratio >= 0, "maximum_length_ratio", "at least 0", self.maximum_length_ratio)
         require(self.maximum_length_extra >= 1, "maximum_length_extra", "at least 1", self.maximum_length_extra)
+        require(self.maximum_source_length >= 2, "maximum_source_length", "at least 2", self.maximum_source_length)
 
 
 def to_json(config: Any) -> str:

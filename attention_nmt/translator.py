@@ -110,7 +110,7 @@ class Translator:
 
     def translate_tensor(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
         """Translates strings `[B]`, in a graph; the translation of a text without words is empty and scores 0."""
-        source = _encode(self.source_tokenizer, text)
+        source = _encode(self.source_tokenizer, text, self.search.maximum_source_length)
         found = self.hypotheses(source, alignments)
         shape = tf.shape(found.ids)
         texts = self.target_tokenizer.detokenize(tf.reshape(found.ids, [-1, shape[2]]))
@@ -156,7 +156,8 @@ class Translator:
 
     def _align_tensor(self, sources: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Tokens `[B, S]` and `[B, T]` of strings and the alignment `[B, T, S]`, in a graph."""
-        source, labels = _encode(self.source_tokenizer, sources), _encode(self.target_tokenizer, targets)
+        source = _encode(self.source_tokenizer, sources, self.search.maximum_source_length)
+        labels = _encode(self.target_tokenizer, targets)
         target = tf.concat([tf.fill([tf.shape(labels)[0], 1], START), labels[:, :-1]], axis=1)
         weights = self.model.align({"source": source, "target": target})
         return self.source_tokenizer.pieces(source), self.target_tokenizer.pieces(labels), weights
@@ -178,9 +179,11 @@ def _check_size(side: str, tokenizer: Tokenizer, size: int) -> None:
         raise ValueError(f"`{side}_tokenizer` must have {expected}. Received: {tokenizer.vocabulary_size}.")
 
 
-def _encode(tokenizer: Tokenizer, text: tf.Tensor) -> tf.Tensor:
-    """The ids `[B, S]` of strings `[B]`, the end symbol included, in a graph."""
+def _encode(tokenizer: Tokenizer, text: tf.Tensor, limit: int | None = None) -> tf.Tensor:
+    """The ids `[B, S]` of strings `[B]`, at most `limit` with the end symbol, in a graph."""
     pieces = tokenizer.tokenize(text)
+    if limit is not None:
+        pieces = pieces[:, : limit - 1]
     return tf.concat([pieces, tf.fill([pieces.nrows(), 1], END)], axis=1).to_tensor(PAD)
 
 

@@ -89,9 +89,9 @@ class Progress:
         """The batches from this position on, without end; notes where each epoch begins."""
         epoch, done = self.position()
         start = self.step
-        # What an earlier stream made beyond this position is made again.
-        del self.epoch_starts[epoch + 1 :]
-        return batches.stream(epoch, done, lambda position: self.epoch_starts.append(start + position))
+        # A list of its own for each stream: what an earlier one still makes in the background is not noted here.
+        starts = self.epoch_starts = self.epoch_starts[: epoch + 1]
+        return batches.stream(epoch, done, lambda position: starts.append(start + position))
 
     def _variables(self) -> dict[str, Any]:
         metrics = {id(v) for v in self.model.metrics_variables}

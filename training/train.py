@@ -61,11 +61,10 @@ def claim(run: RunFolder, config: TrainConfig) -> None:
         if different:
             raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
         return
-    if run.path.exists() and any(path != run.source_tokenizer for path in run.path.iterdir()):
-        others = {run.source_tokenizer.name, run.target_tokenizer.name}
-        strange = sorted(p.name for p in run.path.iterdir() if p.name not in others)
-        if strange:
-            raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
+    # A write that was cut off leaves a file whose name begins with a dot.
+    strange = sorted(p.name for p in run.path.glob("[!.]*"))
+    if strange:
+        raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
     with atomic_write(run.config) as temporary:
         temporary.write_text(to_json(config), encoding="utf-8")
 

@@ -113,7 +113,7 @@ def test_through_the_server_and_the_client(run_dir: Path, version: Path) -> None
             with Client(address, "nmt", batch_size=5) as client:
                 found = client.translate(TEXTS)
                 assert client.translate([]) == []
-                long = client.translate(["a" * 2000])
+                long = client.translate(["the dog " * 12_500])
         finally:
             server.terminate()
     assert [t.text for t in found] == [t.text for t in expected]
