@@ -97,7 +97,7 @@ class BahdanauAttention(keras.layers.Layer):
 
     def recurrence_weights(self, memory: Memory) -> AttentionWeights:
         """The tensors with which `recurrence.attending_gru` attends as `call` does, many steps in one loop."""
-        query_kernel, scale = ops.convert_to_tensor(self.query_kernel), ops.convert_to_tensor(self.scale)
+        query_kernel, scale = ops.copy(self.query_kernel), ops.copy(self.scale)
         return AttentionWeights(query_kernel, scale, memory.keys, memory.annotations, memory.bias)
 
     def get_config(self) -> dict[str, Any]:

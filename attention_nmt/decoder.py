@@ -81,19 +81,20 @@ class AttendingGRU(keras.layers.Layer):
         """
         inputs, initial = ops.matmul(embedded, self.kernel) + self.input_bias, state.hidden[:, 0]
         if self.reset_after and isinstance(self.attention, BahdanauAttention):
-            kernel, weights = ops.convert_to_tensor(self.context_kernel), self.attention.recurrence_weights(memory)
+            kernel, weights = ops.copy(self.context_kernel), self.attention.recurrence_weights(memory)
             return attending_gru(inputs, initial, kernel, self._weights(), weights)
 
         def step(x: Tensor, state: Tensor) -> AttendingOutputs:
             context, alignment = self.attention(state[:, None], memory)
-            alignment = ops.zeros_like(state[:, :0]) if alignment is None else alignment[:, 0]
+            # Without attention a column that is thrown away: not every backend writes rows of no width.
+            alignment = state[:, :1] if alignment is None else alignment[:, 0]
             x = x + ops.matmul(context[:, 0], self.context_kernel)
             return AttendingOutputs(gru_step(x, state, self._weights(), self.reset_after), context[:, 0], alignment)
 
         return attending(step, inputs, initial)
 
     def _weights(self) -> GRUWeights:
-        return GRUWeights(*map(ops.convert_to_tensor, (self.recurrent_kernel, self.recurrent_bias)))
+        return GRUWeights(*map(ops.copy, (self.recurrent_kernel, self.recurrent_bias)))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -43,6 +43,12 @@ def maximum_lengths(source: Tensor, config: SearchConfig) -> Tensor:
     return ops.cast(lengths * config.maximum_length_ratio, "int32") + config.maximum_length_extra
 
 
+def _real(logits: Tensor) -> Tensor:
+    """The logits in float32, without padding as a choice: it stands behind the end symbol and nowhere else."""
+    logits = ops.cast(logits, "float32")
+    return ops.where(ops.equal(ops.arange(ops.shape(logits)[-1]), PAD), IMPOSSIBLE, logits)
+
+
 def search(step: StepFunction, state: Any, limits: Tensor, config: SearchConfig) -> Hypotheses:
     """Searches for the likeliest targets: greedily with `beam_size` 1, else with a beam.
 
@@ -75,7 +81,7 @@ def greedy_search(step: StepFunction, state: Any, limits: Tensor, alpha: float) 
 
     def body(loop: _Greedy) -> _Greedy:
         logits, state, alignment = step(loop.ids, loop.state)
-        best, chosen = ops.top_k(ops.cast(logits, "float32"), 1)
+        best, chosen = ops.top_k(_real(logits), 1)
         gained = best[:, :, 0] - _logsumexp(logits)
         ids = ops.where(loop.live, ops.cast(chosen[:, :, 0], "int32"), PAD)
         live = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
@@ -158,7 +164,7 @@ def _beam_step(step: StepFunction, loop: _Beam, limits: Tensor, config: SearchCo
     logits, state, alignment = step(loop.ids, loop.state)
     penalty = length_penalty(loop.position + 1, alpha)
     # The best of all continuations are among the best `size` of each hypothesis.
-    best, pieces = ops.top_k(ops.cast(logits, "float32"), min(size, logits.shape[-1]))
+    best, pieces = ops.top_k(_real(logits), min(size, logits.shape[-1]))
     extended = loop.log_probabilities[:, :, None] + best - _logsumexp(logits)[:, :, None]
     width = best.shape[-1]
     live = ops.reshape(extended, (-1, size * width))

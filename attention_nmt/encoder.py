@@ -52,7 +52,8 @@ class GRU(keras.layers.Layer):
         projected = ops.matmul(inputs, self.kernel) + self.input_bias
         mask = ops.expand_dims(ops.cast(mask, projected.dtype), -1)
         initial = ops.zeros((ops.shape(projected)[1], self.units), projected.dtype)
-        weights = GRUWeights(*map(ops.convert_to_tensor, (self.recurrent_kernel, self.recurrent_bias)))
+        # Copies, because a gradient of one's own takes tensors: to an eager tape a variable is none.
+        weights = GRUWeights(*map(ops.copy, (self.recurrent_kernel, self.recurrent_bias)))
         return gru(projected, mask, initial, weights, reset_after=self.reset_after, reverse=self.reverse)
 
     def get_config(self) -> dict[str, Any]:

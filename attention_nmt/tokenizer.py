@@ -116,11 +116,11 @@ class Tokenizer:
 
     def normalize(self, text: str) -> str:
         """The text that `detokenize(tokenize(text))` gives."""
-        return self._processor.normalize(text).replace(SPACE, " ").lstrip(" ")
+        return self._processor.normalize(_valid(text)).replace(SPACE, " ").lstrip(" ")
 
     def encode(self, texts: Sequence[str | bytes]) -> list[list[int]]:
         """The best segmentation of each text, outside of a graph."""
-        return [self._processor.encode(text) for text in texts]
+        return [self._processor.encode(_valid(text)) for text in texts]
 
     def sample(self, texts: Sequence[str | bytes], seed: Sequence[int], alpha: float) -> list[list[int]]:
         """A random segmentation of each text, each word's drawn with probability proportional to `p ** alpha`.
@@ -137,8 +137,7 @@ class Tokenizer:
         return [list(itertools.chain.from_iterable(self._draw(word, alpha, draws) for word in line)) for line in words]
 
     def _words(self, text: str | bytes) -> list[str]:
-        text = text.decode(errors="replace") if isinstance(text, bytes) else text
-        return self._processor.normalize(text).replace(SPACE, " ").split()
+        return self._processor.normalize(_valid(text)).replace(SPACE, " ").split(" ")
 
     def _draw(self, word: str, alpha: float, draws: Iterable[float]) -> list[int]:
         segmentations, cumulative = self._segmentations(word, alpha)
@@ -171,3 +170,9 @@ class Tokenizer:
         """The strings of ids of any shape, padding as empty strings."""
         strings = self.module.id_to_string(ids)
         return tf.where(ids == PAD, "", strings)
+
+
+def _valid(text: str | bytes) -> str:
+    """Valid Unicode: what is not comes as U+FFFD."""
+    text = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+    return text.decode(errors="replace")

@@ -129,8 +129,8 @@ class Translator:
         Raises:
             ValueError: `texts` is one string and not a sequence of them.
         """
-        if isinstance(texts, (str, bytes)):
-            raise ValueError(f"`texts` must be a sequence of strings. Received: the string {texts!r}.")
+        if isinstance(texts, (str, bytes)) or (isinstance(texts, tf.Tensor) and texts.shape.rank != 1):
+            raise ValueError(f"`texts` must be a sequence of strings. Received: {texts!r}.")
         strings = list(texts.numpy() if isinstance(texts, tf.Tensor) else texts)
         found: list[list[Translation]] = [[] for _ in strings]
         for indices in self._batches(strings):

@@ -65,9 +65,15 @@ def sentences() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tokenizer() -> Tokenizer:
-    """A tokenizer of 360 pieces trained on the sentences."""
-    return Tokenizer.train(SENTENCES, VOCABULARY_SIZE)
+def tokenizer_proto() -> bytes:
+    """A vocabulary of 360 pieces trained on the sentences."""
+    return Tokenizer.train(SENTENCES, VOCABULARY_SIZE).model_proto
+
+
+@pytest.fixture
+def tokenizer(tokenizer_proto: bytes) -> Tokenizer:
+    """A tokenizer of its own for every test."""
+    return Tokenizer(tokenizer_proto)
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from attention_nmt.model import Seq2Seq
 from tests.attention_nmt import oracle
 from tests.attention_nmt.tiny import TIED, loss_and_gradients, tiny_batch, tiny_model
 
+CLOSE: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 LENGTHS = [(5, 4), (3, 6), (1, 1), (6, 5)]
 OPTIONS: list[dict[str, Any]] = [
     {"attention": attention, "reset_after": reset_after, **tied}
@@ -61,11 +62,10 @@ def test_steps_are_teacher_forcing_one_word_at_a_time(model: Seq2Seq) -> None:
             if position >= t:
                 continue
             for beam in (0, 1):
-                close = {"rtol": 0, "atol": 1e-5}
-                np.testing.assert_allclose(logits[row, beam], rows[row].logits[position], **close)
-                np.testing.assert_allclose(state.hidden[row, beam], rows[row].states[position], **close)
+                np.testing.assert_allclose(logits[row, beam], rows[row].logits[position], **CLOSE)
+                np.testing.assert_allclose(state.hidden[row, beam], rows[row].states[position], **CLOSE)
                 if alignment is not None:
-                    np.testing.assert_allclose(alignment[row, beam, :s], rows[row].alignments[position], **close)
+                    np.testing.assert_allclose(alignment[row, beam, :s], rows[row].alignments[position], **CLOSE)
 
 
 def test_the_loss_and_every_gradient_are_those_of_the_equations(model: Seq2Seq) -> None:
@@ -79,8 +79,8 @@ def test_the_loss_and_every_gradient_are_those_of_the_equations(model: Seq2Seq) 
     for path, weight in weights.items():
         directions = [generator.choice([-1.0, 1.0], weight.shape)]
         largest = np.argmax(np.abs(gradients[path]))
-        for index in (largest, *generator.integers(0, weight.size, 2)):
-            directions.append(np.eye(1, weight.size, index).reshape(weight.shape))
+        entries = (largest, *generator.integers(0, weight.size, 2))
+        directions += [np.eye(1, weight.size, entry).reshape(weight.shape) for entry in entries]
         for direction in directions:
             moved = [weights | {path: weight + sign * epsilon * direction} for sign in (1, -1)]
             plus, minus = (oracle.loss(model, batch, w, smoothing) for w in moved)

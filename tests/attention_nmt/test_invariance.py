@@ -15,7 +15,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"attention": attention, "reset_after": reset} for attention in ("bahdanau", "none") for reset in (True, False)
 ]
 NAMES = ["bahdanau, reset after", "bahdanau, reset before", "none, reset after", "none, reset before"]
-CLOSE: dict[str, float] = {"rtol": 1e-5, "atol": 1e-6}
+CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
 @pytest.fixture(params=OPTIONS, ids=NAMES)

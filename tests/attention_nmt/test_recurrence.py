@@ -72,7 +72,7 @@ def attending_tensors() -> list[tf.Tensor]:
 
 def own_attending(*tensors: tf.Tensor) -> AttendingOutputs:
     inputs, initial, context_kernel, *rest = tensors
-    attention = AttentionWeights(*rest[2:], memory_bias())
+    attention = AttentionWeights(*[*rest[2:], memory_bias()])
     return recurrence.attending_gru(inputs, initial, context_kernel, GRUWeights(*rest[:2]), attention)
 
 

@@ -59,5 +59,7 @@ def test_hypotheses_of_another_system(
 
 
 def test_nothing_to_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate.main([]) == 1
-    assert "`run_dir` must be given" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as raised:
+        evaluate.main([])
+    assert raised.value.code == 2
+    assert "must be given" in capsys.readouterr().err

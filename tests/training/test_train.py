@@ -101,8 +101,10 @@ def test_a_finished_run_is_not_trained_again(finished: tuple[Path, str], folder:
 
 
 def test_ctrl_c_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
-    arguments = command("training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS)
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    arguments = command(
+        "training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS, "--steps=9999"
+    )
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         wait_for_step(process, tmp_path / "run" / "checkpoint.npz", 5)
         os.kill(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1]

@@ -1,0 +1,66 @@
+"""Models' numbers on JAX: `KERAS_BACKEND=jax python -m tests.attention_nmt.jax_process FOLDER`, see `test_jax`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from attention_nmt.config import SearchConfig
+from attention_nmt.decoding import maximum_lengths, search
+from attention_nmt.losses import CrossEntropy
+from attention_nmt.model import Seq2Seq
+from tests.attention_nmt.tiny import tiny_batch, tiny_config
+
+LENGTHS = [(5, 4), (3, 6), (0, 0), (6, 5)]
+SEARCHES = {
+    "greedy": SearchConfig(beam_size=1),
+    "beam": SearchConfig(beam_size=4, n_best=2, length_penalty=0.7),
+}
+
+
+def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
+    """What searches with a model find, on any backend."""
+    source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
+    for name, config in SEARCHES.items():
+        memory, state = model.start(source)
+        step = lambda ids, state, memory=memory: model.step(ids, state, memory)  # noqa: E731
+        found = search(step, state, maximum_lengths(source, config), config)
+        values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
+    return values
+
+
+def logits_and_gradients(model: Seq2Seq) -> dict[str, np.ndarray]:
+    inputs, labels, weights = tiny_batch(LENGTHS)
+    fixed = [v.value for v in model.non_trainable_variables]
+
+    def loss(trainable: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
+        logits, _ = model.stateless_call(trainable, fixed, inputs, training=True)
+        return CrossEntropy(0.1)(labels, logits, weights), logits
+
+    by_weight, logits = jax.jit(jax.grad(loss, has_aux=True))([v.value for v in model.trainable_variables])
+    paths = [f"gradient {v.path.split('/', 1)[1]}" for v in model.trainable_variables]
+    return {"logits": np.asarray(logits)} | dict(zip(paths, map(np.asarray, by_weight), strict=True))
+
+
+def main() -> None:
+    """Reads `N.npz` (weights) for every N in `options.json`, and writes `N.out.npz`."""
+    assert keras.backend.backend() == "jax"
+    folder = Path(sys.argv[1])
+    for number, options in enumerate(json.loads((folder / "options.json").read_text())):
+        model = Seq2Seq(tiny_config(**options))
+        with np.load(folder / f"{number}.npz") as weights:
+            for weight in model.weights:
+                weight.assign(weights[weight.path.split("/", 1)[1]])
+        values: dict[str, Any] = logits_and_gradients(model)
+        if number == 0:
+            values |= searched(model)
+        values["imported"] = np.array([name for name in sys.modules if name.split(".")[0] == "tensorflow"], str)
+        np.savez(folder / f"{number}.out.npz", **values)
+
+
+if __name__ == "__main__":
+    main()

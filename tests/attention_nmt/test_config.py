@@ -1,0 +1,131 @@
+"""Configs say what is wrong with them, and survive JSON; files are written whole or not at all."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attention_nmt.batching import BatchConfig
+from attention_nmt.config import ModelConfig, RunFolder, SearchConfig, atomic_write, from_dict, to_json
+
+WRONG_MODELS: list[tuple[str, Any, str]] = [
+    ("embedding_size", 0, "an integer of at least 1"),
+    ("decoder_units", 2.5, "an integer of at least 1"),
+    ("source_vocabulary_size", -3, "an integer of at least 1"),
+    ("readout_dropout", 1.0, "in [0, 1)"),
+    ("source_word_dropout", -0.1, "in [0, 1)"),
+    ("embedding_dropout", float("nan"), "in [0, 1)"),
+    ("attention", "dot", "'bahdanau' or 'none'"),
+    ("cell", "lstm", "'gru'"),
+]
+WRONG_SEARCHES: list[tuple[str, Any, str]] = [
+    ("beam_size", 0, "at least 1"),
+    ("length_penalty", -1.0, "at least 0"),
+    ("n_best", 6, "from 1 to beam_size=5"),
+    ("n_best", 0, "from 1 to beam_size=5"),
+    ("maximum_length_ratio", -0.5, "at least 0"),
+    ("maximum_length_extra", 0, "at least 1"),
+    ("maximum_source_length", 1, "at least 2"),
+]
+WRONG_BATCHES: list[tuple[str, Any, str]] = [
+    ("batch_size", 0, "at least 1"),
+    ("batch_unit", "words", "'sentences' or 'tokens'"),
+    ("maximum_length", 1, "at least 2"),
+    ("maximum_ratio", 0.9, "at least 1"),
+    ("buckets", 0, "at least 1"),
+    ("shuffle_pairs", 0, "at least 1"),
+    ("sampling_alpha", -0.1, "at least 0"),
+]
+WRONG = [
+    *((ModelConfig, *case) for case in WRONG_MODELS),
+    *((SearchConfig, *case) for case in WRONG_SEARCHES),
+    *((BatchConfig, *case) for case in WRONG_BATCHES),
+]
+
+
+@pytest.mark.parametrize(("cls", "field", "value", "expected"), WRONG)
+def test_an_error_names_field_expectation_and_value(cls: type, field: str, value: Any, expected: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
+        cls(**{field: value})
+    assert str(caught.value) == f"`{field}` must be {expected}. Received: {value!r}."
+
+
+def test_tied_sizes_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"`readout_units` must be embedding_size=256 when `tie_output`.* 128\."):
+        ModelConfig(tie_output=True, readout_units=128)
+    with pytest.raises(ValueError, match=r"`target_vocabulary_size` must be source_vocabulary_size=4000 .* 50\."):
+        ModelConfig(tie_source=True, target_vocabulary_size=50)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(attention="none", reset_after=False, readout_dropout=0.25),
+        SearchConfig(beam_size=7, n_best=3, length_penalty=0.6),
+        BatchConfig(batch_unit="tokens", sampling_alpha=0.2),
+    ],
+    ids=lambda config: type(config).__name__,
+)
+def test_json_round_trip(config: Any) -> None:
+    text = to_json(config)
+    assert from_dict(type(config), json.loads(text)) == config
+    assert text.endswith("}\n")
+    assert set(json.loads(text)) == {field.name for field in dataclasses.fields(config)}
+
+
+def test_unknown_fields_are_named() -> None:
+    with pytest.raises(
+        ValueError, match=r"`search` must be of the fields \['beam_size'.*Received: \['beam', 'width'\]"
+    ):
+        from_dict(SearchConfig, {"beam_size": 3, "width": 2, "beam": 1}, "search")
+
+
+def test_values_from_json_are_validated() -> None:
+    with pytest.raises(ValueError, match="`beam_size` must be at least 1"):
+        from_dict(SearchConfig, {"beam_size": 0})
+
+
+def test_configs_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SearchConfig().beam_size = 3  # type: ignore[misc]
+
+
+def test_atomic_write_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "config.json"
+    for text in ("old", "new"):
+        with atomic_write(path) as temporary:
+            assert temporary.parent == path.parent
+            assert temporary.suffix == ".json"
+            temporary.write_text(text)
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_atomic_write_keeps_the_old_file_when_the_block_raises(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("old")
+
+    def fail() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            assert path.read_text() == "old"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_run_folder(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"is not a run folder: it has no config\.json"):
+        run.read_config()
+    run.config.write_text('{"model": {"cell": "gru"}}')
+    assert run.read_config() == {"model": {"cell": "gru"}}
+    paths = (run.config, run.source_tokenizer, run.target_tokenizer, run.best, run.checkpoint)
+    names = ["config.json", "tokenizer.model", "tokenizer.target.model", "best.keras", "checkpoint.npz"]
+    assert [path.name for path in paths] == names

@@ -1,0 +1,68 @@
+"""The same model on JAX, on a machine that might have no TensorFlow, gives the same numbers."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attention_nmt.losses import CrossEntropy
+from attention_nmt.model import Seq2Seq
+from tests.attention_nmt.tiny import loss_and_gradients, tiny_batch, tiny_model
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+OPTIONS: list[dict[str, Any]] = [{}, {"attention": "none"}, {"reset_after": False}]
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what one process with JAX computes from the weights of this one's models."""
+    folder = tmp_path_factory.mktemp("jax")
+    (folder / "options.json").write_text(json.dumps(OPTIONS))
+    for number, options in enumerate(OPTIONS):
+        weights: dict[str, Any] = {w.path.split("/", 1)[1]: np.array(w) for w in tiny_model(**options).weights}
+        np.savez(folder / f"{number}.npz", **weights)
+    command = [sys.executable, "-m", "tests.attention_nmt.jax_process", str(folder)]
+    process = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr[-3000:]
+    return folder
+
+
+def expected(model: Seq2Seq, searches: bool) -> dict[str, np.ndarray]:
+    from tests.attention_nmt.jax_process import LENGTHS, searched
+
+    batch = tiny_batch(LENGTHS)
+    _, gradients = loss_and_gradients(model, batch, CrossEntropy(0.1))
+    values = {"logits": np.asarray(model(batch[0]))} | {f"gradient {path}": g for path, g in gradients.items()}
+    return values | (searched(model) if searches else {})
+
+
+@pytest.mark.parametrize("number", range(len(OPTIONS)), ids=lambda number: str(OPTIONS[number]))
+def test_a_model_on_jax(number: int, computed: Path) -> None:
+    """Logits, gradients of the loss, greedy and beam search, with no module of TensorFlow imported."""
+    values = expected(tiny_model(**OPTIONS[number]), searches=number == 0)
+    with np.load(computed / f"{number}.out.npz") as on_jax:
+        assert list(on_jax["imported"]) == []
+        for name, value in values.items():
+            np.testing.assert_allclose(on_jax[name], value, rtol=0, atol=1e-5, err_msg=name)
+        assert set(on_jax) - set(values) == {"imported"}
+
+
+def test_importing_the_core_imports_no_tensorflow() -> None:
+    """On any backend but TensorFlow; the package itself hands names on lazily."""
+    modules = ["attention", "config", "decoder", "decoding", "encoder", "losses", "model", "recurrence", "types"]
+    code = "".join(f"import attention_nmt.{module}\n" for module in modules)
+    code += "import sys; from attention_nmt import Seq2Seq, CrossEntropy, beam_search\n"
+    code += "print([name for name in sys.modules if name.split('.')[0].startswith('tensorflow')])"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "[]"

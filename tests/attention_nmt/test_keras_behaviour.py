@@ -1,0 +1,201 @@
+"""What users expect of a Keras model: fit, save, configs, dtype policies, compiled or not, dropout, seeds."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from attention_nmt.attention import BahdanauAttention, FixedContext
+from attention_nmt.config import END
+from attention_nmt.decoder import AttendingGRU, Decoder, Readout
+from attention_nmt.encoder import GRU, Encoder, StackedOrthogonal
+from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
+from attention_nmt.model import Seq2Seq, WordDropout
+from tests.attention_nmt.tiny import TIED, Batch, tiny_batch, tiny_config, tiny_model
+
+LENGTHS = [(4, 3), (2, 5), (5, 4)]
+SAVED: list[dict[str, Any]] = [{}, {"attention": "none"}, TIED, {"reset_after": False, "readout_dropout": 0.3}]
+
+LAYERS: list[Callable[[], keras.layers.Layer]] = [
+    lambda: BahdanauAttention(4, name="a"),
+    lambda: FixedContext(name="f"),
+    lambda: GRU(5, reset_after=False, reverse=True, name="g"),
+    lambda: Encoder(5, bidirectional=False, reset_after=False, dropout=0.2, name="e"),
+    lambda: AttendingGRU(7, BahdanauAttention(4), reset_after=False, name="r"),
+    lambda: AttendingGRU(7, FixedContext(), name="r"),
+    lambda: Readout(3, dropout=0.4, name="o"),
+    lambda: Decoder(7, 3, BahdanauAttention(4, name="own"), reset_after=False, readout_dropout=0.1, name="d"),
+    lambda: WordDropout(0.2, name="w"),
+    lambda: Seq2Seq(tiny_config(embedding_dropout=0.2, **TIED), name="s"),
+]
+
+
+def fit_losses(model: Seq2Seq, batch: Batch, epochs: int = 3, **options: Any) -> list[float]:
+    """The losses of epochs of one batch, without a graph unless the options say so: tracing takes seconds."""
+    inputs, labels, weights = batch
+    optimizer = keras.optimizers.SGD(0.3, momentum=0.9)
+    model.compile(optimizer, CrossEntropy(0.1), **(options or {"run_eagerly": True}))
+    history = model.fit(
+        inputs, labels, sample_weight=weights, batch_size=len(labels), epochs=epochs, shuffle=False, verbose=0
+    )
+    return history.history["loss"]
+
+
+def test_summary_counts_the_weights() -> None:
+    lines: list[str] = []
+    model = tiny_model()
+    model.summary(print_fn=lambda line, **_: lines.append(line))
+    text = "\n".join(lines)
+    assert all(name in text for name in ("encoder", "decoder", "source_embedding", "output_projection"))
+    assert f"{model.count_params():,}" in text
+    # E_x, E_y; both directions; W_s; the decoder's unit; W_a, v_a, U_a; the maxout; W_o.
+    unit = 6 * 21 + 10 * 21 + 7 * 21 + 2 * 21
+    total = 2 * 40 * 6 + 2 * (6 * 15 + 5 * 15 + 30) + 5 * 7 + 7 + unit + 7 * 4 + 4 + 10 * 4 + 23 * 6 + 6 + 3 * 40
+    assert model.count_params() == total
+
+
+def test_learns_to_copy() -> None:
+    """One distribution, four words: after a hundred updates the loss is near that of knowing the answer."""
+    generator = np.random.default_rng(0)
+    words = generator.integers(4, 8, (64, 3)).astype(np.int32)
+    end = np.full((64, 1), END, np.int32)
+    labels = np.concatenate([words, end], axis=1)
+    inputs = {"source": labels, "target": np.concatenate([end * 0 + 2, words], axis=1)}
+    sizes = {"embedding_size": 16, "encoder_units": 16, "decoder_units": 32, "attention_units": 16}
+    keras.utils.set_random_seed(1)
+    model = Seq2Seq(tiny_config(**{**sizes, "readout_units": 16}))
+    metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
+    model.compile(keras.optimizers.Adam(0.02), CrossEntropy(0.1), weighted_metrics=metrics, jit_compile=False)
+    before = model.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
+    model.fit(inputs, labels, batch_size=64, epochs=100, verbose=0)
+    after = model.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
+    assert before["loss"] > 3
+    assert after["accuracy"] > 0.9
+    assert after["perplexity"] < 2
+    assert after["tokens"] == 64 * 4
+    predicted = model.predict(inputs, batch_size=64, verbose=0)
+    assert predicted.shape == (64, 4, 40)
+    assert (predicted.argmax(axis=-1) == labels).mean() == pytest.approx(after["accuracy"])
+
+
+@pytest.mark.parametrize("options", SAVED, ids=str)
+def test_keras_file_round_trip(options: dict[str, Any], tmp_path: Path) -> None:
+    model = tiny_model(**options)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.config == model.config
+    inputs = tiny_batch(LENGTHS)[0]
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+
+
+def test_keras_file_keeps_optimizer_and_loss(tmp_path: Path) -> None:
+    """A training goes on from the file as if it had never stopped."""
+    batch, model = tiny_batch(LENGTHS), tiny_model()
+    fit_losses(model, batch, epochs=2)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert int(loaded.optimizer.iterations) == 2
+    losses = [m.train_on_batch(*batch, return_dict=True)["loss"] for m in (model, loaded) for _ in range(2)]
+    assert losses[:2] == pytest.approx(losses[2:], rel=1e-5)
+
+
+@pytest.mark.parametrize("options", SAVED, ids=str)
+def test_weights_file_round_trip(options: dict[str, Any], tmp_path: Path) -> None:
+    model, other = tiny_model(1, **options), tiny_model(2, **options)
+    inputs = tiny_batch(LENGTHS)[0]
+    assert np.abs(np.asarray(model(inputs)) - np.asarray(other(inputs))).max() > 0.1
+    model.save_weights(tmp_path / "model.weights.h5")
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(other(inputs), model(inputs))
+
+
+@pytest.mark.parametrize("make", LAYERS, ids=lambda make: type(make()).__name__)
+def test_configs_round_trip(make: Callable[[], keras.layers.Layer]) -> None:
+    """Through JSON, and equal in every field after it."""
+    layer = make()
+    config = layer.get_config()
+    again = type(layer).from_config(json.loads(json.dumps(config)))
+    assert again.get_config() == config
+    serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    assert keras.saving.deserialize_keras_object(serialized).get_config() == config
+
+
+def test_initializer_config_round_trip() -> None:
+    again = StackedOrthogonal.from_config(StackedOrthogonal(seed=5).get_config())
+    np.testing.assert_array_equal(again((3, 9)), StackedOrthogonal(seed=5)((3, 9)))
+
+
+@pytest.mark.parametrize("options", [{}, {"attention": "none"}, {"reset_after": False}, TIED], ids=str)
+def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
+    batch = tiny_batch(LENGTHS)
+    expected = np.asarray(tiny_model(**options)(batch[0]))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = tiny_model(**options)
+    np.testing.assert_allclose(keras.ops.cast(model(batch[0]), "float32"), expected, atol=0.1)
+    assert all(weight.dtype == "float32" for weight in model.weights)
+    memory, state = model.start(batch[0]["source"])
+    present = [x for x in (*memory, *state) if x is not None]
+    assert {keras.backend.standardize_dtype(x.dtype) for x in present} == {"bfloat16"}
+    step_logits, state, _ = model.step(batch[0]["target"][:, :1], state, memory)
+    assert keras.backend.standardize_dtype(state.hidden.dtype) == "bfloat16"
+    np.testing.assert_allclose(keras.ops.cast(step_logits[:, 0], "float32"), expected[:, 0], atol=0.1)
+    losses = fit_losses(model, batch)
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"attention": "none", "reset_after": False}], ids=str)
+def test_graph_xla_or_neither_the_losses_are_equal(options: dict[str, Any]) -> None:
+    """Over three updates, so the gradients count too."""
+    batch = tiny_batch(LENGTHS)
+    expected = fit_losses(tiny_model(**options), batch)
+    assert len(set(expected)) == 3
+    for how in (False, True):
+        assert fit_losses(tiny_model(**options), batch, jit_compile=how) == pytest.approx(expected, rel=1e-4), how
+
+
+DROPOUTS = [
+    "embedding_dropout",
+    "annotation_dropout",
+    "readout_dropout",
+    "source_word_dropout",
+    "target_word_dropout",
+]
+
+
+@pytest.mark.parametrize("name", DROPOUTS)
+def test_dropout_acts_in_training_only(name: str) -> None:
+    options: dict[str, Any] = {name: 0.5}
+    inputs = tiny_batch(LENGTHS)[0]
+    plain, model = tiny_model(), tiny_model(**options)
+    np.testing.assert_array_equal(model(inputs), plain(inputs))
+    np.testing.assert_array_equal(model(inputs, training=False), plain(inputs))
+    first, second = np.asarray(model(inputs, training=True)), np.asarray(model(inputs, training=True))
+    assert np.abs(first - np.asarray(plain(inputs))).max() > 1e-3
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_word_dropout_spares_padding_start_and_end() -> None:
+    ids = np.random.default_rng(0).integers(0, 10, (200, 50)).astype(np.int32)
+    dropped = np.asarray(WordDropout(0.3)(ids, training=True))
+    assert dropped.dtype == np.int32
+    assert (dropped[ids <= END] == ids[ids <= END]).all()
+    words = ids > END
+    assert set(np.unique(dropped[words & (dropped != ids)])) == {1}
+    assert (dropped != ids)[words].mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_seeds_reproduce() -> None:
+    """Initial weights and dropout alike; other seeds give others."""
+
+    def train(seed: int) -> list[float]:
+        keras.utils.set_random_seed(seed)
+        rates: dict[str, Any] = {"embedding_dropout": 0.2, "readout_dropout": 0.2, "source_word_dropout": 0.2}
+        return fit_losses(Seq2Seq(tiny_config(**rates)), tiny_batch(LENGTHS))
+
+    assert train(3) == train(3)
+    assert train(3) != train(4)

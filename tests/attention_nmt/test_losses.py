@@ -1,0 +1,126 @@
+"""The loss and the metrics, by hand."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy, smoothed_cross_entropy
+from tests.attention_nmt import oracle
+
+# Probabilities 1/2, 1/4, 1/4 at the first position, 1/8, 3/4, 1/8 at the second, even ones at the third (padding).
+LOGITS = np.log([[[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [1 / 3, 1 / 3, 1 / 3]]]).astype(np.float32) + 3
+LABELS = np.array([[0, 2, 0]])
+WEIGHTS = np.array([[1, 1, 0]], np.float32)
+
+
+def test_cross_entropy_by_hand() -> None:
+    losses = smoothed_cross_entropy(LABELS, LOGITS)
+    np.testing.assert_allclose(losses, [[np.log(2), np.log(8), np.log(3)]], rtol=1e-6)
+
+
+def test_smoothed_cross_entropy_by_hand() -> None:
+    """eps = 0.3: the label has 0.7 + 0.1, each other id 0.1."""
+    first = 0.8 * np.log(2) + 0.1 * np.log(4) + 0.1 * np.log(4)
+    second = 0.1 * np.log(8) + 0.1 * np.log(4 / 3) + 0.8 * np.log(8)
+    losses = smoothed_cross_entropy(LABELS, LOGITS, 0.3)
+    np.testing.assert_allclose(losses, [[first, second, np.log(3)]], rtol=1e-6)
+
+
+def test_the_mean_is_over_weights_and_not_over_padding() -> None:
+    assert float(CrossEntropy()(LABELS, LOGITS, WEIGHTS)) == pytest.approx((np.log(2) + np.log(8)) / 2)
+    assert float(CrossEntropy()(LABELS, LOGITS)) == pytest.approx((np.log(2) + np.log(8) + np.log(3)) / 3)
+    uneven = np.array([[3, 1, 0]], np.float32)
+    assert float(CrossEntropy()(LABELS, LOGITS, uneven)) == pytest.approx((3 * np.log(2) + np.log(8)) / 4)
+    assert float(CrossEntropy()(LABELS, LOGITS, 0 * WEIGHTS)) == 0
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_gradient_against_finite_differences(smoothing: float) -> None:
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(0, 2, (2, 3, 5)), generator.integers(0, 5, (2, 3))
+    upstream = generator.normal(size=(2, 3))
+    tensor = tf.constant(logits, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        loss = tf.reduce_sum(smoothed_cross_entropy(labels, tensor, smoothing) * upstream.astype(np.float32))
+    gradient = tf.convert_to_tensor(tape.gradient(loss, tensor)).numpy()
+
+    def value(logits: np.ndarray) -> float:
+        losses = oracle.cross_entropy(logits.reshape(-1, 5), labels.reshape(-1), smoothing)
+        return float((losses * upstream.reshape(-1)).sum())
+
+    epsilon = 1e-6
+    for index in np.ndindex(logits.shape):
+        moved = np.zeros_like(logits)
+        moved[index] = epsilon
+        expected = (value(logits + moved) - value(logits - moved)) / (2 * epsilon)
+        assert gradient[index] == pytest.approx(expected, abs=1e-5)
+
+
+def test_large_logits_overflow_nothing() -> None:
+    logits = tf.constant([[[1e4, -1e4, 0.0]]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = smoothed_cross_entropy(np.array([[1]]), logits, 0.1)
+    assert np.isfinite(loss.numpy()).all()
+    assert np.isfinite(tape.gradient(loss, logits).numpy()).all()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_low_precision_logits_are_summed_in_float32(dtype: str) -> None:
+    """The values are those of the rounded logits in float32; the gradient has the logits' dtype."""
+    logits = np.random.default_rng(0).normal(0, 3, (2, 3, 500)).astype(np.float32)
+    labels = np.arange(6).reshape(2, 3)
+    rounded = tf.cast(logits, dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(rounded)
+        losses = smoothed_cross_entropy(labels, rounded, 0.1)
+    assert losses.dtype == tf.float32
+    expected = smoothed_cross_entropy(labels, tf.cast(rounded, tf.float32), 0.1)
+    np.testing.assert_allclose(losses, expected, rtol=1e-6)
+    assert tape.gradient(losses, rounded).dtype == rounded.dtype
+
+
+def test_smoothing_is_validated_and_kept() -> None:
+    with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\)\. Received: 1\.5"):
+        CrossEntropy(1.5)
+    loss = keras.losses.deserialize(json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25)))))
+    assert loss.label_smoothing == 0.25
+    assert float(loss(LABELS, LOGITS, WEIGHTS)) == float(CrossEntropy(0.25)(LABELS, LOGITS, WEIGHTS))
+
+
+def test_perplexity_by_hand() -> None:
+    """exp((log 2 + log 8) / 2) = 4; with the third position as a second batch, exp((log 2 + log 8 + log 3) / 3)."""
+    metric = Perplexity()
+    metric.update_state(LABELS, LOGITS, WEIGHTS)
+    assert float(metric.result()) == pytest.approx(4, rel=1e-6)
+    metric.update_state(LABELS, LOGITS, 1 - WEIGHTS)
+    assert float(metric.result()) == pytest.approx(48 ** (1 / 3), rel=1e-6)
+
+
+def test_token_accuracy_by_hand() -> None:
+    metric = TokenAccuracy()
+    metric.update_state(LABELS, LOGITS, WEIGHTS)
+    assert float(metric.result()) == 0.5  # the second label has 1/8 beside 3/4
+    metric.update_state(np.array([[0, 1, 0]]), LOGITS, WEIGHTS)
+    assert float(metric.result()) == 0.75
+
+
+def test_target_tokens_by_hand() -> None:
+    metric = TargetTokens()
+    metric.update_state(LABELS, LOGITS, WEIGHTS)
+    metric.update_state(LABELS, LOGITS, np.ones_like(WEIGHTS))
+    assert float(metric.result()) == 5
+    metric.reset_state()
+    metric.update_state(LABELS, LOGITS)
+    assert float(metric.result()) == 3
+
+
+@pytest.mark.parametrize("metric_class", [Perplexity, TokenAccuracy, TargetTokens])
+def test_metrics_round_trip(metric_class: type[keras.metrics.Metric]) -> None:
+    metric = keras.metrics.deserialize(keras.metrics.serialize(metric_class(name="own")))
+    assert isinstance(metric, metric_class)
+    assert metric.name == "own"

@@ -1,0 +1,73 @@
+"""Searches with a model: batches against single sentences, and against forced decoding."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from attention_nmt.config import START, SearchConfig
+from attention_nmt.decoding import maximum_lengths, search
+from attention_nmt.model import Seq2Seq
+from attention_nmt.tokenizer import Tokenizer
+from attention_nmt.translator import Translator
+from tests.attention_nmt.conftest import VOCABULARY_SIZE
+from tests.attention_nmt.tiny import tiny_batch, tiny_model
+
+VOCABULARIES = {"source_vocabulary_size": VOCABULARY_SIZE, "target_vocabulary_size": VOCABULARY_SIZE}
+
+
+def ending_model(**options: Any) -> Seq2Seq:
+    """A random model that likes to end, so that hypotheses have many lengths."""
+    model = tiny_model(scale=1.0, **VOCABULARIES, **options)
+    projection: Any = model.output_projection
+    kernel = np.array(projection.kernel)
+    kernel[:, 3] = 1.5 * np.abs(kernel[:, 3])
+    projection.kernel.assign(kernel)
+    return model
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+@pytest.mark.parametrize("attention", ["bahdanau", "none"])
+def test_a_batch_translates_as_its_sentences_do(
+    beam_size: int, attention: str, tokenizer: Tokenizer, sentences: list[str]
+) -> None:
+    config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size))
+    translator = Translator(ending_model(attention=attention), tokenizer, config)
+    texts = ["A dog.", *sentences[::8], "One long sentence: " + " ".join(sentences[:3])]
+    together = translator.n_best(texts)
+    assert len({len(found[0].target_tokens) for found in together}) > 2
+    for text, found in zip(texts, together, strict=True):
+        (alone,) = translator.n_best([text])
+        for one, other in zip(found, alone, strict=True):
+            assert one.score == pytest.approx(other.score, abs=1e-4)
+            assert one.target_tokens == other.target_tokens
+            assert one.text == other.text
+            assert (one.alignment is None) == (other.alignment is None) == (attention == "none")
+            if one.alignment is not None and other.alignment is not None:
+                np.testing.assert_allclose(one.alignment, other.alignment, atol=1e-4)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_alignment_and_score_of_a_search_are_those_of_forced_decoding(beam_size: int) -> None:
+    model = ending_model()
+    source = tiny_batch([(7, 1), (3, 1), (5, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
+    config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size), length_penalty=0.7)
+    memory, state = model.start(source)
+    found = search(
+        lambda ids, state: model.step(ids, state, memory),
+        state,
+        maximum_lengths(source, config),
+        config,
+    )
+    alignments = np.asarray(found.alignments)
+    for n in range(found.ids.shape[1]):
+        ids = np.asarray(found.ids[:, n])
+        target = np.concatenate([np.full((len(ids), 1), START), ids[:, :-1]], axis=1)
+        inputs = {"source": source, "target": target}
+        forced = np.asarray(model.align(inputs))
+        log_p = np.asarray(keras.ops.log_softmax(model(inputs)))
+        for row, length in enumerate((ids != 0).sum(axis=1)):
+            np.testing.assert_allclose(alignments[row, n, :length], forced[row, :length], atol=1e-5)
+            total = log_p[row, np.arange(length), ids[row, :length]].sum()
+            assert float(found.scores[row, n]) == pytest.approx(total / ((5 + length) / 6) ** 0.7, abs=1e-4)
