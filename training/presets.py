@@ -107,12 +107,12 @@ def demo() -> TrainConfig:
             embedding_dropout=0.1,
             readout_dropout=0.1,
         ),
-        batches=BatchConfig(maximum_length=40, buckets=4),
-        steps=1800,
+        batches=BatchConfig(maximum_length=40, buckets=3),
+        steps=900,
         learning_rate=4e-3,
         warmup_steps=100,
         average_decay=0.99,
-        evaluate_steps=600,
+        evaluate_steps=450,
         dev_sentences=200,
     )
 
