@@ -258,7 +258,6 @@ def main(args: Sequence[str] | None = None) -> int:
         return 1
     print(f"Serving {config.name} version {running.servable.version} at {running.address}", flush=True)
     stop.wait()
-    print("Stopping", flush=True)
     running.stop(config.grace_s)
     return 0
 
