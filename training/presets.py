@@ -108,11 +108,11 @@ def demo() -> TrainConfig:
             readout_dropout=0.1,
         ),
         batches=BatchConfig(maximum_length=40, buckets=3),
-        steps=900,
+        steps=1500,
         learning_rate=4e-3,
         warmup_steps=100,
         average_decay=0.99,
-        evaluate_steps=450,
+        evaluate_steps=500,
         dev_sentences=200,
     )
 
