@@ -30,7 +30,7 @@ class BatchConfig:
         maximum_length: longer sentences are dropped, in pieces with the end symbol, on either side.
         maximum_ratio: pairs are dropped whose longer side has over `ratio` times the pieces of the other.
         buckets: shapes of batches; XLA compiles once for each.
-        shuffle_pairs: pairs among which one is drawn; what the pipeline holds in memory.
+        shuffle_pairs: pairs that are read into memory together and put in random order.
         sampling_alpha: draw segmentations (see `Tokenizer.sample`); 0 always takes the best one.
 
     Raises:
@@ -117,8 +117,7 @@ class TrainingBatches:
 
     def epoch(self, number: int) -> tf.data.Dataset:
         """The batches `({"source" [B, S], "target" [B, T]}, labels [B, T], weights [B, T])` of one epoch."""
-        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
-        pairs = self.pairs.shuffle(self.config.shuffle_pairs, seed=seed, reshuffle_each_iteration=False)
+        pairs = shuffle(self.pairs, self.config.shuffle_pairs, (self.seed, number))
         ids = self._tokenize(pairs, number).filter(lambda s, t: self._fate(s, t) == 0)
         return ids.group_by_window(self._bucket, self._pad, window_size_func=self._window).prefetch(16)
 
@@ -149,7 +148,7 @@ class TrainingBatches:
         return tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4)
 
     def _tokenize(self, pairs: tf.data.Dataset, epoch: int) -> tf.data.Dataset:
-        """Pairs of ids with the end symbol, `[S]` and `[T]`."""
+        """Pairs of ids with the end symbol, `[S]` and `[T]`, of batches of pairs."""
 
         def tokenize(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.RaggedTensor, ...]:
             if self.config.sampling_alpha:
@@ -157,7 +156,7 @@ class TrainingBatches:
             tokenizers = (self.source_tokenizer, self.target_tokenizer)
             return tuple(_end(t.tokenize(text)) for t, text in zip(tokenizers, texts, strict=True))
 
-        chunks = pairs.batch(CHUNK).enumerate().map(tokenize)
+        chunks = pairs.rebatch(CHUNK).enumerate().map(tokenize)
         return chunks.unbatch().map(lambda s, t: (tf.ensure_shape(s, [None]), tf.ensure_shape(t, [None])))
 
     def _sample(self, epoch: int, index: tf.Tensor, texts: tf.Tensor, side: int) -> tf.RaggedTensor:
@@ -184,7 +183,7 @@ class TrainingBatches:
         """One pass over the corpus, segmented as in the first epoch."""
         size = self.config.maximum_length + 1
         histogram, fates = np.zeros((size, size), np.int64), np.zeros(4, np.int64)
-        lengths = self._tokenize(self.pairs, 0)
+        lengths = self._tokenize(self.pairs.batch(CHUNK), 0)
         lengths = lengths.map(lambda s, t: (tf.size(s), tf.size(t), self._fate(s, t))).batch(CHUNK)
         for source, target, fate in lengths.as_numpy_iterator():
             keep = fate == 0
@@ -204,6 +203,21 @@ class TrainingBatches:
         shape = tf.constant(self.shapes, tf.int64)[bucket]
         padded = window.padded_batch(shape[0], (shape[1:2], shape[2:3]))
         return padded.map(lambda source, labels: _batch(source, labels, tf.cast(shape[0], tf.int32)))
+
+
+def shuffle(pairs: tf.data.Dataset, size: int, seed: tuple[int, int]) -> tf.data.Dataset:
+    """Batches of `size` consecutive elements, each in random order.
+
+    Unlike `tf.data.Dataset.shuffle`, whose order follows the global seed too, this depends on `seed` alone.
+    """
+    words = tf.constant(np.random.SeedSequence(seed).generate_state(2).astype(np.int32))
+
+    def permute(index: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        positions = tf.range(tf.shape(batch[0])[0])
+        drawn = tf.random.experimental.stateless_shuffle(positions, seed=words + tf.cast(index, tf.int32))
+        return tuple(tf.gather(part, drawn) for part in batch)
+
+    return pairs.batch(size).enumerate().map(permute)
 
 
 def _end(ids: tf.RaggedTensor) -> tf.RaggedTensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import itertools
 from bisect import bisect
@@ -13,6 +14,7 @@ import numpy as np
 import sentencepiece
 import tensorflow as tf
 import tensorflow_text as tf_text
+from tensorflow_text.python.ops.sentencepiece_tokenizer import gen_sentencepiece_tokenizer
 
 from attention_nmt.config import END, PAD, START, UNKNOWN, atomic_write, require
 
@@ -154,7 +156,9 @@ class Tokenizer:
     def module(self) -> tf_text.SentencepieceTokenizer:
         """The `tf.Module` that stands in graphs; an export has to track it."""
         with tf.init_scope():
-            return tf_text.SentencepieceTokenizer(self.model_proto, out_type=tf.int32)
+            module = tf_text.SentencepieceTokenizer(self.model_proto, out_type=tf.int32)
+            module._model_resource = _SharedModel(self.model_proto)
+            return module
 
     def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Ids `[B, (pieces)]` of strings `[B]`, in a graph; without start and end."""
@@ -170,6 +174,23 @@ class Tokenizer:
         """The strings of ids of any shape, padding as empty strings."""
         strings = self.module.id_to_string(ids)
         return tf.where(ids == PAD, "", strings)
+
+
+class _SharedModel(tf.saved_model.experimental.TrackableResource):
+    """A SentencePiece model in TensorFlow's memory, named by its content.
+
+    tf-text's own has no name and belongs to a cached kernel: `tf.random.set_seed` empties that cache, and every graph
+    that holds the tokenizer fails from then on.
+    """
+
+    def __init__(self, model_proto: bytes) -> None:
+        super().__init__()
+        self._model_proto = model_proto
+        _ = self.resource_handle  # creates it
+
+    def _create_resource(self) -> tf.Tensor:
+        name = f"sentencepiece_{hashlib.sha256(self._model_proto).hexdigest()}"
+        return gen_sentencepiece_tokenizer.sentencepiece_op(model=self._model_proto, shared_name=name)
 
 
 def _valid(text: str | bytes) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.batching import BatchConfig, TrainingBatches, rectangles
+from attention_nmt.batching import BatchConfig, TrainingBatches, rectangles, shuffle
 from attention_nmt.config import END, START
 from attention_nmt.tokenizer import Tokenizer
 
@@ -98,6 +98,23 @@ def test_the_order_is_that_of_seed_and_epoch(pairs: list[tuple[str, str]], token
     assert found(epoch(batches, 1)) != first
     assert found(epoch(batches, 0)) == first  # whatever was asked for before
     assert found(epoch(make(pairs, tokenizer, seed=2))) != first
+
+
+def test_the_order_does_not_follow_the_global_seed(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    orders = []
+    for seed in (1, 2):
+        tf.random.set_seed(seed)
+        orders.append(found(epoch(make(pairs, tokenizer))))
+    assert orders[0] == orders[1]
+
+
+def test_shuffled_within_what_is_held_in_memory() -> None:
+    blocks = [
+        b.tolist() for (b,) in shuffle(tf.data.Dataset.range(50).map(lambda i: (i,)), 20, (1, 2)).as_numpy_iterator()
+    ]
+    assert [sorted(block) for block in blocks] == [list(range(20)), list(range(20, 40)), list(range(40, 50))]
+    assert all(block != sorted(block) for block in blocks)
+    assert [i - 20 for i in blocks[1]] != blocks[0]
 
 
 def test_a_dataset_for_fit_goes_on_with_the_next_epoch(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
