@@ -148,12 +148,7 @@ def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     assert losses[-1] < losses[0]
 
 
-NO_XLA_GRADIENT = pytest.mark.xfail(reason="XLA does not compile the derived gradient of a loop yet", strict=True)
-
-
-@pytest.mark.parametrize(
-    "options", [{}, pytest.param({"attention": "none", "reset_after": False}, marks=NO_XLA_GRADIENT)], ids=str
-)
+@pytest.mark.parametrize("options", [{}, {"reset_after": False}, {"attention": "none"}], ids=str)
 def test_graph_xla_or_neither_the_losses_are_equal(options: dict[str, Any]) -> None:
     """Over three updates, so the gradients count too."""
     batch = tiny_batch(LENGTHS)
