@@ -24,6 +24,7 @@ from attention_nmt.config import ModelConfig, require
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
 from training.data import Corpus, iterate_texts
+from training.memory import keep_freed_memory
 from training.presets import TrainConfig
 from training.train import build
 
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
+    keep_freed_memory()
     try:
         report = run(config)
     except (ValueError, OSError) as error:

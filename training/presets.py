@@ -49,7 +49,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
-    steps: int = 3000
+    steps: int = 2000
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     gradient_norm: float = 1.0

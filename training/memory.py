@@ -1,0 +1,23 @@
+"""How the C library gives memory back, which decides a tenth of a training's time on a CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep what the process frees instead of giving it back to the kernel.
+
+    A compiled step takes some 100 MB of buffers and frees them at its end. Given back, each page of them costs a page
+    fault in every step: 117 of 780 ms of CPU time, measured on the default model at 16 positions. To be called before
+    the first step. Does nothing where the C library is another.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, value in ((_M_TRIM_THRESHOLD, 2**31 - 1), (_M_MMAP_THRESHOLD, 2**30), (_M_ARENA_MAX, 1)):
+            mallopt(option, value)
