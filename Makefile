@@ -19,10 +19,7 @@ demo: setup
 	@echo "Serving it at port $(PORT) and translating 'the red dress':"
 	@$(PYTHON) -m serving.server --model-dir $(DEMO)/export --name nmt --port $(PORT) & server=$$!; \
 	trap 'kill $$server' EXIT; \
-	for attempt in 1 2 3 4 5 6 7 8; do \
-		kill -0 $$server || exit 1; \
-		$(PYTHON) -m serving.client --address localhost:$(PORT) --name nmt "the red dress" && exit 0; \
-	done; exit 1
+	$(PYTHON) -m serving.client --address localhost:$(PORT) --name nmt --wait-s 60 "the red dress"
 
 test: setup
 	$(PYTHON) -m pytest

@@ -123,6 +123,17 @@ class Client:
             response_deserializer=wire.PredictResponse.FromString,
         )
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the server can be reached.
+
+        Raises:
+            ClientError: UNAVAILABLE, it could not within `timeout_s` seconds.
+        """
+        try:
+            grpc.channel_ready_future(self._channel).result(timeout=timeout_s)
+        except grpc.FutureTimeoutError as error:
+            raise ClientError(self.address, "UNAVAILABLE", f"no server within {timeout_s:g} s") from error
+
     def translate(self, texts: Sequence[str]) -> list[ClientTranslation]:
         """Translate texts, in requests of at most `batch_size` one after another.
 
@@ -198,6 +209,8 @@ class ClientConfig:
     """Limit for one request, in seconds."""
     batch_size: int = 32
     """Texts in one request."""
+    wait_s: float = 0.0
+    """Wait so many seconds for the server to be there, such as one that has just been started."""
     tls: bool = False
     """Encrypt, and check the server's certificate."""
     root_certificates: Path | None = None
@@ -235,6 +248,8 @@ def run(config: ClientConfig) -> None:
                 root_certificates=roots,
             )
         )
+        if config.wait_s > 0:
+            client.wait(config.wait_s)
         write = stack.enter_context(_writer(config.output))
         for translation in translate_lines(client, lines):
             write.write(translation.encode("utf-8") + b"\n")

@@ -1,5 +1,6 @@
 """`serving.client`: against `serving.server`, against scripted servers, and as a command."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -156,6 +157,31 @@ def test_answers_that_are_no_translations(
 ) -> None:
     with Client(scripted(lambda *_: answer)) as client, pytest.raises(ClientError, match=message):
         client.translate(["a"])
+
+
+def test_waits_for_a_server_that_starts_later() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+
+    def start() -> None:
+        server.add_insecure_port(address)
+        server.start()
+
+    starting = threading.Timer(0.5, start)
+    starting.start()
+    with Client(address) as client:
+        client.wait(20)
+        with pytest.raises(ClientError, match="UNIMPLEMENTED"):  # there, and without a model
+            client.translate(["a"])
+    starting.join()
+    server.stop(0)
+
+
+def test_waits_no_longer_than_told() -> None:
+    with Client(DEAD) as client, pytest.raises(ClientError, match=r"UNAVAILABLE: no server within 0.3 s"):
+        client.wait(0.3)
 
 
 def test_a_dead_address_names_itself() -> None:
