@@ -17,7 +17,6 @@ from keras import ops, tree
 from attention_nmt.types import Tensor
 
 Carry = TypeVar("Carry")
-Inputs = TypeVar("Inputs")
 
 
 def scan(
@@ -51,9 +50,7 @@ def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> 
         rows = zip(buffers, tree.flatten(outputs), strict=True)
         return index + 1, carry, [tf.tensor_scatter_nd_update(b, [[position]], x[None]) for b, x in rows]
 
-    _, carry, buffers = tf.while_loop(
-        lambda index, *_: index < length, body, (0, carry, buffers), maximum_iterations=length
-    )
+    _, carry, buffers = tf.while_loop(lambda i, *_: i < length, body, (0, carry, buffers), maximum_iterations=length)
     return carry, tree.pack_sequence_as(like, buffers)
 
 
@@ -175,8 +172,7 @@ def _gru_with_gradient(reverse: bool) -> Callable[..., Tensor]:
 
 def _shift(states: Tensor, initial: Tensor, reverse: bool = False) -> Tensor:
     """The state before each step `[T, B, H]` from the states after it."""
-    first = initial[None]
-    return ops.concatenate([states[1:], first] if reverse else [first, states[:-1]], axis=0)
+    return ops.concatenate([states[1:], initial[None]] if reverse else [initial[None], states[:-1]], axis=0)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -287,8 +283,7 @@ def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *res
         d_hidden_kernel = ops.matmul(ops.transpose(_rows(before)), _rows(d_products))
         d_context_kernel = ops.matmul(ops.transpose(_rows(outputs.contexts)), _rows(d_inputs))
         d_annotations = ops.einsum("tbs,tbd->bsd", outputs.alignments, d_contexts)
-        d_bias = ops.sum(d_products[:, :, :columns], axis=(0, 1))
-        d_gru = (d_hidden_kernel[:, :columns], d_bias)
+        d_gru = (d_hidden_kernel[:, :columns], ops.sum(d_products[:, :, :columns], axis=(0, 1)))
         d_attention = (d_hidden_kernel[:, columns:], carry.scale, carry.keys, d_annotations)
         return d_inputs, carry.state, d_context_kernel, *d_gru, *d_attention, ops.zeros_like(attention.bias)
 

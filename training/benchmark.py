@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from training.memory import keep_freed_memory
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+keep_freed_memory()
 
 import keras
 import numpy as np
@@ -24,7 +27,6 @@ from attention_nmt.config import ModelConfig, require
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
 from training.data import Corpus, iterate_texts
-from training.memory import keep_freed_memory
 from training.presets import TrainConfig
 from training.train import build
 
@@ -105,7 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
-    keep_freed_memory()
     try:
         report = run(config)
     except (ValueError, OSError) as error:

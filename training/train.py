@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training.memory import keep_freed_memory
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+keep_freed_memory()
 
 import keras
 import tensorflow as tf
@@ -26,7 +29,6 @@ from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
 from training.callbacks import DevBleu, Keeper, Progress, Throughput
 from training.data import Corpus, iterate_texts
-from training.memory import keep_freed_memory
 from training.presets import PRESETS, TrainConfig
 
 SAMPLES = 50
@@ -166,7 +168,6 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on Ctrl-C."""
     config, run = parse(sys.argv[1:] if arguments is None else arguments)
-    keep_freed_memory()
     try:
         progress = train(config, run)
     except (ValueError, OSError) as error:
