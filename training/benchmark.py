@@ -13,10 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from training.memory import keep_freed_memory
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-keep_freed_memory()
 
 import keras
 import numpy as np

@@ -12,10 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.memory import keep_freed_memory
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-keep_freed_memory()
 
 import keras
 import tensorflow as tf
