@@ -60,7 +60,7 @@ class BahdanauAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         require(units >= 1, "units", "at least 1", units)
         self.units = units
-        self.key_projection = keras.layers.Dense(units, use_bias=False, name="key_projection")
+        self.key_projection = keras.layers.Dense(units, use_bias=False, dtype=self.dtype_policy, name="key_projection")
 
     def build(self, query_shape: tuple, memory_shape: Memory) -> None:
         """Makes the weights for queries `[B, Q, H]` and annotations `[B, S, D]`."""

@@ -129,7 +129,7 @@ class Readout(keras.layers.Layer):
         super().__init__(**kwargs)
         require(units >= 1, "units", "at least 1", units)
         self.units, self.rate = units, dropout
-        self.dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), name="dropout")
+        self.dropout = keras.layers.Dropout(dropout, (None, 1, None), dtype=self.dtype_policy, name="dropout")
 
     def build(self, hidden_shape: tuple, embedded_shape: tuple, context_shape: tuple) -> None:
         """Makes the weights for states `[B, T, H]`, embedded words `[B, T, E]` and contexts `[B, T, D]`."""
@@ -176,9 +176,10 @@ class Decoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.initial = keras.layers.Dense(units, activation="tanh", name="initial")
-        self.recurrence = AttendingGRU(units, attention, reset_after, name="recurrence")
-        self.readout = Readout(readout_units, readout_dropout, name="readout")
+        dtype = self.dtype_policy
+        self.initial = keras.layers.Dense(units, activation="tanh", dtype=dtype, name="initial")
+        self.recurrence = AttendingGRU(units, attention, reset_after, dtype=dtype, name="recurrence")
+        self.readout = Readout(readout_units, readout_dropout, dtype=dtype, name="readout")
         self.own_config = {
             "units": units,
             "readout_units": readout_units,

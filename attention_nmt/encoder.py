@@ -115,9 +115,12 @@ class Encoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units, self.bidirectional, self.reset_after, self.dropout = units, bidirectional, reset_after, dropout
-        self.forward = GRU(units, reset_after, name="forward")
-        self.backward = GRU(units, reset_after, reverse=True, name="backward") if bidirectional else None
-        self.annotation_dropout = keras.layers.Dropout(dropout, noise_shape=(None, 1, None), name="annotation_dropout")
+        dtype = self.dtype_policy
+        self.forward = GRU(units, reset_after, dtype=dtype, name="forward")
+        self.backward = GRU(units, reset_after, reverse=True, dtype=dtype, name="backward") if bidirectional else None
+        self.annotation_dropout = keras.layers.Dropout(
+            dropout, noise_shape=(None, 1, None), dtype=dtype, name="annotation_dropout"
+        )
 
     def build(self, embedded_shape: tuple, mask_shape: tuple | None = None) -> None:  # noqa: ARG002 - Keras' contract
         """Makes the weights for embedded words `[B, S, E]`."""

@@ -67,37 +67,48 @@ class Seq2Seq(keras.Model):
     def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = config
-        attends = config.attention == "bahdanau"
-        attention = BahdanauAttention(config.attention_units, name="attention") if attends else FixedContext()
+        self._make_embeddings()
+        self._make_recurrences()
+        self.output_projection = None
+        if not config.tie_output:
+            self.output_projection = keras.layers.Dense(
+                config.target_vocabulary_size, use_bias=False, dtype=self.dtype_policy, name="output_projection"
+            )
+        self.build()
+
+    def _make_embeddings(self) -> None:
+        config, dtype = self.config, self.dtype_policy
         self.target_embedding = self._embedding(config.target_vocabulary_size, config.tie_output, "target_embedding")
         self.source_embedding = self.target_embedding
         if not config.tie_source:
             self.source_embedding = self._embedding(config.source_vocabulary_size, True, "source_embedding")
+        rate, shape = config.embedding_dropout, (None, 1, None)
+        self.source_dropout = keras.layers.Dropout(rate, shape, dtype=dtype, name="source_dropout")
+        self.target_dropout = keras.layers.Dropout(rate, shape, dtype=dtype, name="target_dropout")
+        self.source_word_dropout = WordDropout(config.source_word_dropout, name="source_word_dropout")
+        self.target_word_dropout = WordDropout(config.target_word_dropout, name="target_word_dropout")
+
+    def _make_recurrences(self) -> None:
+        config, dtype = self.config, self.dtype_policy
+        attends = config.attention == "bahdanau"
+        attention: keras.layers.Layer = FixedContext(dtype=dtype)
+        if attends:
+            attention = BahdanauAttention(config.attention_units, dtype=dtype, name="attention")
+        reset_after = config.reset_after
         self.encoder = Encoder(
-            config.encoder_units, attends, config.reset_after, config.annotation_dropout, name="encoder"
+            config.encoder_units, attends, reset_after, config.annotation_dropout, dtype=dtype, name="encoder"
         )
         units, readout_units = config.decoder_units, config.readout_units
         self.decoder = Decoder(
-            units, readout_units, attention, config.reset_after, config.readout_dropout, name="decoder"
+            units, readout_units, attention, reset_after, config.readout_dropout, dtype=dtype, name="decoder"
         )
-        self.output_projection = (
-            None
-            if config.tie_output
-            else keras.layers.Dense(config.target_vocabulary_size, use_bias=False, name="output_projection")
-        )
-        rate, shape = config.embedding_dropout, (None, 1, None)
-        self.source_dropout = keras.layers.Dropout(rate, noise_shape=shape, name="source_dropout")
-        self.target_dropout = keras.layers.Dropout(rate, noise_shape=shape, name="target_dropout")
-        self.source_word_dropout = WordDropout(config.source_word_dropout, name="source_word_dropout")
-        self.target_word_dropout = WordDropout(config.target_word_dropout, name="target_word_dropout")
-        self.build()
 
     def _embedding(self, vocabulary_size: int, tied: bool, name: str) -> keras.layers.Layer:
         """Tied to an output, it needs logits of unit size at the start: rows of length 1."""
         size = self.config.embedding_size
         initializer = keras.initializers.RandomNormal(stddev=size**-0.5)
         layer = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
-        return layer(vocabulary_size, size, embeddings_initializer=initializer, name=name)
+        return layer(vocabulary_size, size, embeddings_initializer=initializer, dtype=self.dtype_policy, name=name)
 
     def build(self, input_shape: Any = None) -> None:  # noqa: ARG002 - Keras' contract; every size is in the config
         """Makes all weights; nothing in them depends on the shape of a batch."""

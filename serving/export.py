@@ -23,6 +23,9 @@ from attention_nmt.translator import Translator
 
 TEXT = tf.TensorSpec([None], tf.string, name="text")
 
+MAXIMUM_BATCH = 1024
+"""The most texts in one request: with the limit of a text's length it bounds the memory that a request can take."""
+
 
 @dataclass(frozen=True)
 class ExportConfig:
@@ -44,8 +47,14 @@ def serving_function(translator: Translator) -> tf.types.experimental.GenericFun
 
     @tf.function(input_signature=[TEXT], autograph=False)
     def serve(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        translations = translator.translate_tensor(tf.ensure_shape(text, [None]), alignments=False)
-        return {"translation": translations.texts[:, 0], "score": translations.scores[:, 0]}
+        text = tf.ensure_shape(text, [None])
+        count = tf.size(text)
+        message = f"`text` must have at most {MAXIMUM_BATCH} elements."
+        with tf.control_dependencies([tf.debugging.assert_less_equal(count, MAXIMUM_BATCH, message)]):
+            # An empty batch gets a blank text, whose translation is cut off again: no search runs over nothing.
+            text = tf.concat([text, tf.fill([tf.cast(count == 0, tf.int32)], "")], axis=0)
+        translations = translator.translate_tensor(text, alignments=False)
+        return {"translation": translations.texts[:count, 0], "score": translations.scores[:count, 0]}
 
     return serve
 

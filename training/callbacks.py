@@ -48,19 +48,19 @@ class Progress:
     """Where a training stands, and everything it needs to go on from there as if it had never stopped.
 
     That is the weights, the optimizer's state, the state of every random generator, the averaged weights, the best dev
-    BLEU and the data position: the number of an epoch and the step at which it began.
+    BLEU, the step that was evaluated last and the data position: the number of an epoch and the step at which it began.
     """
 
     def __init__(self, model: keras.Model, average_decay: float) -> None:
         self.model, self.average_decay = model, average_decay
         self.step = 0
-        self.best_bleu, self.best_step, self.waited = -1.0, 0, 0
+        self.best_bleu, self.best_step, self.waited, self.evaluated = -1.0, 0, 0, 0
         self.epoch_starts: list[int] = [0]
         """The step before the first batch of each epoch whose first batch has been made."""
         self.average = self._weights() if average_decay else None
 
     def _weights(self) -> list[np.ndarray]:
-        return [np.array(v) for v in self.model.trainable_variables]
+        return [np.asarray(v).copy() for v in self.model.trainable_variables]
 
     def advance(self) -> None:
         """Counts a step and updates the averaged weights."""
@@ -94,14 +94,15 @@ class Progress:
         return batches.stream(epoch, done, lambda position: starts.append(start + position))
 
     def _variables(self) -> dict[str, Any]:
+        # By number: some of Keras' names count what the process has made before.
         metrics = {id(v) for v in self.model.metrics_variables}
         variables = [v for v in self.model.variables if id(v) not in metrics] + self.model.optimizer.variables
-        return {f"{index}:{v.path}": v for index, v in enumerate(variables)}
+        return {f"variable:{index}": v for index, v in enumerate(variables)}
 
     def save(self, path: Path) -> None:
         """Writes all of it to one file, which is replaced in one step."""
         epoch, batches = self.position()
-        numbers = np.array([self.step, epoch, batches, self.best_step, self.waited])
+        numbers = np.array([self.step, epoch, batches, self.best_step, self.waited, self.evaluated])
         arrays: dict[str, Any] = {name: np.asarray(v) for name, v in self._variables().items()}
         arrays |= {f"average:{index}": a for index, a in enumerate(self.average or [])}
         with atomic_write(path) as temporary, temporary.open("wb") as file:
@@ -117,9 +118,10 @@ class Progress:
             for name, variable in self._variables().items():
                 shape = arrays[name].shape if name in arrays else None
                 if shape != tuple(variable.shape):
-                    raise ValueError(f"{path}: expected {name} of shape {tuple(variable.shape)}. Received: {shape}.")
+                    expected = f"{name} ({variable.path}) of shape {tuple(variable.shape)}"
+                    raise ValueError(f"{path}: expected {expected}. Received: {shape}.")
                 variable.assign(arrays[name])
-            self.step, epoch, batches, self.best_step, self.waited = map(int, arrays["numbers"])
+            self.step, epoch, batches, self.best_step, self.waited, self.evaluated = map(int, arrays["numbers"])
             self.best_bleu = float(arrays["best_bleu"])
             self.epoch_starts = [-1] * epoch + [self.step - batches]
             if self.average is not None:
@@ -166,23 +168,29 @@ class DevBleu(keras.callbacks.Callback):
         self.writer = tf.summary.create_file_writer(str(run.logs / "alignments"))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' contract
-        """Evaluates, keeps what is best, and writes a checkpoint that knows of it."""
+        """Evaluates, and stops the training when patience is at its end."""
+        bleu = self.evaluate()
+        if logs is not None:
+            logs["dev_bleu"] = bleu
+        if self.patience and self.progress.waited >= self.patience:
+            self.model.stop_training = True
+
+    def evaluate(self) -> float:
+        """Gives the dev BLEU, keeps what is best, and writes a checkpoint that knows of it."""
         progress = self.progress
         progress.swap_average()
         translations = self.translator(self.sources)
         bleu = corpus_bleu([t.text for t in translations], self.references, self.target_language)
-        if logs is not None:
-            logs["dev_bleu"] = bleu
         progress.waited += 1
+        progress.evaluated = progress.step
         if bleu > progress.best_bleu:
             progress.best_bleu, progress.best_step, progress.waited = bleu, progress.step, 0
             with atomic_write(self.run.best) as temporary:
-                self.model.save(temporary)
+                progress.model.save(temporary)
         progress.swap_average()
         self._draw(translations[:PICTURES])
         progress.save(self.run.checkpoint)
-        if self.patience and progress.waited >= self.patience:
-            self.model.stop_training = True
+        return bleu
 
     def _draw(self, translations: Sequence[Any]) -> None:
         with self.writer.as_default(step=self.progress.step):

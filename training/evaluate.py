@@ -31,7 +31,9 @@ class EvaluateConfig:
         dataset, source, target, data_dir: see `training.train`; what is not given is the run's.
         split: the split to translate.
         hypotheses: a file with one translation a line, to be scored instead of the run's own.
-        output: where to write the scores, hypotheses and pictures; without it into the run folder.
+        output: where to write the scores, hypotheses and pictures; without it into `evaluation/NAME` of the run folder,
+            where NAME is the split and what is given of dataset, beam size and length penalty. Scores of `hypotheses`
+            are written only where it is given.
         beam_size, length_penalty: see `SearchConfig`; what is not given is the run's.
         pictures: alignments to draw.
     """
@@ -54,6 +56,14 @@ class EvaluateConfig:
             expected = "given, or else --hypotheses, --dataset, --source and --target"
             require(complete, "run_dir", expected, self.run_dir)
         require(self.pictures >= 0, "pictures", "at least 0", self.pictures)
+
+    def folder(self) -> Path | None:
+        """Where to write: evaluations of different things do not write over each other."""
+        if self.output is not None or self.run_dir is None or self.hypotheses is not None:
+            return self.output
+        dataset = None if self.dataset is None else Path(self.dataset).name
+        given = (("", dataset), ("beam-", self.beam_size), ("penalty-", self.length_penalty))
+        return self.run_dir / "evaluation" / "-".join([self.split, *(f"{k}{v}" for k, v in given if v is not None)])
 
     def complete(self) -> EvaluateConfig:
         """This config with the run's settings where it has none of its own."""
@@ -93,8 +103,11 @@ def error_rate(translator: Translator, gold: Sequence[GoldPair], sources: list[s
         )
         found.append(align(weights))
         diagonal.append(diagonal_links(len(pair.source_words), len(pair.target_words)))
-    links = [set(pair.links) for pair in gold]
-    return {"AER": alignment_error_rate(found, links), "diagonal AER": alignment_error_rate(diagonal, links)}
+    sure, possible = [pair.links for pair in gold], [pair.possible for pair in gold]
+    return {
+        "AER": alignment_error_rate(found, sure, possible),
+        "diagonal AER": alignment_error_rate(diagonal, sure, possible),
+    }
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -107,15 +120,12 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         ValueError: the data or the file of hypotheses is at fault.
         FileNotFoundError: the run folder is not complete.
     """
-    config = config.complete()
+    output, config = config.folder(), config.complete()
     assert config.dataset is not None
     assert config.source is not None
     assert config.target is not None
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     sources, references = corpus.texts(config.split)
-    output = config.output
-    if output is None and config.run_dir is not None:
-        output = config.run_dir / "evaluation" / config.split
     report: dict[str, Any] = {"dataset": config.dataset, "split": config.split, "sentences": len(sources)}
     if config.hypotheses:
         texts = read_hypotheses(config.hypotheses, len(sources))
@@ -179,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = tyro.cli(EvaluateConfig, prog="training.evaluate", args=arguments)
         evaluate(config)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -71,6 +71,9 @@ class TrainConfig:
         require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
         require(0 <= self.average_decay < 1, "average_decay", "in [0, 1)", self.average_decay)
         require(self.patience >= 0, "patience", "at least 0", self.patience)
+        require(
+            self.shared_vocabulary or not self.model.tie_source, "tie_source", "False without shared_vocabulary", True
+        )
         require(self.source != self.target, "target", f"another language than source={self.source!r}", self.target)
 
 

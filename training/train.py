@@ -26,6 +26,7 @@ from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
 from training.callbacks import DevBleu, Keeper, Progress, Throughput
 from training.data import Corpus, iterate_texts
+from training.metrics import corpus_bleu
 from training.presets import PRESETS, TrainConfig
 
 SAMPLES = 50
@@ -104,7 +105,7 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
     loss = CrossEntropy(config.label_smoothing)
     model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=config.jit_compile)
-    optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)  # mixed_float16 wraps the optimizer
     return model
 
 
@@ -127,6 +128,12 @@ def fit(model: Seq2Seq, batches: TrainingBatches, progress: Progress, config: Tr
         )
 
 
+def stopped_in_evaluation(progress: Progress, config: TrainConfig) -> bool:
+    """Whether the evaluation that is due at this step has not been done."""
+    due = progress.step >= config.steps or progress.step % config.evaluate_steps == 0
+    return due and progress.evaluated < progress.step
+
+
 def train(config: TrainConfig, run: RunFolder) -> Progress:
     """Trains, or goes on training, a run folder.
 
@@ -138,6 +145,7 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     dev_sources, dev_references = (
         texts[: config.dev_sentences] for texts in corpus.texts(config.dev_split or corpus.dev_split())
     )
+    corpus_bleu(dev_references, dev_references, config.target)  # what scoring this language lacks shows now
     claim(run, config)
     source, target = tokenizers(run, config, pairs)
     with atomic_write(run.samples) as temporary:
@@ -147,15 +155,18 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     if run.checkpoint.is_file():
         progress.load(run.checkpoint)
         print(f"Going on from step {progress.step} of {config.steps}.", flush=True)
+    translator = Translator(model, source, config.search, target)
+    dev_bleu = DevBleu(progress, run, translator, dev_sources, dev_references, config.target, config.patience)
+    if stopped_in_evaluation(progress, config):
+        dev_bleu.evaluate()
     if progress.step >= config.steps or (config.patience and progress.waited >= config.patience):
         return progress
     batches = TrainingBatches(pairs, source, target, config.batches, config.seed)
     print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
-    translator = Translator(model, source, config.search, target)
     callbacks = [
         Throughput(),
         Keeper(progress, run, config.checkpoint_steps),
-        DevBleu(progress, run, translator, dev_sources, dev_references, config.target, config.patience),
+        dev_bleu,
         keras.callbacks.TensorBoard(str(run.logs), write_graph=False),
     ]
     fit(model, batches, progress, config, callbacks)
@@ -167,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config, run = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         progress = train(config, run)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from attention_nmt.config import ModelConfig, RunFolder, SearchConfig
 from attention_nmt.model import Seq2Seq
@@ -49,7 +53,7 @@ def version(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output / "1"
 
 
-def string_proto(texts: list[str]) -> tf.compat.v1.TensorShape:
+def string_proto(texts: list[str]) -> tensor_pb2.TensorProto:
     return tf.make_tensor_proto([text.encode() for text in texts], tf.string, [len(texts)])
 
 
@@ -102,23 +106,64 @@ def test_a_run_without_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "is not a run folder: it has no config.json" in capsys.readouterr().err
 
 
-def test_through_the_server_and_the_client(run_dir: Path, version: Path) -> None:
-    expected = Translator.from_run(run_dir)(TEXTS)
+@pytest.fixture(scope="module")
+def address(version: Path) -> Iterator[str]:
+    """The address of a server of the first version, which must still be there when all tests are done."""
     arguments = ["--model-dir", version.parent, "--name", "nmt", "--port", "0"]
     command = [sys.executable, "-m", "serving.server", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
-            address = server.stdout.readline().split()[-1]
-            with Client(address, "nmt", batch_size=5) as client:
-                found = client.translate(TEXTS)
-                assert client.translate([]) == []
-                long = client.translate(["the dog " * 12_500])
+            yield server.stdout.readline().split()[-1]
         finally:
             server.terminate()
+    assert server.returncode == 0
+
+
+def test_through_the_server_and_the_client(run_dir: Path, address: str) -> None:
+    expected = Translator.from_run(run_dir)(TEXTS)
+    with Client(address, "nmt", batch_size=5) as client:
+        found = client.translate(TEXTS)
+        long = client.translate(["the dog " * 12_500])
     assert [t.text for t in found] == [t.text for t in expected]
     assert len(long) == 1
-    assert server.returncode == 0
+
+
+def request(address: str, text: tensor_pb2.TensorProto) -> tuple[list[bytes], list[float]]:
+    message = predict_pb2.PredictRequest(inputs={"text": text})
+    message.model_spec.name = "nmt"
+    with grpc.insecure_channel(address) as channel:
+        outputs = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(message, timeout=60).outputs
+    return list(outputs["translation"].string_val), list(outputs["score"].float_val)
+
+
+def test_an_empty_batch_and_text_that_is_none(address: str) -> None:
+    assert request(address, string_proto([])) == ([], [])
+    assert request(address, string_proto([""])) == ([b""], [0.0])
+    broken = tf.make_tensor_proto([b"\xff\xfe the dog \xc3", b"\x00"], tf.string)
+    translations, scores = request(address, broken)
+    assert [t.decode() for t in translations]  # valid UTF-8 comes back
+    assert np.all(np.isfinite(scores))
+    assert len(request(address, string_proto(["dog"] * export.MAXIMUM_BATCH))[0]) == export.MAXIMUM_BATCH
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (tf.make_tensor_proto(b"the dog"), "[] is not compatible with expected shape [?]"),
+        (tf.make_tensor_proto([[b"the dog"]]), "[1,1] is not compatible with expected shape [?]"),
+        (tf.make_tensor_proto([b"dog"] * (export.MAXIMUM_BATCH + 1)), "at most 1024 elements"),
+        (tf.make_tensor_proto(b"dog", shape=[1 << 20]), "at most 1024 elements"),
+        (tf.make_tensor_proto([1.0]), "to be string but float"),
+    ],
+    ids=["a scalar", "rank 2", "too many", "one for many", "numbers"],
+)
+def test_what_is_no_batch_of_texts(address: str, text: tensor_pb2.TensorProto, message: str) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        request(address, text)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert message in raised.value.details()
+    assert len(request(address, string_proto(["the dog"]))[0]) == 1
 
 
 def test_litert_translates_as_the_saved_model_does(run_dir: Path, tmp_path: Path) -> None:
@@ -139,7 +184,7 @@ def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
     sizes = {}
     for quantize in ("none", "float16", "int8"):
         output = tmp_path / f"{quantize}.tflite"
-        assert tflite.main(["--run-dir", str(run_dir), "--output", str(output), "--quantize", quantize]) == 0
+        assert "translations equal" in tflite.run(tflite.ConvertConfig(run_dir, output, quantize))
         sizes[quantize] = output.stat().st_size
         assert tflite.translate(output.read_bytes(), [[50, 60, 70]])
     assert max(sizes["int8"], sizes["float16"]) < sizes["none"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import tensorflow_datasets as tfds
 
 import training.data
 from tests.training.corpora import PAIRS, write_folder
-from training.data import Corpus, DataError, gold_pairs
+from training.data import Corpus, DataError, GoldPair, gold_pairs
 
 
 def test_a_text_folder(tmp_path: Path) -> None:
@@ -20,6 +21,37 @@ def test_a_text_folder(tmp_path: Path) -> None:
     assert corpus.dev_split() == "val"
     assert len(list(corpus.pairs("train"))) == len(PAIRS) - 20
     assert gold_pairs(corpus, "test") is None
+
+
+def test_gold_links_of_a_folder(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    for language, text in (("en", "the red dress\nno\n"), ("fr", "la robe rouge\nnon\n")):
+        (tmp_path / f"{language}.test.txt").write_text(text)
+    (tmp_path / "align.test.txt").write_text("0-0 1-2 2?1\n\n")
+    forth = gold_pairs(Corpus(str(tmp_path), "en", "fr"), "test")
+    back = gold_pairs(Corpus(str(tmp_path), "fr", "en"), "test")
+    assert forth is not None
+    assert back is not None
+    words = ["the", "red", "dress"], ["la", "robe", "rouge"]
+    assert forth[0] == GoldPair(*words, frozenset({(0, 0), (1, 2)}), frozenset({(2, 1)}))
+    assert back[0] == GoldPair(*words[::-1], frozenset({(0, 0), (2, 1)}), frozenset({(1, 2)}))
+    assert forth[1] == GoldPair(["no"], ["non"], frozenset())
+
+
+@pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ("0-0\n", "expected a line for each of 2 pairs. Received: 1."),
+        ("0-0\n0-1\n", "line 2: expected links i-j or i.j between 1 source and 1 target words. Received: '0-1'"),
+        ("0_0\n0-0\n", "line 1: .*Received: '0_0'"),
+    ],
+)
+def test_bad_gold_links_of_a_folder(links: str, message: str, tmp_path: Path) -> None:
+    for language in ("en", "fr"):
+        (tmp_path / f"{language}.test.txt").write_text("oui\nnon\n")
+    (tmp_path / "align.test.txt").write_text(links)
+    with pytest.raises(DataError, match=message):
+        gold_pairs(Corpus(str(tmp_path), "en", "fr"), "test")
 
 
 def test_only_newlines_end_a_line(tmp_path: Path) -> None:
@@ -79,6 +111,13 @@ def test_a_dataset_to_download_without_a_network(monkeypatch: pytest.MonkeyPatch
     began = time.monotonic()
     with pytest.raises(DataError, match=r"is not prepared in .* and there is no network"):
         Corpus("ted_hrlr_translate/pt_to_en", "pt", "en", str(tmp_path)).pairs("train")
+    assert time.monotonic() - began < 10
+
+
+def test_a_network_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.data, "_reaches", lambda _: threading.Event().wait(30) or True)
+    began = time.monotonic()
+    assert not training.data._online()
     assert time.monotonic() - began < 10
 
 

@@ -6,13 +6,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from attention_nmt.config import ModelConfig
 from tests.training.corpora import TINY_MODEL, command, run, write_folder
+from training.presets import TrainConfig
 from training.train import main
 
 STEPS = 36
@@ -21,7 +25,7 @@ ARGUMENTS = [
     f"--steps={STEPS}",
     "--warmup-steps=4",
     "--evaluate-steps=12",
-    "--checkpoint-steps=5",
+    "--checkpoint-steps=4",
     "--sampling-alpha=0.3",
     "--embedding-dropout=0.2",
     "--target-word-dropout=0.1",
@@ -62,7 +66,7 @@ def test_a_run_folder_is_complete(finished: tuple[Path, str]) -> None:
     assert list((path / "logs").rglob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("moment", [0, 7, 25])
+@pytest.mark.parametrize("moment", [0, 12, 28], ids=["at the start", "in an evaluation", "between evaluations"])
 def test_killed_and_begun_again_it_ends_with_the_same_weights(
     moment: int, folder: Path, finished: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -71,6 +75,9 @@ def test_killed_and_begun_again_it_ends_with_the_same_weights(
         wait_for_step(process, tmp_path / "run" / "checkpoint.npz", moment)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
+    if moment == 12:
+        step, *_, evaluated = arrays(tmp_path / "run" / "checkpoint.npz")["numbers"]
+        assert (step, evaluated) == (12, 0)
     again = subprocess.run(arguments, capture_output=True, text=True, timeout=250, check=False)
     assert again.returncode == 0, again.stderr
     assert ("Going on from step" in again.stdout) == (moment > 0)
@@ -78,6 +85,9 @@ def test_killed_and_begun_again_it_ends_with_the_same_weights(
     assert whole.keys() == resumed.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(array, resumed[name], err_msg=name)
+    best, again_best = (keras.saving.load_model(path / "best.keras") for path in (finished[0], tmp_path / "run"))
+    for expected, received in zip(best.get_weights(), again_best.get_weights(), strict=True):
+        np.testing.assert_array_equal(expected, received)
 
 
 def wait_for_step(process: subprocess.Popen, checkpoint: Path, step: int) -> None:
@@ -105,11 +115,11 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
         "training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS, "--steps=9999"
     )
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_step(process, tmp_path / "run" / "checkpoint.npz", 5)
+        wait_for_step(process, tmp_path / "run" / "checkpoint.npz", 4)
         os.kill(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert said.strip().splitlines()[-1].startswith("Stopped. The same command goes on from the last checkpoint")
+    assert "\nStopped. The same command goes on from the last checkpoint" in said
 
 
 def test_a_run_of_another_config_is_refused(
@@ -127,6 +137,34 @@ def test_a_folder_of_something_else_is_refused(
     assert main(["--dataset", str(folder), "--run-dir", str(tmp_path), *ARGUMENTS]) == 1
     assert "thesis.txt" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_language_that_cannot_be_scored_is_refused_before_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.modules", {**sys.modules, "MeCab": None})
+    for split in ("train", "val"):
+        (tmp_path / f"en.{split}.txt").write_text((folder / f"en.{split}.txt").read_text())
+        (tmp_path / f"ja.{split}.txt").write_text((folder / f"fr.{split}.txt").read_text())
+    arguments = ["--dataset", str(tmp_path), "--target=ja", "--run-dir", str(tmp_path / "run"), *ARGUMENTS]
+    assert main(arguments) == 1
+    assert "BLEU in 'ja' needs MeCab" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_it_stops_early_and_stays_stopped(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # With so low a rate nothing changes between evaluations, so the first one stays the best.
+    arguments = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, "--learning-rate=1e-12"]
+    arguments += ["--patience=1", "--evaluate-steps=4"]
+    for _ in range(2):
+        assert main(arguments) == 0
+        assert "at step 4;" in capsys.readouterr().out
+        assert int(arrays(tmp_path / "run" / "checkpoint.npz")["numbers"][0]) == 8
+
+
+def test_separate_vocabularies_cannot_share_an_embedding() -> None:
+    with pytest.raises(ValueError, match="`tie_source` must be False without shared_vocabulary"):
+        TrainConfig(model=ModelConfig(tie_source=True), shared_vocabulary=False)
 
 
 def test_a_vocabulary_larger_than_the_text_supports(

@@ -1,0 +1,62 @@
+"""Real corpora, where the environment variable ATTENTION_NMT_DATA names the folder that holds them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from attention_nmt.batching import TrainingBatches
+from attention_nmt.tokenizer import Tokenizer
+from training.data import Corpus, gold_pairs, iterate_texts
+from training.metrics import alignment_error_rate, diagonal_links
+from training.presets import base
+
+DATA = os.environ.get("ATTENTION_NMT_DATA")
+pytestmark = pytest.mark.skipif(DATA is None, reason="ATTENTION_NMT_DATA names no folder of real corpora")
+
+
+def corpus(name: str, source: str, target: str) -> Corpus:
+    return Corpus(str(Path(DATA or "") / name), source, target)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    pairs = corpus("multi30k_en_de", "en", "de").pairs("train")
+    return Tokenizer.train(itertools.chain(iterate_texts(pairs, 0), iterate_texts(pairs, 1)), 4000)
+
+
+def test_multi30k_through_the_pipeline(tokenizer: Tokenizer) -> None:
+    data = corpus("multi30k_en_de", "en", "de")
+    assert data.dev_split() == "val"
+    batches = TrainingBatches(data.pairs("train"), tokenizer, tokenizer, base().batches)
+    assert len(batches.shapes) <= 12
+    rows = words = positions = 0
+    for _, labels, weights in batches.epoch(0).as_numpy_iterator():
+        rows += int((weights[:, 0] > 0).sum())
+        words, positions = words + int(weights.sum()), positions + labels.size
+    statistics = batches.statistics
+    assert rows == statistics.kept > 28_900
+    assert statistics.kept + statistics.empty + statistics.too_long + statistics.uneven == 29_000
+    assert words / positions > 0.85
+
+
+def test_real_sentences_come_back_as_they_were(tokenizer: Tokenizer) -> None:
+    texts = [text for side in corpus("multi30k_en_de", "en", "de").texts("test_2016_flickr") for text in side]
+    assert [t.decode() for t in tokenizer.detokenize(tokenizer.tokenize(texts).to_tensor()).numpy()] == texts
+
+
+def test_hand_made_links_in_both_directions() -> None:
+    rates = []
+    text = (Path(DATA or "") / "hansards_gold_en_fr" / "align.test.txt").read_text()
+    for languages in (("en", "fr"), ("fr", "en")):
+        gold = gold_pairs(corpus("hansards_gold_en_fr", *languages), "test")
+        assert gold is not None
+        assert len(gold) == 447
+        diagonal = [diagonal_links(len(pair.source_words), len(pair.target_words)) for pair in gold]
+        assert sum(len(pair.links) for pair in gold) == text.count("-")
+        assert sum(len(pair.possible) for pair in gold) == text.count("?")
+        rates.append(alignment_error_rate(diagonal, [p.links for p in gold], [p.possible for p in gold]))
+    assert max(rates) < 60  # the corpus is nearly monotonic: mistaken sides would be far above
