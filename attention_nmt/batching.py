@@ -180,7 +180,7 @@ class TrainingBatches:
         return tf.where(short == 1, 1, fate)
 
     def _measure(self) -> Statistics:
-        """One pass over the corpus, segmented as in the first epoch."""
+        """One pass over the corpus, in its own order; with sampled segmentation one draw, as each epoch is."""
         size = self.config.maximum_length + 1
         histogram, fates = np.zeros((size, size), np.int64), np.zeros(4, np.int64)
         lengths = self._tokenize(self.pairs.batch(CHUNK), 0)

@@ -1,8 +1,8 @@
 """Greedy and beam search over a step function; they never see a model.
 
-A step function takes the previous pieces `[B, K]` and a state, any structure of tensors `[B, K, ...]`, and gives the
-logits of the next pieces `[B, K, V]`, the next state and the alignment `[B, K, S]` or None. What all hypotheses of a
-sentence share is the step function's own and is never copied.
+A step function takes the previous pieces `[B, K]`, a state, any structure of tensors `[B, K, ...]`, and a memory, any
+structure of tensors `[B, ...]` that all hypotheses of a sentence share. It gives the logits of the next pieces
+`[B, K, V]`, the next state and the alignment `[B, K, S]` or None.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 from keras import ops, tree
 
 from attention_nmt.config import END, PAD, START, SearchConfig
+from attention_nmt.loops import repeat
 from attention_nmt.types import Tensor
 
-StepFunction: TypeAlias = Callable[[Tensor, Any], tuple[Tensor, Any, Tensor | None]]
+StepFunction: TypeAlias = Callable[[Tensor, Any, Any], tuple[Tensor, Any, Tensor | None]]
 
 IMPOSSIBLE = -1e9
 """The log-probability of what cannot be; far below any sum of real ones, and finite so that differences are."""
@@ -43,22 +44,21 @@ def maximum_lengths(source: Tensor, config: SearchConfig) -> Tensor:
     return ops.cast(lengths * config.maximum_length_ratio, "int32") + config.maximum_length_extra
 
 
-def _real(logits: Tensor) -> Tensor:
-    """The logits in float32, without padding as a choice: it stands behind the end symbol and nowhere else."""
-    logits = ops.cast(logits, "float32")
-    return ops.where(ops.equal(ops.arange(ops.shape(logits)[-1]), PAD), IMPOSSIBLE, logits)
-
-
-def search(step: StepFunction, state: Any, limits: Tensor, config: SearchConfig) -> Hypotheses:
+def search(
+    step: StepFunction, state: Any, memory: Any, limits: Tensor, config: SearchConfig, compact: bool = False
+) -> Hypotheses:
     """Searches for the likeliest targets: greedily with `beam_size` 1, else with a beam.
 
     Args:
         state: the state of one hypothesis per sentence `[B, 1, ...]`.
+        memory: what all hypotheses of a sentence share, any structure of tensors `[B, ...]`.
         limits: the most pieces of each translation, int32 `[B]`.
+        compact: drop finished sentences from the batch on the way. For graphs of TensorFlow in which `B` is unknown;
+            neither XLA nor LiteRT takes it.
     """
     if config.beam_size == 1:
-        return greedy_search(step, state, limits, config.length_penalty)
-    return beam_search(step, state, limits, config)
+        return greedy_search(step, state, memory, limits, config, compact)
+    return beam_search(step, state, memory, limits, config, compact)
 
 
 class _Greedy(NamedTuple):
@@ -67,48 +67,51 @@ class _Greedy(NamedTuple):
     position: Tensor  # []
     ids: Tensor  # [B, 1]: the previous piece
     log_probability: Tensor  # [B, 1]
-    live: Tensor  # [B, 1] bool
+    running: Tensor  # [B] bool
     state: Any
-    tokens: Tensor  # [B, T]
-    alignments: Tensor | None  # [B, T, S]
+    tokens: Tensor  # [B, 1, T]
+    alignments: Tensor | None  # [B, 1, T, S]
 
 
-def greedy_search(step: StepFunction, state: Any, limits: Tensor, alpha: float) -> Hypotheses:
-    """Takes the likeliest piece at each position, until the end symbol or the limit."""
-    batch, positions = ops.shape(limits)[0], ops.max(limits)
+def greedy_search(
+    step: StepFunction, state: Any, memory: Any, limits: Tensor, config: SearchConfig, compact: bool = False
+) -> Hypotheses:
+    """Takes the likeliest piece at each position, until the end symbol or the limit; see `search`."""
     start = ops.zeros_like(limits)[:, None] + START
-    zeros = ops.zeros((batch, positions), "int32")
-
-    def body(loop: _Greedy) -> _Greedy:
-        logits, state, alignment = step(loop.ids, loop.state)
-        best, chosen = ops.top_k(_real(logits), 1)
-        gained = best[:, :, 0] - _logsumexp(logits)
-        ids = ops.where(loop.live, ops.cast(chosen[:, :, 0], "int32"), PAD)
-        live = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
-        return _Greedy(
-            loop.position + 1,
-            ids,
-            loop.log_probability + ops.where(loop.live, gained, 0.0),
-            ops.logical_and(loop.live, live),
-            state,
-            _put(loop.tokens, ids, loop.position),
-            _put_alignment(loop.alignments, alignment, loop.live, loop.position),
-        )
-
-    alignments = _room(step, start, state, (batch, positions))
+    shape = (ops.shape(limits)[0], 1, ops.max(limits))
     loop = _Greedy(
         ops.zeros((), "int32"),
         start,
         ops.zeros_like(start, "float32"),
-        ops.ones_like(start, "bool"),
+        limits > 0,
         state,
-        zeros,
-        alignments,
+        ops.zeros(shape, "int32"),
+        _room(step(start, state, memory)[2], shape),
     )
-    loop = _while(lambda loop: ops.any(loop.live), body, loop)
-    lengths = ops.sum(ops.cast(ops.not_equal(loop.tokens, PAD), "int32"), axis=1, keepdims=True)
-    scores = loop.log_probability / length_penalty(lengths, alpha)
-    return Hypotheses(loop.tokens[:, None], scores, None if alignments is None else loop.alignments[:, None])
+
+    def body(loop: _Greedy, shared: tuple) -> _Greedy:
+        memory, limits = shared
+        logits, state, alignment = step(loop.ids, loop.state, memory)
+        best, pieces, normalizer = _best(logits, 1)
+        running = loop.running[:, None]
+        ids = ops.where(running, pieces[:, :, 0], PAD)
+        goes_on = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
+        return _Greedy(
+            loop.position + 1,
+            ids,
+            loop.log_probability + ops.where(running, best[:, :, 0] - normalizer, 0.0),
+            ops.logical_and(running, goes_on)[:, 0],
+            state,
+            _put(loop.tokens, ids, loop.position),
+            None if alignment is None else _put_rows(loop.alignments, alignment, loop.position),
+        )
+
+    tokens, total, alignments = repeat(
+        body, lambda loop: (loop.tokens, loop.log_probability, loop.alignments), loop, (memory, limits), compact
+    )
+    real = ops.not_equal(tokens, PAD)
+    scores = total / length_penalty(ops.sum(ops.cast(real, "int32"), axis=2), config.length_penalty)
+    return Hypotheses(tokens, scores, None if alignments is None else ops.where(real[..., None], alignments, 0))
 
 
 class _Beam(NamedTuple):
@@ -121,11 +124,14 @@ class _Beam(NamedTuple):
     running: Tensor  # [B] bool: some live hypothesis can still enter the n best
     state: Any
     tokens: Tensor  # [B, K, T]
-    alignments: Tensor | None  # [B, K, T, S]
+    origins: Tensor | None  # [B, K, T]: the slot in which a hypothesis was at each position, where the model aligns
+    alignments: Tensor | None  # [B, K, T, S]: of the slots at each position, whatever became of them
 
 
-def beam_search(step: StepFunction, state: Any, limits: Tensor, config: SearchConfig) -> Hypotheses:
-    """Keeps the `beam_size` best hypotheses of each sentence at each position.
+def beam_search(
+    step: StepFunction, state: Any, memory: Any, limits: Tensor, config: SearchConfig, compact: bool = False
+) -> Hypotheses:
+    """Keeps the `beam_size` best hypotheses of each sentence at each position; see `search`.
 
     Live and ended hypotheses compete for the same slots by their scores, log-probability over length penalty, and an
     ended one keeps its score. A sentence is done when none of its live hypotheses, were it to lose nothing more and to
@@ -134,9 +140,10 @@ def beam_search(step: StepFunction, state: Any, limits: Tensor, config: SearchCo
 
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
-    size, batch, positions = config.beam_size, ops.shape(limits)[0], ops.max(limits)
+    size, batch = config.beam_size, ops.shape(limits)[0]
+    shape = (batch, size, ops.max(limits))
     start = ops.zeros_like(limits)[:, None] + START
-    alignments = _room(step, start, state, (batch, size, positions))
+    alignments = _room(step(start, state, memory)[2], shape)
     # Before the first step all slots hold the empty hypothesis; all but the first must not multiply it.
     first = ops.concatenate([ops.zeros((1, 1)), ops.full((1, size - 1), IMPOSSIBLE)], axis=1)
     loop = _Beam(
@@ -146,26 +153,33 @@ def beam_search(step: StepFunction, state: Any, limits: Tensor, config: SearchCo
         ops.full((batch, size), IMPOSSIBLE),
         limits > 0,
         tree.map_structure(lambda x: ops.repeat(x, size, axis=1), state),
-        ops.zeros((batch, size, positions), "int32"),
+        ops.zeros(shape, "int32"),
+        None if alignments is None else ops.zeros(shape, "int32"),
         alignments,
     )
 
-    def body(loop: _Beam) -> _Beam:
-        return _beam_step(step, loop, limits, config)
+    def body(loop: _Beam, shared: tuple) -> _Beam:
+        memory, limits = shared
+        return _beam_step(step, loop, memory, limits, config)
 
-    loop = _while(lambda loop: ops.any(loop.running), body, loop)
-    scores, order = ops.top_k(loop.scores, config.n_best)
-    alignments = None if alignments is None else _select(loop.alignments, order)
-    return Hypotheses(_select(loop.tokens, order), scores, alignments)
+    tokens, scores, origins, alignments = repeat(
+        body, lambda loop: (loop.tokens, loop.scores, loop.origins, loop.alignments), loop, (memory, limits), compact
+    )
+    scores, order = ops.top_k(scores, config.n_best)
+    tokens = _select(tokens, order)
+    if alignments is not None:
+        alignments = ops.take_along_axis(alignments, _select(origins, order)[..., None], axis=1)
+        alignments = ops.where(ops.not_equal(tokens, PAD)[..., None], alignments, 0)
+    return Hypotheses(tokens, scores, alignments)
 
 
-def _beam_step(step: StepFunction, loop: _Beam, limits: Tensor, config: SearchConfig) -> _Beam:
+def _beam_step(step: StepFunction, loop: _Beam, memory: Any, limits: Tensor, config: SearchConfig) -> _Beam:
     size, alpha = config.beam_size, config.length_penalty
-    logits, state, alignment = step(loop.ids, loop.state)
+    logits, state, alignment = step(loop.ids, loop.state, memory)
     penalty = length_penalty(loop.position + 1, alpha)
     # The best of all continuations are among the best `size` of each hypothesis.
-    best, pieces = ops.top_k(_real(logits), min(size, logits.shape[-1]))
-    extended = loop.log_probabilities[:, :, None] + best - _logsumexp(logits)[:, :, None]
+    best, pieces, normalizer = _best(logits, min(size, logits.shape[-1]))
+    extended = loop.log_probabilities[:, :, None] + best - normalizer[:, :, None]
     width = best.shape[-1]
     live = ops.reshape(extended, (-1, size * width))
     scores, chosen = ops.top_k(ops.concatenate([live / penalty, loop.scores], axis=1), size)
@@ -173,25 +187,25 @@ def _beam_step(step: StepFunction, loop: _Beam, limits: Tensor, config: SearchCo
     kept = chosen >= size * width  # slots that hold a hypothesis which had ended before this step
     slots = ops.where(kept, chosen - size * width, chosen // width)
     pieces = ops.concatenate([ops.reshape(pieces, (-1, size * width)), ops.zeros_like(loop.ids)], axis=1)
-    ids = ops.cast(ops.take_along_axis(pieces, chosen, axis=1), "int32")
+    ids = ops.take_along_axis(pieces, chosen, axis=1)
     limited = loop.position + 1 >= limits[:, None]
     ended = ops.logical_or(kept, ops.logical_or(ops.equal(ids, END), limited))
     log_probabilities = ops.where(ended, IMPOSSIBLE, scores * penalty)
     scores = ops.where(ended, scores, IMPOSSIBLE)
 
-    running = _can_win(log_probabilities, scores, limits, config)
-    alignments = loop.alignments
-    if alignments is not None:
-        live_rows = ops.logical_not(kept)
-        alignments = _put_alignment(_select(alignments, slots), _select(alignment, slots), live_rows, loop.position)
+    origins, alignments = loop.origins, loop.alignments
+    if alignment is not None:
+        origins = _put(_select(origins, slots), slots, loop.position)
+        alignments = _put_rows(alignments, alignment, loop.position)
     return _Beam(
         loop.position + 1,
         ids,
         log_probabilities,
         scores,
-        running,
+        _can_win(log_probabilities, scores, limits, config),
         tree.map_structure(lambda x: _select(x, slots), state),
         _put(_select(loop.tokens, slots), ids, loop.position),
+        origins,
         alignments,
     )
 
@@ -204,29 +218,25 @@ def _can_win(log_probabilities: Tensor, scores: Tensor, limits: Tensor, config: 
     return ops.logical_and(highest > IMPOSSIBLE / 2, bound > to_beat)
 
 
-def _while(condition: Callable[[Any], Tensor], body: Callable[[Any], Any], loop: Any) -> Any:
-    """`ops.while_loop` over one NamedTuple, in which None stays None."""
-    present = [name for name, value in loop._asdict().items() if value is not None]
-    rebuild = lambda *values: loop._replace(**dict(zip(present, values, strict=True)))  # noqa: E731
+def _room(alignment: Tensor | None, shape: tuple) -> Tensor | None:
+    """Zeros for the alignments `[*shape, S]`, or None where there is none.
 
-    def step(*values: Any) -> tuple:
-        new = body(rebuild(*values))
-        return tuple(getattr(new, name) for name in present)
-
-    initial = tuple(getattr(loop, name) for name in present)
-    return rebuild(*ops.while_loop(lambda *values: condition(rebuild(*values)), step, initial))
-
-
-def _room(step: StepFunction, start: Tensor, state: Any, shape: tuple) -> Tensor | None:
-    """Zeros for the alignments `[*shape, S]`, or None where the step function gives none."""
-    # The graph drops this step but for the shape of its alignment.
-    alignment = step(start, state)[2]
+    A graph drops the step that an alignment is taken from but for its shape.
+    """
     return None if alignment is None else ops.zeros((*shape, ops.shape(alignment)[-1]), alignment.dtype)
 
 
-def _logsumexp(logits: Tensor) -> Tensor:
-    """The logarithm of the sum of exponentials over the vocabulary, `[B, K]` in float32."""
-    return ops.logsumexp(ops.cast(logits, "float32"), axis=-1)
+def _best(logits: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The highest logits `[B, K, count]`, their ids, int32, and the logarithm of the sum of exponentials `[B, K]`.
+
+    Padding is no choice: it stands behind the end symbol and nowhere else.
+    """
+    logits = ops.cast(logits, "float32")
+    highest = ops.max(logits, axis=-1, keepdims=True)
+    normalizer = highest + ops.log(ops.sum(ops.exp(logits - highest), axis=-1, keepdims=True))
+    real = ops.where(ops.equal(ops.arange(ops.shape(logits)[-1]), PAD), IMPOSSIBLE, logits)
+    best, ids = ops.top_k(real, count)
+    return best, ops.cast(ids, "int32"), normalizer[..., 0]
 
 
 def _select(x: Tensor, slots: Tensor) -> Tensor:
@@ -238,20 +248,14 @@ def _select(x: Tensor, slots: Tensor) -> Tensor:
 
 
 def _put(buffer: Tensor, values: Tensor, position: Tensor) -> Tensor:
-    """`buffer` `[..., T]` with `values` `[..., 1]` or `[...]` at a position.
+    """`buffer` `[..., T]` with `values` `[...]` at a position.
 
     Written densely: an update of a slice is an XLA-only op on TensorFlow and has no place in a served graph.
     """
-    here = ops.equal(ops.arange(ops.shape(buffer)[-1]), position)
-    return ops.where(here, values if len(values.shape) == len(buffer.shape) else values[..., None], buffer)
+    return ops.where(ops.equal(ops.arange(ops.shape(buffer)[-1]), position), values[..., None], buffer)
 
 
-def _put_alignment(buffer: Tensor | None, alignment: Tensor | None, live: Tensor, position: Tensor) -> Tensor | None:
-    """`buffer` `[..., T, S]` with the alignment `[..., S]` of the live rows at a position."""
-    if buffer is None or alignment is None:
-        return None
-    alignment = ops.where(live[..., None], alignment, 0)
+def _put_rows(buffer: Tensor, values: Tensor, position: Tensor) -> Tensor:
+    """`buffer` `[..., T, S]` with `values` `[..., S]` at a position."""
     here = ops.equal(ops.arange(ops.shape(buffer)[-2]), position)[:, None]
-    if len(buffer.shape) == len(alignment.shape):  # greedy search: [B, T, S] and [B, 1, S]
-        return ops.where(here, alignment, buffer)
-    return ops.where(here, alignment[..., None, :], buffer)
+    return ops.where(here, values[..., None, :], buffer)

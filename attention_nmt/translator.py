@@ -98,15 +98,15 @@ class Translator:
         target = Tokenizer.load(run.target_tokenizer) if run.target_tokenizer.is_file() else source
         return cls(model, source, search or from_dict(SearchConfig, config["search"]), target)
 
-    def hypotheses(self, source: tf.Tensor, alignments: bool = True) -> Hypotheses:
-        """Searches translations of ids `[B, S]`, in a graph."""
+    def hypotheses(self, source: tf.Tensor, alignments: bool = True, compact: bool = True) -> Hypotheses:
+        """Searches translations of ids `[B, S]`, in a graph; `compact` as in `decoding.search`."""
         memory, state = self.model.start(source)
 
-        def step(ids: tf.Tensor, state: Any) -> tuple:
+        def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
             logits, state, alignment = self.model.step(ids, state, memory)
             return logits, state, alignment if alignments else None
 
-        return search(step, state, maximum_lengths(source, self.search), self.search)
+        return search(step, state, memory, maximum_lengths(source, self.search), self.search, compact)
 
     def translate_tensor(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
         """Translates strings `[B]`, in a graph; the translation of a text without words is empty and scores 0."""

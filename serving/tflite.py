@@ -55,7 +55,7 @@ def save_ids_model(translator: Translator, folder: str) -> None:
 
     @tf.function(input_signature=[SOURCE], autograph=False)
     def translate(source: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = translator.hypotheses(source, alignments=False)
+        found = translator.hypotheses(source, alignments=False, compact=False)
         return {"ids": found.ids[:, 0], "score": found.scores[:, 0]}
 
     concrete = translate.get_concrete_function()

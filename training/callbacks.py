@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -129,17 +131,40 @@ class Progress:
 
 
 class Keeper(keras.callbacks.Callback):
-    """Advances the progress and writes a checkpoint every `checkpoint_steps` steps."""
+    """Advances the progress and writes a checkpoint every `checkpoint_steps` steps, and when Ctrl-C has been pressed.
+
+    Use it as a context around `fit`: there a first Ctrl-C waits for the end of the step, where nothing is in the air
+    and the checkpoint can be written, and then raises `KeyboardInterrupt`; a second one does not wait.
+    """
 
     def __init__(self, progress: Progress, run: RunFolder, checkpoint_steps: int) -> None:
         super().__init__()
         self.progress, self.run, self.checkpoint_steps = progress, run, checkpoint_steps
+        self.interrupted = False
+
+    def __enter__(self) -> Keeper:
+        """Takes over SIGINT, which only the main thread of a process can."""
+        self.handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Gives SIGINT back."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self.handler)
+
+    def _interrupt(self, *_: object) -> None:
+        self.interrupted = True
+        signal.signal(signal.SIGINT, self.handler)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Counts."""
         self.progress.advance()
-        if self.progress.step % self.checkpoint_steps == 0:
+        if self.interrupted or self.progress.step % self.checkpoint_steps == 0:
             self.progress.save(self.run.checkpoint)
+        if self.interrupted:
+            raise KeyboardInterrupt
 
 
 class DevBleu(keras.callbacks.Callback):

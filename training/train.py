@@ -163,13 +163,9 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
         return progress
     batches = TrainingBatches(pairs, source, target, config.batches, config.seed)
     print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
-    callbacks = [
-        Throughput(),
-        Keeper(progress, run, config.checkpoint_steps),
-        dev_bleu,
-        keras.callbacks.TensorBoard(str(run.logs), write_graph=False),
-    ]
-    fit(model, batches, progress, config, callbacks)
+    board = keras.callbacks.TensorBoard(str(run.logs), write_graph=False)
+    with Keeper(progress, run, config.checkpoint_steps) as keeper:
+        fit(model, batches, progress, config, [Throughput(), keeper, dev_bleu, board])
     return progress
 
 

@@ -27,8 +27,7 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
     source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
     for name, config in SEARCHES.items():
         memory, state = model.start(source)
-        step = lambda ids, state, memory=memory: model.step(ids, state, memory)  # noqa: E731
-        found = search(step, state, maximum_lengths(source, config), config)
+        found = search(model.step, state, memory, maximum_lengths(source, config), config)
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values
 

@@ -26,13 +26,13 @@ def arrays(found: Hypotheses) -> Arrays:
     return Arrays(*(np.asarray(x) for x in found))
 
 
-def run(toy: Toy, sentences: Any, limits: Any, **options: Any) -> Arrays:
+def run(toy: Toy, sentences: Any, limits: Any, compact: bool = True, **options: Any) -> Arrays:
     """A search in a graph whose shapes are unknown when it is made."""
     config = SearchConfig(**options)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)] * 2, autograph=False)
     def find(sentences: tf.Tensor, limits: tf.Tensor) -> Hypotheses:
-        return search(toy.step, toy.state(sentences), limits, config)
+        return search(toy.step, toy.state(sentences), toy.memory(sentences), limits, config, compact)
 
     return arrays(find(np.array(sentences, np.int32), np.array(limits, np.int32)))
 
@@ -72,9 +72,26 @@ def test_the_exact_stop_gives_what_a_search_to_the_limit_gives(beam_size: int, n
     assert len(lengths) > 2
 
 
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_sentences_that_leave_the_batch_change_nothing(beam_size: int) -> None:
+    toy, sentences = Toy(seed=4, end_bias=0.3), list(range(50, 90))
+    limits = [1 + (7 * i) % 19 for i in sentences]
+    options: dict[str, Any] = {"beam_size": beam_size, "n_best": min(beam_size, 3)}
+    for expected, found in zip(
+        run(toy, sentences, limits, compact=False, **options), run(toy, sentences, limits, **options), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_it_stops_when_nothing_live_can_win() -> None:
     toy = Toy(end_bias=12)
-    found = beam_search(toy.step, toy.state(SENTENCES), np.full(4, 60, np.int32), SearchConfig(length_penalty=0.0))
+    found = beam_search(
+        toy.step,
+        toy.state(SENTENCES),
+        toy.memory(SENTENCES),
+        np.full(4, 60, np.int32),
+        SearchConfig(length_penalty=0.0),
+    )
     assert all(trimmed(row) == (END,) for row in found.ids[:, 0])
     assert toy.steps < 10
 
@@ -83,8 +100,8 @@ def test_it_stops_when_nothing_live_can_win() -> None:
 def test_beam_of_one_is_greedy(alpha: float) -> None:
     toy, sentences, limits = Toy(), list(range(40)), 1 + np.arange(40, dtype=np.int32) % 9
     config = SearchConfig(beam_size=1, length_penalty=alpha)
-    greedy = arrays(greedy_search(toy.step, toy.state(sentences), limits, alpha))
-    beam = arrays(beam_search(toy.step, toy.state(sentences), limits, config))
+    greedy = arrays(greedy_search(toy.step, toy.state(sentences), toy.memory(sentences), limits, config))
+    beam = arrays(beam_search(toy.step, toy.state(sentences), toy.memory(sentences), limits, config))
     np.testing.assert_array_equal(beam.ids, greedy.ids)
     np.testing.assert_allclose(beam.scores, greedy.scores, atol=1e-5)
     np.testing.assert_allclose(beam.alignments, greedy.alignments, atol=1e-6)
@@ -126,9 +143,11 @@ def test_scores_are_log_probabilities_over_the_penalty_and_limits_hold(beam_size
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_without_alignments(beam_size: int) -> None:
     toy, limits, config = Toy(), np.array([4, 5, 6, 7], np.int32), SearchConfig(beam_size=beam_size)
-    plain = search(toy.without_alignment, toy.state(SENTENCES), limits, config)
+    plain = search(toy.without_alignment, toy.state(SENTENCES), toy.memory(SENTENCES), limits, config)
     assert plain.alignments is None
-    np.testing.assert_array_equal(plain.ids, search(toy.step, toy.state(SENTENCES), limits, config).ids)
+    np.testing.assert_array_equal(
+        plain.ids, search(toy.step, toy.state(SENTENCES), toy.memory(SENTENCES), limits, config).ids
+    )
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
@@ -149,7 +168,7 @@ def test_eager_graph_and_xla_agree(beam_size: int) -> None:
     limits = np.array([4, 5, 6, 2], np.int32)
 
     def find(sentences: Any) -> tf.Tensor:
-        return search(toy.step, toy.state(sentences), limits, config).ids
+        return search(toy.step, toy.state(sentences), toy.memory(sentences), limits, config).ids
 
     expected = find(SENTENCES)
     np.testing.assert_array_equal(tf.function(find, autograph=False)(SENTENCES), expected)

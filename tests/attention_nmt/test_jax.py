@@ -58,7 +58,18 @@ def test_a_model_on_jax(number: int, computed: Path) -> None:
 
 def test_importing_the_core_imports_no_tensorflow() -> None:
     """On any backend but TensorFlow; the package itself hands names on lazily."""
-    modules = ["attention", "config", "decoder", "decoding", "encoder", "losses", "model", "recurrence", "types"]
+    modules = [
+        "attention",
+        "config",
+        "decoder",
+        "decoding",
+        "encoder",
+        "loops",
+        "losses",
+        "model",
+        "recurrence",
+        "types",
+    ]
     code = "".join(f"import attention_nmt.{module}\n" for module in modules)
     code += "import sys; from attention_nmt import Seq2Seq, CrossEntropy, beam_search\n"
     code += "print([name for name in sys.modules if name.split('.')[0].startswith('tensorflow')])"

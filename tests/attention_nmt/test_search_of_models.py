@@ -54,12 +54,7 @@ def test_alignment_and_score_of_a_search_are_those_of_forced_decoding(beam_size:
     source = tiny_batch([(7, 1), (3, 1), (5, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
     config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size), length_penalty=0.7)
     memory, state = model.start(source)
-    found = search(
-        lambda ids, state: model.step(ids, state, memory),
-        state,
-        maximum_lengths(source, config),
-        config,
-    )
+    found = search(model.step, state, memory, maximum_lengths(source, config), config)
     alignments = np.asarray(found.alignments)
     for n in range(found.ids.shape[1]):
         ids = np.asarray(found.ids[:, n])

@@ -33,17 +33,23 @@ class Toy:
     def state(self, sentences: Any) -> dict[str, Any]:
         """The state of one hypothesis for each of the sentences, which are numbers `[B]`."""
         codes = ops.cast(ops.convert_to_tensor(sentences), "int32")[:, None]
-        return {"codes": codes, "more": (ops.zeros_like(codes, "float32")[:, :, None],)}
+        return {"codes": codes, "sentence": codes, "more": (ops.zeros_like(codes, "float32")[:, :, None],)}
 
-    def step(self, ids: Any, state: dict[str, Any]) -> tuple[Any, Any, Any]:
+    def memory(self, sentences: Any) -> Any:
+        """What the hypotheses of each sentence share: its number `[B]`."""
+        return ops.cast(ops.convert_to_tensor(sentences), "int32")
+
+    def step(self, ids: Any, state: dict[str, Any], memory: Any) -> tuple[Any, Any, Any]:
+        """The memory is the number of each sentence, which must be that of the state: a code that grew from it."""
         self.steps += 1
         codes = (state["codes"] * VOCABULARY + ids) % PRIME
+        codes = ops.where(ops.equal(memory[:, None], state["sentence"]), codes, 0)
         logits = ops.take(ops.convert_to_tensor(self.logits), codes, axis=0)
         alignment = ops.take(ops.convert_to_tensor(self.alignments), codes, axis=0)
-        return logits, {"codes": codes, "more": (state["more"][0] + 1,)}, alignment
+        return logits, {**state, "codes": codes, "more": (state["more"][0] + 1,)}, alignment
 
-    def without_alignment(self, ids: Any, state: dict[str, Any]) -> tuple[Any, Any, None]:
-        return *self.step(ids, state)[:2], None
+    def without_alignment(self, ids: Any, state: dict[str, Any], memory: Any) -> tuple[Any, Any, None]:
+        return *self.step(ids, state, memory)[:2], None
 
     def codes(self, sentence: int, ids: tuple[int, ...]) -> list[int]:
         """The state before each piece."""

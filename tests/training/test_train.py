@@ -116,9 +116,11 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
     )
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         wait_for_step(process, tmp_path / "run" / "checkpoint.npz", 4)
+        before = int(arrays(tmp_path / "run" / "checkpoint.npz")["numbers"][0])
         os.kill(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
+    assert int(arrays(tmp_path / "run" / "checkpoint.npz")["numbers"][0]) > before
     assert "\nStopped. The same command goes on from the last checkpoint" in said
 
 
