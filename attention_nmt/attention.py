@@ -92,7 +92,10 @@ class BahdanauAttention(keras.layers.Layer):
         assert memory.bias is not None, "made by `prepare`"
         query = ops.matmul(query, self.query_kernel)
         hidden = ops.tanh(query[:, :, None] + memory.keys[:, None])
-        alignment = softmax(ops.sum(hidden * self.scale, axis=-1) + memory.bias[:, None])
+        energies = ops.reshape(
+            ops.matmul(ops.reshape(hidden, (-1, self.units)), self.scale[:, None]), ops.shape(hidden)[:3]
+        )
+        alignment = softmax(energies + memory.bias[:, None])
         return ops.matmul(alignment, memory.annotations), alignment
 
     def recurrence_weights(self, memory: Memory) -> AttentionWeights:

@@ -7,6 +7,7 @@ structure of tensors `[B, ...]` that all hypotheses of a sentence share. It give
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -92,14 +93,15 @@ def greedy_search(
     def body(loop: _Greedy, shared: tuple) -> _Greedy:
         memory, limits = shared
         logits, state, alignment = step(loop.ids, loop.state, memory)
-        best, pieces, normalizer = _best(logits, 1)
+        best, pieces = _best(logits, 1)
+        first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
         running = loop.running[:, None]
-        ids = ops.where(running, pieces[:, :, 0], PAD)
+        ids = ops.where(running, ops.where(first, pieces[:, :, 0], pieces[:, :, 1]), PAD)
         goes_on = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
         return _Greedy(
             loop.position + 1,
             ids,
-            loop.log_probability + ops.where(running, best[:, :, 0] - normalizer, 0.0),
+            loop.log_probability + ops.where(running, ops.max(best, axis=-1), 0.0),
             ops.logical_and(running, goes_on)[:, 0],
             state,
             _put(loop.tokens, ids, loop.position),
@@ -178,16 +180,15 @@ def _beam_step(step: StepFunction, loop: _Beam, memory: Any, limits: Tensor, con
     logits, state, alignment = step(loop.ids, loop.state, memory)
     penalty = length_penalty(loop.position + 1, alpha)
     # The best of all continuations are among the best `size` of each hypothesis.
-    best, pieces, normalizer = _best(logits, min(size, logits.shape[-1]))
-    extended = loop.log_probabilities[:, :, None] + best - normalizer[:, :, None]
-    width = best.shape[-1]
-    live = ops.reshape(extended, (-1, size * width))
+    best, pieces = _best(logits, size)
+    width = min(size + 1, logits.shape[-1])
+    live = ops.reshape(loop.log_probabilities[:, :, None] + best, (-1, size * width))
     scores, chosen = ops.top_k(ops.concatenate([live / penalty, loop.scores], axis=1), size)
 
     kept = chosen >= size * width  # slots that hold a hypothesis which had ended before this step
     slots = ops.where(kept, chosen - size * width, chosen // width)
     pieces = ops.concatenate([ops.reshape(pieces, (-1, size * width)), ops.zeros_like(loop.ids)], axis=1)
-    ids = ops.take_along_axis(pieces, chosen, axis=1)
+    ids = _select(pieces, chosen)
     limited = loop.position + 1 >= limits[:, None]
     ended = ops.logical_or(kept, ops.logical_or(ops.equal(ids, END), limited))
     log_probabilities = ops.where(ended, IMPOSSIBLE, scores * penalty)
@@ -226,17 +227,36 @@ def _room(alignment: Tensor | None, shape: tuple) -> Tensor | None:
     return None if alignment is None else ops.zeros((*shape, ops.shape(alignment)[-1]), alignment.dtype)
 
 
-def _best(logits: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The highest logits `[B, K, count]`, their ids, int32, and the logarithm of the sum of exponentials `[B, K]`.
+def _best(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The log-probabilities of some pieces `[B, K, N]`, among them the `count` likeliest, and their ids, int32.
 
-    Padding is no choice: it stands behind the end symbol and nowhere else.
+    Padding is no choice, since it stands behind the end symbol and nowhere else: of one piece more than asked for it is
+    the one that falls out.
     """
     logits = ops.cast(logits, "float32")
-    highest = ops.max(logits, axis=-1, keepdims=True)
+    shape, size = ops.shape(logits)[:2], logits.shape[-1]
+    best, ids = _top(ops.reshape(logits, (-1, size)), min(count + 1, size))
+    best, ids = (ops.reshape(x, (*shape, -1)) for x in (best, ids))
+    highest = best[:, :, :1]
     normalizer = highest + ops.log(ops.sum(ops.exp(logits - highest), axis=-1, keepdims=True))
-    real = ops.where(ops.equal(ops.arange(ops.shape(logits)[-1]), PAD), IMPOSSIBLE, logits)
-    best, ids = ops.top_k(real, count)
-    return best, ops.cast(ids, "int32"), normalizer[..., 0]
+    return ops.where(ops.equal(ids, PAD), IMPOSSIBLE, best - normalizer), ids
+
+
+def _top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The highest `count` of each row `[R, V]`, the highest first, and where they are, int32.
+
+    They lie in the `count` chunks of the vocabulary with the highest maxima: those are searched, instead of all of it.
+    """
+    size = rows.shape[-1]
+    chunk = max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)
+    if count * chunk >= size // 2 or count > size // chunk:
+        best, ids = ops.top_k(rows, count)
+        return best, ops.cast(ids, "int32")
+    chunks = ops.reshape(rows, (-1, size // chunk, chunk))
+    which = ops.cast(ops.top_k(ops.max(chunks, axis=-1), count)[1], "int32")
+    best, places = ops.top_k(ops.reshape(_select(chunks, which), (-1, count * chunk)), count)
+    places = ops.cast(places, "int32")
+    return best, _select(which, places // chunk) * chunk + places % chunk
 
 
 def _select(x: Tensor, slots: Tensor) -> Tensor:

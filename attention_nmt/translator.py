@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,7 +80,14 @@ class Translator:
         _check_size("source", self.source_tokenizer, model.config.source_vocabulary_size)
         _check_size("target", self.target_tokenizer, model.config.target_vocabulary_size)
         strings = tf.TensorSpec([None], tf.string)
-        self.translate = tf.function(self.translate_tensor, input_signature=[strings], autograph=False)
+        self._translate = {
+            alignments: tf.function(
+                functools.partial(self.translate_tensor, alignments=alignments),
+                input_signature=[strings],
+                autograph=False,
+            )
+            for alignments in (True, False)
+        }
         self._align = tf.function(self._align_tensor, input_signature=[strings, strings], autograph=False)
 
     @classmethod
@@ -123,8 +131,8 @@ class Translator:
             found.alignments,
         )
 
-    def n_best(self, texts: Sequence[str] | tf.Tensor) -> list[list[Translation]]:
-        """The `search.n_best` best translations of each text, the best first.
+    def n_best(self, texts: Sequence[str] | tf.Tensor, alignments: bool = True) -> list[list[Translation]]:
+        """The `search.n_best` best translations of each text, the best first; faster without alignments.
 
         Raises:
             ValueError: `texts` is one string and not a sequence of them.
@@ -134,7 +142,7 @@ class Translator:
         strings = list(texts.numpy() if isinstance(texts, tf.Tensor) else texts)
         found: list[list[Translation]] = [[] for _ in strings]
         for indices in self._batches(strings):
-            tensors = self.translate(_strings([strings[i] for i in indices]))
+            tensors = self._translate[alignments](_strings([strings[i] for i in indices]))
             for index, translations in zip(indices, _unpack(tensors), strict=True):
                 found[index] = translations
         return found
@@ -168,9 +176,9 @@ class Translator:
         for begin in range(0, len(order), self.batch_size):
             yield order[begin : begin + self.batch_size]
 
-    def __call__(self, texts: Sequence[str] | tf.Tensor) -> list[Translation]:
+    def __call__(self, texts: Sequence[str] | tf.Tensor, alignments: bool = True) -> list[Translation]:
         """The best translation of each text; see `n_best`."""
-        return [translations[0] for translations in self.n_best(texts)]
+        return [translations[0] for translations in self.n_best(texts, alignments)]
 
 
 def _check_size(side: str, tokenizer: Tokenizer, size: int) -> None:

@@ -204,7 +204,8 @@ class DevBleu(keras.callbacks.Callback):
         """Gives the dev BLEU, keeps what is best, and writes a checkpoint that knows of it."""
         progress = self.progress
         progress.swap_average()
-        translations = self.translator(self.sources)
+        translations = self.translator(self.sources, alignments=False)
+        drawn = self.translator(self.sources[:PICTURES])
         bleu = corpus_bleu([t.text for t in translations], self.references, self.target_language)
         progress.waited += 1
         progress.evaluated = progress.step
@@ -213,7 +214,7 @@ class DevBleu(keras.callbacks.Callback):
             with atomic_write(self.run.best) as temporary:
                 progress.model.save(temporary)
         progress.swap_average()
-        self._draw(translations[:PICTURES])
+        self._draw(drawn)
         progress.save(self.run.checkpoint)
         return bleu
 

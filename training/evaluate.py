@@ -151,16 +151,17 @@ def _translate(
     """Translates, notes the speed and the alignment error rate, and draws."""
     assert config.run_dir is not None, "checked by the caller"
     translator = Translator.from_run(config.run_dir, config.search())
-    translator(sources[:1])  # traces the graph, which is not translation
+    drawn = translator(sources[: config.pictures])
+    translator(sources[:1], alignments=False)  # traces the graph, which is not translation
     began = time.perf_counter()
-    translations = translator(sources)
+    translations = translator(sources, alignments=False)
     report["sentences_per_s"] = len(sources) / (time.perf_counter() - began)
     report["search"] = asdict(translator.search)
     gold = gold_pairs(corpus, config.split)
     if translator.model.config.attention != "none":
         if gold:
             report |= error_rate(translator, gold, sources, references)
-        for index, t in enumerate(translations[: config.pictures]):
+        for index, t in enumerate(drawn):
             if output is not None and t.alignment is not None and t.target_tokens:
                 path = output / f"alignment-{index + 1}.png"
                 save_alignment(path, t.alignment, t.source_tokens, t.target_tokens)

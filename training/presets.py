@@ -22,7 +22,8 @@ class TrainConfig:
         vocabulary_size: pieces of each vocabulary, or of both languages' together.
         shared_vocabulary: one vocabulary for both languages.
         steps: updates of the weights.
-        learning_rate: its highest value; it rises for `warmup_steps` and falls to 0 along a cosine.
+        learning_rate: its highest value; it rises for `warmup_steps` and falls along a cosine.
+        final_learning_rate: the share of the highest value that is left at the end. Averaged weights need no fall to 0.
         gradient_norm: the global norm to which gradients are clipped.
         label_smoothing: see `losses.CrossEntropy`.
         average_decay: the share of themselves that averaged weights keep at each step; 0: no averages.
@@ -51,6 +52,7 @@ class TrainConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     steps: int = 2000
     learning_rate: float = 1e-3
+    final_learning_rate: float = 0.0
     warmup_steps: int = 200
     gradient_norm: float = 1.0
     label_smoothing: float = 0.1
@@ -67,6 +69,8 @@ class TrainConfig:
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
         require(0 <= self.warmup_steps < self.steps, "warmup_steps", f"in [0, steps={self.steps})", self.warmup_steps)
+        within = 0 <= self.final_learning_rate <= 1
+        require(within, "final_learning_rate", "a share in [0, 1]", self.final_learning_rate)
         require(self.gradient_norm > 0, "gradient_norm", "above 0", self.gradient_norm)
         require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
         require(0 <= self.average_decay < 1, "average_decay", "in [0, 1)", self.average_decay)
@@ -91,6 +95,7 @@ def base() -> TrainConfig:
         ),
         batches=BatchConfig(maximum_length=60, buckets=8, sampling_alpha=0.5),
         learning_rate=2e-3,
+        final_learning_rate=0.3,
         evaluate_steps=500,
         average_decay=0.99,
     )

@@ -98,6 +98,7 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0 if config.warmup_steps else config.learning_rate,
         config.steps - config.warmup_steps,
+        alpha=config.final_learning_rate,
         warmup_target=config.learning_rate if config.warmup_steps else None,
         warmup_steps=config.warmup_steps,
     )
