@@ -92,9 +92,8 @@ def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> t
 def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     """The compiled model of a config."""
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.dtype_policy)
     sized = dataclasses.replace(config.model, source_vocabulary_size=source_size, target_vocabulary_size=target_size)
-    model = Seq2Seq(sized)
+    model = Seq2Seq(sized, dtype=config.dtype_policy)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0 if config.warmup_steps else config.learning_rate,
         config.steps - config.warmup_steps,

@@ -133,8 +133,7 @@ def test_initializer_config_round_trip() -> None:
 def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     batch = tiny_batch(LENGTHS)
     expected = np.asarray(tiny_model(**options)(batch[0]))
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    model = tiny_model(**options)
+    model = tiny_model(dtype="mixed_bfloat16", **options)
     np.testing.assert_allclose(keras.ops.cast(model(batch[0]), "float32"), expected, atol=0.1)
     assert all(weight.dtype == "float32" for weight in model.weights)
     memory, state = model.start(batch[0]["source"])
@@ -146,6 +145,19 @@ def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     losses = fit_losses(model, batch)
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("options", [{}, TIED], ids=str)
+def test_a_precision_reaches_every_layer_and_stays_in_the_file(options: dict[str, Any], tmp_path: Path) -> None:
+    model = tiny_model(dtype="mixed_bfloat16", **options)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    for one in (model, again):
+        layers = [layer for layer in one._flatten_layers() if not isinstance(layer, WordDropout)]
+        assert len(layers) > 10
+        assert {layer.dtype_policy.name for layer in layers} == {"mixed_bfloat16"}
+    inputs = tiny_batch(LENGTHS)[0]
+    np.testing.assert_array_equal(*(keras.ops.cast(one(inputs), "float32") for one in (model, again)))
 
 
 @pytest.mark.parametrize("options", [{}, {"reset_after": False}, {"attention": "none"}], ids=str)

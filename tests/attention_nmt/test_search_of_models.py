@@ -14,7 +14,7 @@ from attention_nmt.translator import Translator
 from tests.attention_nmt.conftest import VOCABULARY_SIZE
 from tests.attention_nmt.tiny import tiny_batch, tiny_model
 
-VOCABULARIES = {"source_vocabulary_size": VOCABULARY_SIZE, "target_vocabulary_size": VOCABULARY_SIZE}
+VOCABULARIES: dict[str, Any] = {"source_vocabulary_size": VOCABULARY_SIZE, "target_vocabulary_size": VOCABULARY_SIZE}
 
 
 def ending_model(**options: Any) -> Seq2Seq:

@@ -26,9 +26,9 @@ def tiny_config(**options: Any) -> ModelConfig:
     return ModelConfig(**{**SIZES, **options})
 
 
-def tiny_model(seed: int = 1, scale: float = 0.5, **options: Any) -> Seq2Seq:
+def tiny_model(seed: int = 1, scale: float = 0.5, dtype: str | None = None, **options: Any) -> Seq2Seq:
     """A model whose weights, biases too, are normal with deviation `scale`: every term then counts."""
-    model = Seq2Seq(tiny_config(**options))
+    model = Seq2Seq(tiny_config(**options), dtype=dtype)
     generator = np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(generator.normal(0, scale, weight.shape))

@@ -21,7 +21,7 @@ from attention_nmt.config import ModelConfig, RunFolder, SearchConfig
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
-from serving import export, tflite
+from serving import benchmark, export, tflite
 from serving.client import Client
 from serving.predict import Servable
 from tests.training.corpora import PAIRS
@@ -188,3 +188,18 @@ def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
         sizes[quantize] = output.stat().st_size
         assert tflite.translate(output.read_bytes(), [[50, 60, 70]])
     assert max(sizes["int8"], sizes["float16"]) < sizes["none"]
+
+
+def test_the_benchmark_measures_every_runtime(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "en.txt").write_text("".join(text + "\n" for text in TEXTS if text))
+    arguments = ["--run-dir", str(run_dir), "--input", str(tmp_path / "en.txt"), "--beam-sizes", "2", "--requests", "3"]
+    assert benchmark.main([*arguments, "--words", "7", "--readings", "2"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])["beam 2"]
+    assert len(report["throughput"]["readings"]) == 2
+    assert report["throughput"]["pieces_per_s"] > report["throughput"]["sentences_per_s"] > 0
+    assert report["latency"].keys() == {"in process", "gRPC", "LiteRT float32", "LiteRT int8"}
+    assert all(0 < times["p50_ms"] <= times["p99_ms"] for times in report["latency"].values())
+    assert benchmark.main([*arguments, "--words", "99"]) == 1
+    assert "must be the length of some line" in capsys.readouterr().err

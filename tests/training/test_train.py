@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from attention_nmt.config import ModelConfig
+from tests.attention_nmt.tiny import tiny_batch
 from tests.training.corpora import TINY_MODEL, command, run, write_folder
+from training.callbacks import Progress
 from training.presets import TrainConfig
-from training.train import main
+from training.train import build, main
 
 STEPS = 36
 ARGUMENTS = [
@@ -100,6 +103,21 @@ def wait_for_step(process: subprocess.Popen, checkpoint: Path, step: int) -> Non
             return
         time.sleep(0.02)
     pytest.fail(f"no checkpoint of step {step}; the training ended with {process.poll()}")
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_a_checkpoint_holds_everything_that_a_step_changes(policy: str, tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"embedding_size": 6, "encoder_units": 5, "decoder_units": 7, "attention_units": 4}
+    model = ModelConfig(**sizes, readout_units=6, readout_dropout=0.3)
+    config = TrainConfig(model=model, steps=9, warmup_steps=0, jit_compile=False, dtype_policy=policy)
+    batch = tiny_batch([(5, 6), (3, 4)])
+    progress = Progress(build(config, 40, 40), average_decay=0.9)
+    progress.model.train_on_batch(*batch)
+    progress.save(tmp_path / "checkpoint.npz")
+    expected = [progress.model.train_on_batch(*batch)[0] for _ in range(3)]
+    again = Progress(build(config, 40, 40), average_decay=0.9)
+    again.load(tmp_path / "checkpoint.npz")
+    assert [again.model.train_on_batch(*batch)[0] for _ in range(3)] == expected
 
 
 def test_a_finished_run_is_not_trained_again(finished: tuple[Path, str], folder: Path) -> None:
