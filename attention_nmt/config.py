@@ -175,6 +175,11 @@ class RunFolder:
         return self.path / "best.keras"
 
     @property
+    def best_score(self) -> Path:
+        """Their dev BLEU, how it was computed, and their step, as JSON."""
+        return self.path / "best.json"
+
+    @property
     def checkpoint(self) -> Path:
         """Everything a stopped training needs to go on."""
         return self.path / "checkpoint.npz"

@@ -249,7 +249,7 @@ def _top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """
     size = rows.shape[-1]
     chunk = max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)
-    if count * chunk >= size // 2 or count > size // chunk:
+    if chunk < 8 or count * chunk >= size // 2:
         best, ids = ops.top_k(rows, count)
         return best, ops.cast(ids, "int32")
     chunks = ops.reshape(rows, (-1, size // chunk, chunk))

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from attention_nmt.config import END, PAD, START, RunFolder, SearchConfig, from_dict, require
 from attention_nmt.decoding import Hypotheses, maximum_lengths, search
+from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
 
@@ -25,6 +26,16 @@ class TranslationTensors(NamedTuple):
     source_tokens: tf.Tensor  # [B, S] string, the end symbol included, padding empty
     target_tokens: tf.Tensor  # [B, N, T] string, likewise
     alignments: tf.Tensor | None  # [B, N, T, S]
+    truncated: tf.Tensor  # [B] bool: the source was longer than allowed, and cut
+
+
+class PairTensors(NamedTuple):
+    """What a model thinks of `B` given translations."""
+
+    target_tokens: tf.Tensor  # [B, T] string, the end symbol included, padding empty
+    token_log_probabilities: tf.Tensor  # [B, T] float32, 0 on padding
+    log_probability: tf.Tensor  # [B] float32: their sum
+    truncated: tf.Tensor  # [B] bool: one of the texts was longer than allowed, and cut
 
 
 class Translation(NamedTuple):
@@ -118,7 +129,7 @@ class Translator:
 
     def translate_tensor(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
         """Translates strings `[B]`, in a graph; the translation of a text without words is empty and scores 0."""
-        source = _encode(self.source_tokenizer, text, self.search.maximum_source_length)
+        source, truncated = _encode(self.source_tokenizer, text, self.search.maximum_source_length)
         found = self.hypotheses(source, alignments)
         shape = tf.shape(found.ids)
         texts = self.target_tokenizer.detokenize(tf.reshape(found.ids, [-1, shape[2]]))
@@ -129,7 +140,27 @@ class Translator:
             self.source_tokenizer.pieces(source),
             tf.where(blank[:, :, None], "", self.target_tokenizer.pieces(found.ids)),
             found.alignments,
+            truncated,
         )
+
+    def score_tensor(self, sources: tf.Tensor, targets: tf.Tensor) -> PairTensors:
+        """The log-probabilities, in nats, of given translations `[B]` of sources `[B]`, in a graph."""
+        limit = self.search.maximum_source_length
+        source, source_cut = _encode(self.source_tokenizer, sources, limit)
+        labels, target_cut = _encode(self.target_tokenizer, targets, limit)
+        count, size = tf.shape(source)[0], self.batch_size
+        rows = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False, element_shape=[None, None])
+
+        def some(begin: tf.Tensor, rows: tf.TensorArray) -> tuple:
+            """Some rows at a time: the logits of all could be too large."""
+            part = slice(begin, begin + size)
+            logits = self.model({"source": source[part], "target": _shifted(labels[part])})
+            return begin + size, rows.write(begin // size, -smoothed_cross_entropy(labels[part], logits))
+
+        _, rows = tf.while_loop(lambda begin, _: begin < count, some, (0, rows))
+        tokens = tf.where(tf.equal(labels, PAD), 0.0, tf.reshape(rows.concat(), tf.shape(labels)))
+        pieces = self.target_tokenizer.pieces(labels)
+        return PairTensors(pieces, tokens, tf.reduce_sum(tokens, axis=1), source_cut | target_cut)
 
     def n_best(self, texts: Sequence[str] | tf.Tensor, alignments: bool = True) -> list[list[Translation]]:
         """The `search.n_best` best translations of each text, the best first; faster without alignments.
@@ -164,10 +195,9 @@ class Translator:
 
     def _align_tensor(self, sources: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Tokens `[B, S]` and `[B, T]` of strings and the alignment `[B, T, S]`, in a graph."""
-        source = _encode(self.source_tokenizer, sources, self.search.maximum_source_length)
-        labels = _encode(self.target_tokenizer, targets)
-        target = tf.concat([tf.fill([tf.shape(labels)[0], 1], START), labels[:, :-1]], axis=1)
-        weights = self.model.align({"source": source, "target": target})
+        source, _ = _encode(self.source_tokenizer, sources, self.search.maximum_source_length)
+        labels, _ = _encode(self.target_tokenizer, targets)
+        weights = self.model.align({"source": source, "target": _shifted(labels)})
         return self.source_tokenizer.pieces(source), self.target_tokenizer.pieces(labels), weights
 
     def _batches(self, texts: Sequence[str | bytes]) -> Iterator[list[int]]:
@@ -187,12 +217,17 @@ def _check_size(side: str, tokenizer: Tokenizer, size: int) -> None:
         raise ValueError(f"`{side}_tokenizer` must have {expected}. Received: {tokenizer.vocabulary_size}.")
 
 
-def _encode(tokenizer: Tokenizer, text: tf.Tensor, limit: int | None = None) -> tf.Tensor:
-    """The ids `[B, S]` of strings `[B]`, at most `limit` with the end symbol, in a graph."""
+def _encode(tokenizer: Tokenizer, text: tf.Tensor, limit: int = 2**31 - 1) -> tuple[tf.Tensor, tf.Tensor]:
+    """The ids `[B, S]` of strings `[B]`, at most `limit` with the end symbol, and which were cut to it, in a graph."""
     pieces = tokenizer.tokenize(text)
-    if limit is not None:
-        pieces = pieces[:, : limit - 1]
-    return tf.concat([pieces, tf.fill([pieces.nrows(), 1], END)], axis=1).to_tensor(PAD)
+    truncated = pieces.row_lengths() >= limit
+    pieces = pieces[:, : limit - 1]
+    return tf.concat([pieces, tf.fill([pieces.nrows(), 1], END)], axis=1).to_tensor(PAD), truncated
+
+
+def _shifted(labels: tf.Tensor) -> tf.Tensor:
+    """What the decoder reads `[B, T]` to write labels `[B, T]`: the start symbol and all but the last."""
+    return tf.concat([tf.fill([tf.shape(labels)[0], 1], START), labels[:, :-1]], axis=1)
 
 
 def _strings(texts: Sequence[str | bytes]) -> tf.Tensor:

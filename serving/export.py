@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import itertools
 import json
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import tensorflow as tf
 import tyro
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import RunFolder, SearchConfig, from_dict, require
 from attention_nmt.translator import Translator
+from serving.signatures import MAXIMUM_BATCH, signatures
 
-TEXT = tf.TensorSpec([None], tf.string, name="text")
+WARM_UP_SIZES = (1, 16)
+"""Texts in the requests that a server runs before it serves a version, for each signature."""
 
-MAXIMUM_BATCH = 1024
-"""The most texts in one request: with the limit of a text's length it bounds the memory that a request can take."""
+PACKAGES = ("tensorflow", "tensorflow-text", "keras", "sentencepiece")
 
 
 @dataclass(frozen=True)
@@ -34,35 +40,38 @@ class ExportConfig:
     Attributes:
         run_dir: a trained run folder.
         output: the folder of the model's versions.
-        search: how the endpoint searches; without it as the run did.
+        beam_size, length_penalty, maximum_length_ratio: how the endpoint searches, see `SearchConfig`; what is not
+            given is the run's.
+        keep: remove all versions but so many of the newest; without it none is removed.
     """
 
     run_dir: Path
     output: Path
-    search: SearchConfig | None = None
+    beam_size: int | None = None
+    length_penalty: float | None = None
+    maximum_length_ratio: float | None = None
+    keep: int | None = None
+
+    def __post_init__(self) -> None:
+        require(self.keep is None or self.keep >= 1, "keep", "at least 1", self.keep)
+
+    def search(self) -> SearchConfig:
+        """The run's search with the flags put over it."""
+        run = from_dict(SearchConfig, RunFolder(self.run_dir).read_config()["search"])
+        given = {name: getattr(self, name) for name in ("beam_size", "length_penalty", "maximum_length_ratio")}
+        return replace(run, n_best=1, **{name: value for name, value in given.items() if value is not None})
 
 
-def serving_function(translator: Translator) -> tf.types.experimental.GenericFunction:
-    """`text` `[B]` strings to `translation` `[B]` strings and `score` `[B]`, one graph from string to string."""
-
-    @tf.function(input_signature=[TEXT], autograph=False)
-    def serve(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        text = tf.ensure_shape(text, [None])
-        count = tf.size(text)
-        message = f"`text` must have at most {MAXIMUM_BATCH} elements."
-        with tf.control_dependencies([tf.debugging.assert_less_equal(count, MAXIMUM_BATCH, message)]):
-            # An empty batch gets a blank text, whose translation is cut off again: no search runs over nothing.
-            text = tf.concat([text, tf.fill([tf.cast(count == 0, tf.int32)], "")], axis=0)
-        translations = translator.translate_tensor(text, alignments=False)
-        return {"translation": translations.texts[:count, 0], "score": translations.scores[:count, 0]}
-
-    return serve
-
-
-def export(translator: Translator, output: Path) -> Path:
+def export(
+    translator: Translator, output: Path, about: dict[str, Any] | None = None, samples: Sequence[str] = ()
+) -> Path:
     """Writes the translator as the next version of the model in `output`.
 
     The version appears in one step, under its number, when it is complete: what watches the folder never sees a part.
+
+    Args:
+        about: what the model card is to say beside what can be seen in the model.
+        samples: source texts for requests that warm a server up; without them there are none.
 
     Returns:
         The folder of the version.
@@ -73,22 +82,81 @@ def export(translator: Translator, output: Path) -> Path:
         archive = keras.export.ExportArchive()
         for resource in (translator.model, translator.source_tokenizer.module, translator.target_tokenizer.module):
             archive.track(resource)
-        archive.add_endpoint("serve", serving_function(translator))
+        functions = signatures(translator)
+        for name, function in functions.items():
+            archive.add_endpoint(name, function)
         # The gradients of the recurrences have no place in an endpoint, and could not be traced without their inputs.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         archive.write_out(str(temporary / "model"), options=options, verbose=False)
-        card = temporary / "model" / "assets.extra" / "model_card.json"
-        card.parent.mkdir(exist_ok=True)
-        card.write_text(json.dumps({"search": asdict(translator.search)}, indent=2) + "\n")
-        version = output / str(_last_version(output) + 1)
+        extra = temporary / "model" / "assets.extra"
+        extra.mkdir(exist_ok=True)
+        card = model_card(translator) | {"signatures": list(functions)} | (about or {})
+        (extra / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        if samples:
+            _write_warm_up(extra / "tf_serving_warmup_requests", list(functions), samples)
+        version = output / str(max(versions(output), default=0) + 1)
         (temporary / "model").rename(version)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return version
 
 
-def _last_version(output: Path) -> int:
-    return max((int(path.name) for path in output.iterdir() if re.fullmatch("[0-9]+", path.name)), default=0)
+def model_card(translator: Translator) -> dict[str, Any]:
+    """What can be said of a translator alone: its model, search, limits, tokenizers, and the versions that made it."""
+    tokenizers = {"source": translator.source_tokenizer, "target": translator.target_tokenizer}
+    return {
+        "model": asdict(translator.model.config),
+        "search": asdict(translator.search),
+        "maximum_batch": MAXIMUM_BATCH,
+        "tokenizers_sha256": {side: hashlib.sha256(t.model_proto).hexdigest() for side, t in tokenizers.items()},
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
+
+
+def _write_warm_up(path: Path, names: Sequence[str], samples: Sequence[str]) -> None:
+    """TFRecords of requests; a server that cannot answer one of them does not load the version."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, size in itertools.product(names, WARM_UP_SIZES):
+            texts = tf.make_tensor_proto([t.encode() for t in itertools.islice(itertools.cycle(samples), size)])
+            inputs = {"source": texts, "target": texts} if name == "score_pairs" else {"text": texts}
+            request = predict_pb2.PredictRequest(inputs=inputs)
+            request.model_spec.signature_name = name
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
+def versions(output: Path) -> list[int]:
+    """The numbers of the versions in a folder."""
+    return sorted(int(path.name) for path in output.iterdir() if re.fullmatch("[0-9]+", path.name))
+
+
+def prune(output: Path, keep: int) -> list[int]:
+    """Removes all versions but the `keep` newest, each in one step, and gives their numbers."""
+    removed = versions(output)[:-keep]
+    for number in removed:
+        # Another name first: no reader finds half a version.
+        hidden = Path(tempfile.mkdtemp(dir=output, prefix=".removing-"))
+        (output / str(number)).rename(hidden / "model")
+        shutil.rmtree(hidden, ignore_errors=True)
+    return removed
+
+
+def run(config: ExportConfig) -> Iterator[str]:
+    """Exports, prunes, and says what it did.
+
+    Raises:
+        FileNotFoundError: the run folder is not complete.
+    """
+    folder = RunFolder(config.run_dir)
+    translator = Translator.from_run(config.run_dir, config.search())
+    about: dict[str, Any] = {"training": folder.read_config()}
+    if folder.best_score.is_file():
+        about |= json.loads(folder.best_score.read_text(encoding="utf-8"))
+    samples = folder.samples.read_text(encoding="utf-8").splitlines() if folder.samples.is_file() else []
+    yield str(export(translator, config.output, about, [text for text in samples if text.strip()]))
+    if config.keep is not None:
+        for number in prune(config.output, config.keep):
+            yield f"removed version {number}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,11 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
     try:
-        version = export(Translator.from_run(config.run_dir, config.search), config.output)
+        for line in run(config):
+            print(line)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(version)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -213,6 +214,9 @@ class DevBleu(keras.callbacks.Callback):
             progress.best_bleu, progress.best_step, progress.waited = bleu, progress.step, 0
             with atomic_write(self.run.best) as temporary:
                 progress.model.save(temporary)
+            score = {"step": progress.step, "dev_bleu": bleu, "dev_sentences": len(self.sources)}
+            with atomic_write(self.run.best_score) as temporary:
+                temporary.write_text(json.dumps(score) + "\n", encoding="utf-8")
         progress.swap_average()
         self._draw(drawn)
         progress.save(self.run.checkpoint)

@@ -126,7 +126,6 @@ def demo() -> TrainConfig:
         warmup_steps=100,
         average_decay=0.99,
         evaluate_steps=500,
-        dev_sentences=200,
     )
 
 

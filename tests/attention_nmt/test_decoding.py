@@ -7,7 +7,15 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt.config import END, SearchConfig
-from attention_nmt.decoding import Hypotheses, beam_search, greedy_search, length_penalty, maximum_lengths, search
+from attention_nmt.decoding import (
+    Hypotheses,
+    _top,
+    beam_search,
+    greedy_search,
+    length_penalty,
+    maximum_lengths,
+    search,
+)
 from tests.attention_nmt.toy import Found, Toy, trimmed
 
 SENTENCES = [3, 14, 159, 265]
@@ -173,6 +181,16 @@ def test_eager_graph_and_xla_agree(beam_size: int) -> None:
     expected = find(SENTENCES)
     np.testing.assert_array_equal(tf.function(find, autograph=False)(SENTENCES), expected)
     np.testing.assert_array_equal(tf.function(find, autograph=False, jit_compile=True)(SENTENCES), expected)
+
+
+@pytest.mark.parametrize("count", [1, 6, 21])
+@pytest.mark.parametrize("size", [4000, 1500, 997, 64, 30])
+def test_the_likeliest_pieces_of_any_vocabulary(size: int, count: int) -> None:
+    rows = np.random.default_rng(size).normal(size=(7, size)).astype(np.float32)
+    rows[0, -count:] += 10  # neighbours, all in one chunk or two
+    best, ids = (np.asarray(x) for x in _top(rows, count))
+    np.testing.assert_array_equal(ids, np.argsort(-rows, axis=1)[:, :count])
+    np.testing.assert_array_equal(best, np.take_along_axis(rows, ids, axis=1))
 
 
 def test_length_penalty_by_hand() -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,44 +13,14 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from attention_nmt.config import ModelConfig, RunFolder, SearchConfig
-from attention_nmt.model import Seq2Seq
+from attention_nmt.config import SearchConfig
 from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
 from serving import benchmark, export, tflite
 from serving.client import Client
 from serving.predict import Servable
-from tests.training.corpora import PAIRS
-
-TEXTS = [source for source, _ in PAIRS[::40]] + ["", "zebra ½ 日本語", "A b c d e f g h i j k l m n o p."]
-
-
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with random weights, far enough from 0 that translations differ."""
-    run = RunFolder(tmp_path_factory.mktemp("run"))
-    tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
-    tokenizer.save(run.source_tokenizer)
-    keras.utils.set_random_seed(3)
-    model = Seq2Seq(ModelConfig(310, 310, 12, 10, 16, attention_units=8, readout_units=12, tie_output=True))
-    for variable in model.trainable_variables:
-        variable.assign(3 * variable)
-    model.save(run.best)
-    run.config.write_text(json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5}}))
-    run.samples.write_text("".join(text + "\n" for text in TEXTS if text))
-    return run.path
-
-
-@pytest.fixture(scope="module")
-def version(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first exported version."""
-    output = tmp_path_factory.mktemp("export") / "nmt"
-    assert export.main(["--run-dir", str(run_dir), "--output", str(output)]) == 0
-    return output / "1"
-
-
-def string_proto(texts: list[str]) -> tensor_pb2.TensorProto:
-    return tf.make_tensor_proto([text.encode() for text in texts], tf.string, [len(texts)])
+from serving.signatures import MAXIMUM_BATCH
+from tests.serving.exported import SIGNATURES, TEXTS, string_proto
 
 
 def predict(version: Path, texts: list[str]) -> tuple[list[str], list[float]]:
@@ -81,7 +47,7 @@ def test_the_graph_holds_nothing_that_tensorflow_serving_lacks(version: Path) ->
     assert {"SentencepieceTokenizeOp", "While"} & operations
     banned = ("PyFunc", "Cudnn", "Xla", "EagerPyFunc")
     assert [op for op in operations if op.startswith(banned)] == []
-    assert set(saved.meta_graphs[0].signature_def) >= {"serving_default"}
+    assert set(saved.meta_graphs[0].signature_def) >= SIGNATURES
 
 
 def test_exporting_again_writes_the_next_version_and_nothing_else(run_dir: Path, tmp_path: Path) -> None:
@@ -95,7 +61,7 @@ def test_an_export_that_fails_leaves_nothing(run_dir: Path, tmp_path: Path, monk
     def fail(_: Path) -> int:
         raise OSError("disk full")
 
-    monkeypatch.setattr(export, "_last_version", fail)
+    monkeypatch.setattr(export, "versions", fail)
     with pytest.raises(OSError, match="disk full"):
         export.export(Translator.from_run(run_dir), tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -104,20 +70,6 @@ def test_an_export_that_fails_leaves_nothing(run_dir: Path, tmp_path: Path, monk
 def test_a_run_without_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main(["--run-dir", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
     assert "is not a run folder: it has no config.json" in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def address(version: Path) -> Iterator[str]:
-    """The address of a server of the first version, which must still be there when all tests are done."""
-    arguments = ["--model-dir", version.parent, "--name", "nmt", "--port", "0"]
-    command = [sys.executable, "-m", "serving.server", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield server.stdout.readline().split()[-1]
-        finally:
-            server.terminate()
-    assert server.returncode == 0
 
 
 def test_through_the_server_and_the_client(run_dir: Path, address: str) -> None:
@@ -144,7 +96,7 @@ def test_an_empty_batch_and_text_that_is_none(address: str) -> None:
     translations, scores = request(address, broken)
     assert [t.decode() for t in translations]  # valid UTF-8 comes back
     assert np.all(np.isfinite(scores))
-    assert len(request(address, string_proto(["dog"] * export.MAXIMUM_BATCH))[0]) == export.MAXIMUM_BATCH
+    assert len(request(address, string_proto(["dog"] * MAXIMUM_BATCH))[0]) == MAXIMUM_BATCH
 
 
 @pytest.mark.parametrize(
@@ -152,8 +104,8 @@ def test_an_empty_batch_and_text_that_is_none(address: str) -> None:
     [
         (tf.make_tensor_proto(b"the dog"), "[] is not compatible with expected shape [?]"),
         (tf.make_tensor_proto([[b"the dog"]]), "[1,1] is not compatible with expected shape [?]"),
-        (tf.make_tensor_proto([b"dog"] * (export.MAXIMUM_BATCH + 1)), "at most 1024 elements"),
-        (tf.make_tensor_proto(b"dog", shape=[1 << 20]), "at most 1024 elements"),
+        (tf.make_tensor_proto([b"dog"] * (MAXIMUM_BATCH + 1)), "at most 1024 texts"),
+        (tf.make_tensor_proto(b"dog", shape=[1 << 20]), "at most 1024 texts"),
         (tf.make_tensor_proto([1.0]), "to be string but float"),
     ],
     ids=["a scalar", "rank 2", "too many", "one for many", "numbers"],

@@ -58,7 +58,8 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def test_a_run_folder_is_complete(finished: tuple[Path, str]) -> None:
     path, said = finished
     names = {p.name for p in path.iterdir()}
-    assert names == {"config.json", "tokenizer.model", "samples.txt", "best.keras", "checkpoint.npz", "logs"}
+    texts, weights = {"config.json", "samples.txt", "best.json"}, {"best.keras", "checkpoint.npz"}
+    assert names == {*texts, *weights, "tokenizer.model", "logs"}
     config = json.loads((path / "config.json").read_text())
     assert config["steps"] == STEPS
     assert config["model"]["decoder_units"] == 16

@@ -1,0 +1,138 @@
+"""Every signature of an export, on the path that TensorFlow Serving takes, against the library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attention_nmt.config import END, START, SearchConfig
+from attention_nmt.translator import Translator
+from serving import export
+from serving.predict import RequestError, Servable
+from tests.serving.exported import SIGNATURES, TEXTS, string_proto
+
+
+@pytest.fixture(scope="module")
+def servable(version: Path) -> Iterator[Servable]:
+    servable = Servable("nmt", 1, version)
+    yield servable
+    servable.close()
+
+
+def ask(servable: Servable, signature: str, **texts: list[str]) -> dict[str, np.ndarray]:
+    inputs = {name: string_proto(values) for name, values in texts.items()}
+    return {name: tf.make_ndarray(proto) for name, proto in servable.predict(inputs, signature).items()}
+
+
+def same(signature: str, texts: list[str]) -> dict[str, list[str]]:
+    """The same texts for every input of a signature."""
+    return dict.fromkeys(("source", "target") if signature == "score_pairs" else ("text",), texts)
+
+
+def words(row: np.ndarray) -> list[str]:
+    return [word.decode() for word in row if word]
+
+
+def test_what_is_cut_is_flagged(servable: Servable) -> None:
+    long = "the dog " * 300
+    outputs = ask(servable, "serving_default", text=["the dog", long, ""])
+    assert outputs["truncated"].tolist() == [False, True, False]
+    assert outputs.keys() == {"translation", "score", "truncated"}
+    assert ask(servable, "score_pairs", source=["a", "a"], target=[long, "b"])["truncated"].tolist() == [True, False]
+
+
+def test_n_best(servable: Servable, run_dir: Path) -> None:
+    search = SearchConfig(beam_size=3, n_best=3, maximum_length_ratio=1.5)
+    expected = Translator.from_run(run_dir, search).n_best(TEXTS)
+    outputs = ask(servable, "translate_nbest", text=TEXTS)
+    assert outputs["translations"].shape == (len(TEXTS), 3)
+    assert [words(row) for row in outputs["translations"][:-2]] == [
+        [t.text for t in row if t.text] for row in expected[:-2]
+    ]
+    np.testing.assert_allclose(outputs["scores"], [[t.score for t in row] for row in expected], atol=1e-4)
+
+
+def test_alignments(servable: Servable, run_dir: Path) -> None:
+    expected = Translator.from_run(run_dir)(TEXTS)
+    outputs = ask(servable, "translate_with_alignment", text=TEXTS)
+    for row, one in enumerate(expected):
+        assert words(outputs["source_tokens"][row]) == one.source_tokens
+        assert words(outputs["target_tokens"][row]) == one.target_tokens
+        assert one.alignment is not None
+        alignment, (rows, columns) = outputs["alignment"][row], one.alignment.shape
+        np.testing.assert_allclose(alignment[:rows, :columns], one.alignment, atol=1e-4)
+        assert np.all(alignment[rows:] == 0)
+        assert np.all(alignment[:, columns:] == 0)
+
+
+def test_scores_of_given_translations(servable: Servable, run_dir: Path) -> None:
+    translator = Translator.from_run(run_dir)
+    sources, targets = TEXTS[:6] * 12, [text.upper() for text in TEXTS[1:7]] * 12  # more than a batch
+    outputs = ask(servable, "score_pairs", source=sources, target=targets)
+    np.testing.assert_allclose(outputs["log_probability"], outputs["token_log_probabilities"].sum(axis=1), rtol=1e-5)
+    for row in (0, 5, 70, 71):
+        source, labels = ([*ids, END] for ids in translator.source_tokenizer.encode([sources[row], targets[row]]))
+        inputs = {"source": np.array([source]), "target": np.array([[START, *labels[:-1]]])}
+        log_p = np.asarray(keras.ops.log_softmax(translator.model(inputs)))[0, np.arange(len(labels)), labels]
+        np.testing.assert_allclose(outputs["token_log_probabilities"][row, : len(labels)], log_p, atol=1e-4)
+        assert np.all(outputs["token_log_probabilities"][row, len(labels) :] == 0)
+        assert len(words(outputs["target_tokens"][row])) == len(labels)
+
+
+@pytest.mark.parametrize("signature", sorted(SIGNATURES))
+def test_requests_in_one_batch_get_what_each_would_get_alone(servable: Servable, signature: str) -> None:
+    """What TensorFlow Serving's batching does: it concatenates requests and cuts the answers apart."""
+    requests = [TEXTS[:2], TEXTS[5:6], ["A b c d e f g h i j k l m n o p.", "the"]]
+    together = ask(servable, signature, **same(signature, [text for texts in requests for text in texts]))
+    begin = 0
+    for texts in requests:
+        alone = ask(servable, signature, **same(signature, texts))
+        for name, values in alone.items():
+            part = together[name][begin : begin + len(texts)][tuple(slice(size) for size in values.shape)]
+            if values.dtype == object or values.dtype == bool:
+                np.testing.assert_array_equal(part, values)
+            else:
+                np.testing.assert_allclose(part, values, atol=1e-4)
+        begin += len(texts)
+
+
+@pytest.mark.parametrize("signature", sorted(SIGNATURES))
+def test_an_empty_batch(servable: Servable, signature: str) -> None:
+    assert all(len(value) == 0 for value in ask(servable, signature, **same(signature, [])).values())
+
+
+def test_as_many_targets_as_sources(servable: Servable) -> None:
+    with pytest.raises(RequestError, match="inputs must be of one size"):
+        ask(servable, "score_pairs", source=["a", "b"], target=["c"])
+
+
+def test_the_card_says_what_was_exported(version: Path) -> None:
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["search"]["beam_size"] == 3
+    assert set(card["signatures"]) == SIGNATURES
+    assert card["versions"]["tensorflow"] == tf.__version__
+    assert card["model"]["source_vocabulary_size"] == 310
+    assert card["dev_bleu"] == 12.5
+    assert card["training"]["search"]["maximum_length_ratio"] == 1.5
+    assert len(card["tokenizers_sha256"]["source"]) == 64
+
+
+def test_warm_up_requests_of_every_signature(version: Path) -> None:
+    records = list(tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")))
+    assert len(records) == len(SIGNATURES) * len(export.WARM_UP_SIZES)  # loading the version has run them
+
+
+def test_flags_of_the_search_and_pruning(run_dir: Path, tmp_path: Path) -> None:
+    for number in ("3", "7"):
+        (tmp_path / number).mkdir()
+    flags = ["--beam-size", "2", "--length-penalty", "0.5", "--maximum-length-ratio", "1.1", "--keep", "2"]
+    assert export.main(["--run-dir", str(run_dir), "--output", str(tmp_path), *flags]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
+    search = json.loads((tmp_path / "8" / "assets.extra" / "model_card.json").read_text())["search"]
+    assert (search["beam_size"], search["length_penalty"], search["maximum_length_ratio"]) == (2, 0.5, 1.1)
