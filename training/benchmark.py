@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -23,6 +24,7 @@ from attention_nmt.batching import BatchConfig, TrainingBatches
 from attention_nmt.config import ModelConfig, require
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
+from training.bound import step_seconds
 from training.data import Corpus, iterate_texts
 from training.presets import TrainConfig
 from training.train import build
@@ -54,27 +56,36 @@ class BenchmarkConfig:
         require(self.steps >= 1, "steps", "at least 1", self.steps)
 
 
-def measure(model: Seq2Seq, batches: TrainingBatches, steps: int) -> dict[str, Any]:
+def measure(model: Seq2Seq, batches: TrainingBatches, steps: int, jit_compile: bool) -> dict[str, Any]:
     """Times steps as `fit` does them: on batches of the first epoch, in their order, as the pipeline makes them.
 
+    Args:
+        jit_compile: whether the model's steps are compiled, for the bound to be measured alike.
+
     Returns:
-        Target tokens (padding not counted) per second, milliseconds a step, seconds and number of compilations, and
-        the share of target positions that is padding.
+        Target tokens (padding not counted) per second, the share of the time that the matrix products of the steps
+        alone would take, the most memory, milliseconds a step, seconds and number of compilations, and the share of
+        target positions that is padding.
     """
     by_shape = {batch[1].shape + batch[0]["source"].shape: batch for batch in _stream(batches, steps + 1)}
     began = time.perf_counter()
     for batch in by_shape.values():
         model.train_on_batch(*batch)
     compiling = time.perf_counter() - began
-    times, tokens, positions = [], 0.0, 0
+    times, shapes, tokens, positions = [], list[tuple[int, int, int]](), 0.0, 0
     for inputs, labels, weights in _stream(batches, steps + 1):
         model.train_on_batch(inputs, labels, weights)
         times.append(time.perf_counter())
         # The clock starts when the first step ends: the pipeline is running then.
         if len(times) > 1:
             tokens, positions = tokens + float(np.sum(weights)), positions + labels.size
+            shapes.append((len(labels), inputs["source"].shape[1], labels.shape[1]))
+    elapsed, peak = times[-1] - times[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bounds = {shape: step_seconds(model.config, shape, jit_compile) for shape in set(shapes)}
     return {
-        "target_tokens_per_s": tokens / (times[-1] - times[0]),
+        "target_tokens_per_s": tokens / elapsed,
+        "share_of_product_bound": sum(bounds[shape] for shape in shapes) / elapsed,
+        "peak_memory_mb": peak / 1024,
         "ms_per_step": 1e3 * statistics.median(np.diff(times).tolist()),
         "compile_s": compiling,
         "shapes": len(by_shape),
@@ -97,7 +108,7 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
     tokenizer = Tokenizer.train(texts, size)
     batches = TrainingBatches(pairs, tokenizer, tokenizer, config.batches)
     model = build(TrainConfig(model=config.model, jit_compile=config.jit_compile), size, size)
-    report = measure(model, batches, config.steps)
+    report = measure(model, batches, config.steps, config.jit_compile)
     machine = {"cores": os.cpu_count(), "processor": platform.machine(), "keras": keras.__version__}
     return {**report, **machine, "jit_compile": config.jit_compile}
 

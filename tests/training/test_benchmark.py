@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from attention_nmt.config import ModelConfig
 from tests.training.corpora import write_folder
 from training import benchmark
+from training.bound import products
 
 
 def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,8 +22,22 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert report["shapes"] == 2
     assert 0 < report["target_padding"] < 0.5
     assert report["target_tokens_per_s"] > 0
+    assert 0 < report["share_of_product_bound"] < 1.2
+    assert 100 < report["peak_memory_mb"] < 20_000
     tokens_a_step = report["target_tokens_per_s"] * report["ms_per_step"] / 1e3
     assert 16 * 6 < tokens_a_step < 16 * 60  # sentences of 6 to 60 pieces; the median step, not the mean
+
+
+def test_the_products_of_a_step_by_hand() -> None:
+    config = ModelConfig(11, 13, 2, 3, 5, attention_units=7, readout_units=4)
+    found = products(config, batch=17, source=19, target=23)
+    encoder = 2 * 17 * 19 * (2 * 9 + 3 * 9)
+    keys = 17 * 19 * 6 * 7
+    decoder = 17 * 23 * (2 * 15 + 5 * (15 + 7) + 6 * 15 + (5 + 2 + 6) * 8 + 4 * 13)
+    assert sum(p.repeats * p.rows * p.inner * p.columns for p in found) == 3 * (encoder + keys + decoder)
+    without = products(ModelConfig(11, 13, 2, 3, 5, attention="none", readout_units=4), 17, 19, 23)
+    encoder, decoder = 17 * 19 * (2 * 9 + 3 * 9), 17 * 23 * (2 * 15 + 5 * 15 + 3 * 15 + (5 + 2 + 3) * 8 + 4 * 13)
+    assert sum(p.repeats * p.rows * p.inner * p.columns for p in without) == 3 * (encoder + decoder)
 
 
 def test_a_vocabulary_that_the_text_does_not_support(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,74 @@
+"""The least time of a training step: its matrix products alone, at their shapes, on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from attention_nmt.config import ModelConfig
+
+READINGS = 5
+
+
+class Product(NamedTuple):
+    """`repeats` products one after another, each of `[rows, inner]` and `[inner, columns]`."""
+
+    repeats: int
+    rows: int
+    inner: int
+    columns: int
+
+
+def products(config: ModelConfig, batch: int, source: int, target: int) -> list[Product]:
+    """The products of one step on a batch of `B` pairs of `S` and `T` positions, forward and backward.
+
+    Backward, a product has one for the gradient of its input, at each position where it stands in a recurrence, and one
+    for the gradient of its kernel, over all positions at once. The weighted sums of attention are not counted.
+    """
+    directions, units = (1 if config.attention == "none" else 2), config.encoder_units
+    depth, hidden, size = directions * units, config.decoder_units, config.embedding_size
+    queries = 0 if config.attention == "none" else config.attention_units
+    forward = [Product(1, source * batch, size, 3 * units), Product(source, batch, units, 3 * units)] * directions
+    forward += [Product(1, source * batch, depth, queries)] if queries else []
+    forward += [
+        Product(1, target * batch, size, 3 * hidden),
+        Product(target, batch, hidden, 3 * hidden + queries),
+        Product(target, batch, depth, 3 * hidden),
+        Product(1, target * batch, hidden + size + depth, 2 * config.readout_units),
+        Product(1, target * batch, config.readout_units, config.target_vocabulary_size),
+    ]
+    inputs = [Product(p.repeats, p.rows, p.columns, p.inner) for p in forward]
+    kernels = [Product(1, p.inner, p.repeats * p.rows, p.columns) for p in forward]
+    return forward + inputs + kernels
+
+
+def seconds(product: Product, jit_compile: bool) -> float:
+    """The median time of a product, compiled as the step is."""
+    left = tf.random.normal([product.repeats, product.rows, product.inner])
+    right = tf.random.normal([product.inner, product.columns])
+
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def run(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+        def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return index + 1, total + tf.matmul(left[index], right)
+
+        if product.repeats == 1:
+            return tf.matmul(left[0], right)
+        total = tf.zeros([product.rows, product.columns])
+        return tf.while_loop(lambda index, _: index < product.repeats, step, (0, total))[1]
+
+    times = []
+    for _ in range(READINGS + 1):  # the first compiles
+        began = time.perf_counter()
+        run(left, right).numpy()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
+
+
+def step_seconds(config: ModelConfig, shape: tuple[int, int, int], jit_compile: bool) -> float:
+    """The time of all products of a step on a batch of the shape `(B, S, T)`."""
+    found = products(config, *shape)
+    return sum(seconds(product, jit_compile) * found.count(product) for product in set(found))
