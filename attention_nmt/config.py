@@ -176,7 +176,7 @@ class RunFolder:
 
     @property
     def best_score(self) -> Path:
-        """Their dev BLEU, how it was computed, and their step, as JSON."""
+        """Their step, their dev BLEU, and on how many sentences it was computed, as JSON."""
         return self.path / "best.json"
 
     @property

@@ -157,7 +157,7 @@ class Translator:
             logits = self.model({"source": source[part], "target": _shifted(labels[part])})
             return begin + size, rows.write(begin // size, -smoothed_cross_entropy(labels[part], logits))
 
-        _, rows = tf.while_loop(lambda begin, _: begin < count, some, (0, rows))
+        _, rows = tf.while_loop(lambda begin, _: begin < count, some, (0, rows), parallel_iterations=1)
         tokens = tf.where(tf.equal(labels, PAD), 0.0, tf.reshape(rows.concat(), tf.shape(labels)))
         pieces = self.target_tokenizer.pieces(labels)
         return PairTensors(pieces, tokens, tf.reduce_sum(tokens, axis=1), source_cut | target_cut)

@@ -93,7 +93,10 @@ def serve(model_dir: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
-            yield server.stdout.readline().split()[-1]
+            line = server.stdout.readline()
+            if not line:
+                raise OSError(f"the server of {model_dir} did not start")
+            yield line.split()[-1]
         finally:
             server.terminate()
 
@@ -139,8 +142,8 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
     trained = Translator.from_run(config.run_dir)
     for beam_size in config.beam_sizes:
         search = replace(trained.search, beam_size=beam_size, n_best=1)
-        tokenizers = (trained.source_tokenizer, search, trained.target_tokenizer)
-        translator = Translator(trained.model, *tokenizers, batch_size=config.batch_size)
+        source, target = trained.source_tokenizer, trained.target_tokenizer
+        translator = Translator(trained.model, source, search, target, batch_size=config.batch_size)
         report[f"beam {beam_size}"] = {
             "throughput": throughput(translator, texts, config.readings),
             "latency": latencies(translator, requests),
@@ -153,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = tyro.cli(BenchmarkConfig, prog="serving.benchmark", args=arguments)
     try:
         report = run(config)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError, tf.errors.OpError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for beam_size in config.beam_sizes:

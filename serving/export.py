@@ -25,7 +25,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from attention_nmt.config import RunFolder, SearchConfig, from_dict, require
 from attention_nmt.translator import Translator
-from serving.signatures import MAXIMUM_BATCH, signatures
+from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, signatures
 
 WARM_UP_SIZES = (1, 16)
 """Texts in the requests that a server runs before it serves a version, for each signature."""
@@ -108,6 +108,7 @@ def model_card(translator: Translator) -> dict[str, Any]:
         "model": asdict(translator.model.config),
         "search": asdict(translator.search),
         "maximum_batch": MAXIMUM_BATCH,
+        "maximum_batch_with_alignment": MAXIMUM_ALIGNED,
         "tokenizers_sha256": {side: hashlib.sha256(t.model_proto).hexdigest() for side, t in tokenizers.items()},
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }

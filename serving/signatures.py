@@ -14,8 +14,11 @@ from attention_nmt.translator import TranslationTensors, Translator
 
 TEXT = tf.TensorSpec([None], tf.string, name="text")
 
-MAXIMUM_BATCH = 1024
+MAXIMUM_BATCH = 256
 """The most texts in one request: with the limit of a text's length it bounds the memory that a request can take."""
+
+MAXIMUM_ALIGNED = 64
+"""The same for requests of alignments, which keep a weight for each pair of positions and hypothesis."""
 
 Outputs = dict[str, tf.Tensor]
 
@@ -59,7 +62,7 @@ def signatures(translator: Translator) -> dict[str, Callable[..., Outputs]]:
 
     named = {"serving_default": _of_texts(translate, TEXT), "translate_nbest": _of_texts(n_best, TEXT)}
     if translator.model.config.attention != "none":
-        named["translate_with_alignment"] = _of_texts(with_alignment, TEXT)
+        named["translate_with_alignment"] = _of_texts(with_alignment, TEXT, maximum_batch=MAXIMUM_ALIGNED)
     source, target = (tf.TensorSpec([None], tf.string, name=name) for name in ("source", "target"))
     named["score_pairs"] = _of_texts(lambda *texts: translator.score_tensor(*texts)._asdict(), source, target)
     return named
@@ -80,14 +83,16 @@ def _alignment(found: TranslationTensors) -> Outputs:
     }
 
 
-def _of_texts(answer: Callable[..., Outputs], *inputs: tf.TensorSpec) -> Callable[..., Outputs]:
+def _of_texts(
+    answer: Callable[..., Outputs], *inputs: tf.TensorSpec, maximum_batch: int = MAXIMUM_BATCH
+) -> Callable[..., Outputs]:
     """A graph of batches of texts, all of one size, which may be 0 and has a limit."""
 
     @tf.function(input_signature=inputs, autograph=False)
     def signature(*texts: tf.Tensor) -> Outputs:
         batches = [tf.ensure_shape(text, [None]) for text in texts]
         count = tf.size(batches[0])
-        checks = [tf.debugging.assert_less_equal(count, MAXIMUM_BATCH, f"at most {MAXIMUM_BATCH} texts in a request")]
+        checks = [tf.debugging.assert_less_equal(count, maximum_batch, f"at most {maximum_batch} texts in a request")]
         checks += [tf.debugging.assert_equal(tf.size(t), count, "inputs must be of one size") for t in batches[1:]]
         with tf.control_dependencies(checks):
             # An empty batch gets a blank text, whose answer is cut off again: no search runs over nothing.

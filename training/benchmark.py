@@ -57,7 +57,7 @@ class BenchmarkConfig:
 
 
 def measure(model: Seq2Seq, batches: TrainingBatches, steps: int, jit_compile: bool) -> dict[str, Any]:
-    """Times steps as `fit` does them: on batches of the first epoch, in their order, as the pipeline makes them.
+    """Times steps on batches of the first epoch, in their order, while the pipeline makes them; without callbacks.
 
     Args:
         jit_compile: whether the model's steps are compiled, for the bound to be measured alike.

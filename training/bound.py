@@ -1,4 +1,4 @@
-"""The least time of a training step: its matrix products alone, at their shapes, on this machine."""
+"""How fast a training step could be: the time of its matrix products alone, at their shapes, on this machine."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def products(config: ModelConfig, batch: int, source: int, target: int) -> list[
 
 
 def seconds(product: Product, jit_compile: bool) -> float:
-    """The median time of a product, compiled as the step is."""
+    """The median time of a product, compiled as the step is; repeated ones are added up, or they would be left out."""
     left = tf.random.normal([product.repeats, product.rows, product.inner])
     right = tf.random.normal([product.inner, product.columns])
 

@@ -134,25 +134,28 @@ class Progress:
 class Keeper(keras.callbacks.Callback):
     """Advances the progress and writes a checkpoint every `checkpoint_steps` steps, and when Ctrl-C has been pressed.
 
-    Use it as a context around `fit`: there a first Ctrl-C waits for the end of the step, where nothing is in the air
-    and the checkpoint can be written, and then raises `KeyboardInterrupt`; a second one does not wait.
+    Use it as a context around `fit`, and behind `DevBleu`: there a first Ctrl-C waits for the end of the step or of the
+    evaluation, where nothing is in the air and the checkpoint can be written, and then raises `KeyboardInterrupt`; a
+    second one does not wait. Where Ctrl-C is ignored, it stays so.
     """
 
     def __init__(self, progress: Progress, run: RunFolder, checkpoint_steps: int) -> None:
         super().__init__()
         self.progress, self.run, self.checkpoint_steps = progress, run, checkpoint_steps
         self.interrupted = False
+        self.handler = signal.getsignal(signal.SIGINT)
+        in_main_thread = threading.current_thread() is threading.main_thread()  # no other can handle signals
+        self.handles = in_main_thread and self.handler not in (signal.SIG_IGN, None)
 
     def __enter__(self) -> Keeper:
-        """Takes over SIGINT, which only the main thread of a process can."""
-        self.handler = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is threading.main_thread():
+        """Takes over SIGINT."""
+        if self.handles:
             signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Gives SIGINT back."""
-        if threading.current_thread() is threading.main_thread():
+        if self.handles:
             signal.signal(signal.SIGINT, self.handler)
 
     def _interrupt(self, *_: object) -> None:
@@ -164,6 +167,13 @@ class Keeper(keras.callbacks.Callback):
         self.progress.advance()
         if self.interrupted or self.progress.step % self.checkpoint_steps == 0:
             self.progress.save(self.run.checkpoint)
+        self._stop_if_interrupted()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Stops after the evaluation during which Ctrl-C was pressed, which has written a checkpoint."""
+        self._stop_if_interrupted()
+
+    def _stop_if_interrupted(self) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
 

@@ -32,8 +32,8 @@ class EvaluateConfig:
         split: the split to translate.
         hypotheses: a file with one translation a line, to be scored instead of the run's own.
         output: where to write the scores, hypotheses and pictures; without it into `evaluation/NAME` of the run folder,
-            where NAME is the split and what is given of dataset, beam size and length penalty. Scores of `hypotheses`
-            are written only where it is given.
+            where NAME is the split and what is given of dataset, languages, beam size and length penalty. Scores of
+            `hypotheses` are written only where it is given.
         beam_size, length_penalty: see `SearchConfig`; what is not given is the run's.
         pictures: alignments to draw.
     """
@@ -58,11 +58,17 @@ class EvaluateConfig:
         require(self.pictures >= 0, "pictures", "at least 0", self.pictures)
 
     def folder(self) -> Path | None:
-        """Where to write: evaluations of different things do not write over each other."""
+        """Where to write: a name for what is given, so that evaluations with other flags have other folders."""
         if self.output is not None or self.run_dir is None or self.hypotheses is not None:
             return self.output
-        dataset = None if self.dataset is None else Path(self.dataset).name
-        given = (("", dataset), ("beam-", self.beam_size), ("penalty-", self.length_penalty))
+        dataset = None if self.dataset is None else self.dataset.strip("/").replace("/", "-")
+        given = (
+            ("", dataset),
+            ("from-", self.source),
+            ("to-", self.target),
+            ("beam-", self.beam_size),
+            ("penalty-", self.length_penalty),
+        )
         return self.run_dir / "evaluation" / "-".join([self.split, *(f"{k}{v}" for k, v in given if v is not None)])
 
     def complete(self) -> EvaluateConfig:
@@ -94,19 +100,30 @@ def read_hypotheses(path: Path, count: int) -> list[str]:
 
 
 def error_rate(translator: Translator, gold: Sequence[GoldPair], sources: list[str], targets: list[str]) -> dict:
-    """The alignment error rate of forced decoding, in percent, and that of aligning along the diagonal."""
-    found, diagonal = [], []
+    """The alignment error rate of forced decoding, in percent, and that of aligning along the diagonal.
+
+    Pairs whose words are not what the tokenizer spells (a cut source, an empty side) are left out and counted.
+    """
+    found, diagonal, used = [], [], list[GoldPair]()
+    tokenizers = (translator.target_tokenizer, translator.source_tokenizer)
     for pair, alignment in zip(gold, translator.align(sources, targets), strict=True):
+        words = (pair.target_words, pair.source_words)
+        spelled = [[t.normalize(word) for word in side] for t, side in zip(tokenizers, words, strict=True)]
         tokens = alignment.target_tokens[:-1]  # what the end symbol reads is no link
-        weights = word_weights(
-            alignment.weights[:-1], tokens, alignment.source_tokens, pair.target_words, pair.source_words
-        )
+        try:
+            weights = word_weights(alignment.weights[:-1], tokens, alignment.source_tokens, spelled[0], spelled[1])
+            diagonal.append(diagonal_links(len(pair.source_words), len(pair.target_words)))
+        except ValueError:
+            continue
         found.append(align(weights))
-        diagonal.append(diagonal_links(len(pair.source_words), len(pair.target_words)))
-    sure, possible = [pair.links for pair in gold], [pair.possible for pair in gold]
+        used.append(pair)
+    if not used:
+        return {"AER pairs left out": len(gold)}
+    sure, possible = [pair.links for pair in used], [pair.possible for pair in used]
     return {
         "AER": alignment_error_rate(found, sure, possible),
         "diagonal AER": alignment_error_rate(diagonal, sure, possible),
+        "AER pairs left out": len(gold) - len(used),
     }
 
 
@@ -172,8 +189,8 @@ def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
     print(f"{report['dataset']}, {report['split']}: {report['sentences']} sentences")
     for score in scores:
         print(f"{'lowercased' if score.lowercased else 'cased':<11}{score}")
-    for name in ("AER", "diagonal AER", "sentences_per_s"):
-        if name in report:
+    for name in ("AER", "diagonal AER", "AER pairs left out", "sentences_per_s"):
+        if report.get(name):
             print(f"{name} {report[name]:.2f}")
 
 

@@ -165,7 +165,7 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
     board = keras.callbacks.TensorBoard(str(run.logs), write_graph=False)
     with Keeper(progress, run, config.checkpoint_steps) as keeper:
-        fit(model, batches, progress, config, [Throughput(), keeper, dev_bleu, board])
+        fit(model, batches, progress, config, [Throughput(), dev_bleu, keeper, board])
     return progress
 
 

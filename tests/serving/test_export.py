@@ -104,8 +104,8 @@ def test_an_empty_batch_and_text_that_is_none(address: str) -> None:
     [
         (tf.make_tensor_proto(b"the dog"), "[] is not compatible with expected shape [?]"),
         (tf.make_tensor_proto([[b"the dog"]]), "[1,1] is not compatible with expected shape [?]"),
-        (tf.make_tensor_proto([b"dog"] * (MAXIMUM_BATCH + 1)), "at most 1024 texts"),
-        (tf.make_tensor_proto(b"dog", shape=[1 << 20]), "at most 1024 texts"),
+        (tf.make_tensor_proto([b"dog"] * (MAXIMUM_BATCH + 1)), "at most 256 texts"),
+        (tf.make_tensor_proto(b"dog", shape=[1 << 20]), "at most 256 texts"),
         (tf.make_tensor_proto([1.0]), "to be string but float"),
     ],
     ids=["a scalar", "rank 2", "too many", "one for many", "numbers"],
