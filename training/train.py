@@ -170,7 +170,7 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0 when the training is done, 1 with one line on what is at fault; Ctrl-C exits with 130."""
+    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on Ctrl-C."""
     config, run = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         progress = train(config, run)
@@ -179,10 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"\nStopped. The same command goes on from the last checkpoint in {run.path}.", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # At once: an ordinary end waits for the pipeline's threads, and they may be waiting for this one.
-        os._exit(130)
+        return 130
     print(f"Best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}; weights in {run.best}.")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -133,7 +134,11 @@ def test_ctrl_c_says_how_to_go_on(folder: Path, tmp_path: Path) -> None:
     arguments = command(
         "training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS, "--steps=9999"
     )
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    # A shell starts its background jobs with SIGINT ignored, and a test run may be one.
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=heeded
+    ) as process:
         wait_for_step(process, tmp_path / "run" / "checkpoint.npz", 4)
         before = int(arrays(tmp_path / "run" / "checkpoint.npz")["numbers"][0])
         os.kill(process.pid, signal.SIGINT)
