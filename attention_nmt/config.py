@@ -203,3 +203,13 @@ class RunFolder:
         if not self.config.is_file():
             raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
         return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def read_search(self, **changes: Any) -> SearchConfig:
+        """How the run searches, with what is not None of `changes` put over it.
+
+        Raises:
+            FileNotFoundError: the folder holds no `config.json`.
+            ValueError: a value outside its range.
+        """
+        search = from_dict(SearchConfig, self.read_config()["search"])
+        return dataclasses.replace(search, **{name: value for name, value in changes.items() if value is not None})

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attention_nmt.config import END, PAD, START, RunFolder, SearchConfig, from_dict, require
+from attention_nmt.config import END, PAD, START, RunFolder, SearchConfig, require
 from attention_nmt.decoding import Hypotheses, maximum_lengths, search
 from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.model import Seq2Seq
@@ -109,13 +109,13 @@ class Translator:
             FileNotFoundError: the folder holds no finished evaluation of a training.
         """
         run = RunFolder(Path(run_dir))
-        config = run.read_config()
+        search = search or run.read_search()
         if not run.best.is_file():
             raise FileNotFoundError(f"{run.path} has no {run.best.name}: its training has not been evaluated yet.")
         model = keras.saving.load_model(run.best, compile=False)
         source = Tokenizer.load(run.source_tokenizer)
         target = Tokenizer.load(run.target_tokenizer) if run.target_tokenizer.is_file() else source
-        return cls(model, source, search or from_dict(SearchConfig, config["search"]), target)
+        return cls(model, source, search, target)
 
     def hypotheses(self, source: tf.Tensor, alignments: bool = True, compact: bool = True) -> Hypotheses:
         """Searches translations of ids `[B, S]`, in a graph; `compact` as in `decoding.search`."""

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import tensorflow as tf
 import tyro
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from attention_nmt.config import RunFolder, SearchConfig, from_dict, require
+from attention_nmt.config import RunFolder, SearchConfig, require
 from attention_nmt.translator import Translator
 from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, signatures
 
@@ -57,9 +57,8 @@ class ExportConfig:
 
     def search(self) -> SearchConfig:
         """The run's search with the flags put over it."""
-        run = from_dict(SearchConfig, RunFolder(self.run_dir).read_config()["search"])
-        given = {name: getattr(self, name) for name in ("beam_size", "length_penalty", "maximum_length_ratio")}
-        return replace(run, n_best=1, **{name: value for name, value in given.items() if value is not None})
+        names = ("beam_size", "length_penalty", "maximum_length_ratio")
+        return RunFolder(self.run_dir).read_search(n_best=1, **{name: getattr(self, name) for name in names})
 
 
 def export(

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ import tyro
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from attention_nmt.config import END, PAD, RunFolder, SearchConfig, atomic_write, from_dict
+from attention_nmt.config import END, PAD, RunFolder, atomic_write
 from attention_nmt.translator import Translator
 
 SIGNATURE = "translate"
@@ -120,10 +120,7 @@ def run(config: ConvertConfig) -> str:
         ValueError: the model cannot be converted, or translates differently after it.
     """
     folder = RunFolder(config.run_dir)
-    search = from_dict(SearchConfig, folder.read_config()["search"])
-    if config.beam_size is not None:
-        search = replace(search, beam_size=config.beam_size, n_best=1)
-    translator = Translator.from_run(config.run_dir, search)
+    translator = Translator.from_run(config.run_dir, folder.read_search(beam_size=config.beam_size, n_best=1))
     lines = (config.check or folder.samples).read_text(encoding="utf-8").splitlines()
     sources = [[*ids, END] for ids in translator.source_tokenizer.encode([line for line in lines if line.strip()])]
     with tempfile.TemporaryDirectory() as saved:

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tyro
 
-from attention_nmt.config import RunFolder, SearchConfig, atomic_write, from_dict, require
+from attention_nmt.config import RunFolder, SearchConfig, atomic_write, require
 from attention_nmt.translator import Translator
 from training.data import Corpus, GoldPair, gold_pairs
 from training.metrics import Score, align, alignment_error_rate, corpus_scores, diagonal_links, word_weights
@@ -82,9 +82,7 @@ class EvaluateConfig:
     def search(self) -> SearchConfig:
         """The run's search with the flags put over it."""
         assert self.run_dir is not None, "only a run is searched with"
-        run = from_dict(SearchConfig, RunFolder(self.run_dir).read_config()["search"])
-        given = {name: getattr(self, name) for name in ("beam_size", "length_penalty")}
-        return replace(run, **{name: value for name, value in given.items() if value is not None})
+        return RunFolder(self.run_dir).read_search(beam_size=self.beam_size, length_penalty=self.length_penalty)
 
 
 def read_hypotheses(path: Path, count: int) -> list[str]:

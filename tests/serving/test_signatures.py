@@ -15,6 +15,7 @@ from attention_nmt.config import END, START, SearchConfig
 from attention_nmt.translator import Translator
 from serving import export
 from serving.predict import RequestError, Servable
+from serving.signatures import MAXIMUM_ALIGNED
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
 
 
@@ -105,6 +106,13 @@ def test_requests_in_one_batch_get_what_each_would_get_alone(servable: Servable,
 @pytest.mark.parametrize("signature", sorted(SIGNATURES))
 def test_an_empty_batch(servable: Servable, signature: str) -> None:
     assert all(len(value) == 0 for value in ask(servable, signature, **same(signature, [])).values())
+
+
+def test_alignments_of_few_texts_only(servable: Servable) -> None:
+    texts = ["dog"] * MAXIMUM_ALIGNED
+    assert len(ask(servable, "translate_with_alignment", text=texts)["score"]) == MAXIMUM_ALIGNED
+    with pytest.raises(RequestError, match="at most 64 texts"):
+        ask(servable, "translate_with_alignment", text=[*texts, "dog"])
 
 
 def test_as_many_targets_as_sources(servable: Servable) -> None:

@@ -43,6 +43,18 @@ def test_a_run(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     assert said.count("version:") == 6
 
 
+def test_pairs_that_cannot_be_aligned_are_counted(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = trained
+    for language, texts in (("en", "½ dog\n\nThe dog\n"), ("fr", "½ chien\nle\nLe chien\n")):
+        (folder / f"{language}.gold.txt").write_text(texts)
+    (folder / "align.gold.txt").write_text("0-0 1-1\n\n0-0 1?1\n")
+    assert evaluate.main(["--run-dir", str(run), "--split", "gold", "--output", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert report["AER pairs left out"] == 1  # the blank source; what the tokenizer normalizes is aligned
+    # Along the diagonal: four links, three of them sure, all possible, of three sure ones: 1 - (3 + 4) / (4 + 3).
+    assert report["diagonal AER"] == pytest.approx(0)
+
+
 def test_hypotheses_of_another_system(
     trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,4 +62,4 @@ def test_hand_made_links_in_both_directions() -> None:
         assert sum(len(pair.links) for pair in gold) == text.count("-")
         assert sum(len(pair.possible) for pair in gold) == text.count("?")
         rates.append(alignment_error_rate(diagonal, [p.links for p in gold], [p.possible for p in gold]))
-    assert max(rates) < 60  # the corpus is nearly monotonic: mistaken sides would be far above
+    assert rates == pytest.approx([53.84, 54.00], abs=0.01)  # 76 with the sides of the links exchanged
