@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from attention_nmt.attention import BahdanauAttention as BahdanauAttention
     from attention_nmt.attention import FixedContext as FixedContext
     from attention_nmt.attention import Memory as Memory
-    from attention_nmt.batching import BatchConfig as BatchConfig
     from attention_nmt.batching import TrainingBatches as TrainingBatches
+    from attention_nmt.config import BatchConfig as BatchConfig
     from attention_nmt.config import ModelConfig as ModelConfig
     from attention_nmt.config import SearchConfig as SearchConfig
     from attention_nmt.decoder import Decoder as Decoder
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "attention": ("BahdanauAttention", "FixedContext", "Memory"),
-    "batching": ("BatchConfig", "TrainingBatches"),
-    "config": ("ModelConfig", "SearchConfig"),
+    "batching": ("TrainingBatches",),
+    "config": ("BatchConfig", "ModelConfig", "SearchConfig"),
     "decoder": ("Decoder",),
     "decoding": ("beam_search", "greedy_search"),
     "encoder": ("Encoder",),

@@ -77,6 +77,40 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class BatchConfig:
+    """How pairs become batches.
+
+    Attributes:
+        batch_size: sentences a batch, or target pieces a batch with `batch_unit="tokens"` (padding included).
+        maximum_length: longer sentences are dropped, in pieces with the end symbol, on either side.
+        maximum_ratio: pairs are dropped whose longer side has over `ratio` times the pieces of the other.
+        buckets: shapes of batches; XLA compiles once for each.
+        shuffle_pairs: pairs that are read into memory together and put in random order.
+        sampling_alpha: draw segmentations (see `Tokenizer.sample`); 0 always takes the best one.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    batch_size: int = 64
+    batch_unit: Literal["sentences", "tokens"] = "sentences"
+    maximum_length: int = 80
+    maximum_ratio: float = 6.0
+    buckets: int = 8
+    shuffle_pairs: int = 200_000
+    sampling_alpha: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+        require(self.batch_unit in ("sentences", "tokens"), "batch_unit", "'sentences' or 'tokens'", self.batch_unit)
+        require(self.maximum_length >= 2, "maximum_length", "at least 2", self.maximum_length)
+        require(self.maximum_ratio >= 1, "maximum_ratio", "at least 1", self.maximum_ratio)
+        require(self.buckets >= 1, "buckets", "at least 1", self.buckets)
+        require(self.shuffle_pairs >= 1, "shuffle_pairs", "at least 1", self.shuffle_pairs)
+        require(self.sampling_alpha >= 0, "sampling_alpha", "at least 0", self.sampling_alpha)
+
+
+@dataclass(frozen=True)
 class SearchConfig:
     """How translations are searched for.
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from keras import ops, tree
 
 from attention_nmt.config import END, PAD, START, SearchConfig
+from attention_nmt.gather import select, take
 from attention_nmt.loops import repeat
 from attention_nmt.types import Tensor
 
@@ -80,6 +81,7 @@ def greedy_search(
     """Takes the likeliest piece at each position, until the end symbol or the limit; see `search`."""
     start = ops.zeros_like(limits)[:, None] + START
     shape = (ops.shape(limits)[0], 1, ops.max(limits))
+    positions = ops.arange(shape[-1])
     loop = _Greedy(
         ops.zeros((), "int32"),
         start,
@@ -98,14 +100,15 @@ def greedy_search(
         running = loop.running[:, None]
         ids = ops.where(running, ops.where(first, pieces[:, :, 0], pieces[:, :, 1]), PAD)
         goes_on = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
+        here = ops.equal(positions, loop.position)
         return _Greedy(
             loop.position + 1,
             ids,
             loop.log_probability + ops.where(running, ops.max(best, axis=-1), 0.0),
             ops.logical_and(running, goes_on)[:, 0],
             state,
-            _put(loop.tokens, ids, loop.position),
-            None if alignment is None else _put_rows(loop.alignments, alignment, loop.position),
+            _put(loop.tokens, ids, here),
+            None if alignment is None else _put_rows(loop.alignments, alignment, here),
         )
 
     tokens, total, alignments = repeat(
@@ -145,78 +148,93 @@ def beam_search(
     size, batch = config.beam_size, ops.shape(limits)[0]
     shape = (batch, size, ops.max(limits))
     start = ops.zeros_like(limits)[:, None] + START
+    positions = ops.arange(shape[-1])
     alignments = _room(step(start, state, memory)[2], shape)
     # Before the first step all slots hold the empty hypothesis; all but the first must not multiply it.
     first = ops.concatenate([ops.zeros((1, 1)), ops.full((1, size - 1), IMPOSSIBLE)], axis=1)
     loop = _Beam(
         ops.zeros((), "int32"),
-        ops.repeat(start, size, axis=1),
+        _repeat(start, size),
         ops.zeros((batch, 1)) + first,
         ops.full((batch, size), IMPOSSIBLE),
         limits > 0,
-        tree.map_structure(lambda x: ops.repeat(x, size, axis=1), state),
+        tree.map_structure(lambda x: _repeat(x, size), state),
         ops.zeros(shape, "int32"),
         None if alignments is None else ops.zeros(shape, "int32"),
         alignments,
     )
 
-    def body(loop: _Beam, shared: tuple) -> _Beam:
-        memory, limits = shared
-        return _beam_step(step, loop, memory, limits, config)
+    def body(loop: _Beam, sentences: _Sentences) -> _Beam:
+        return _beam_step(step, loop, sentences, ops.equal(positions, loop.position), config)
 
     tokens, scores, origins, alignments = repeat(
-        body, lambda loop: (loop.tokens, loop.scores, loop.origins, loop.alignments), loop, (memory, limits), compact
+        body,
+        lambda loop: (loop.tokens, loop.scores, loop.origins, loop.alignments),
+        loop,
+        _Sentences(memory, limits[:, None], length_penalty(limits, config.length_penalty)),
+        compact,
     )
     scores, order = ops.top_k(scores, config.n_best)
-    tokens = _select(tokens, order)
+    tokens = select(tokens, order)
     if alignments is not None:
-        alignments = ops.take_along_axis(alignments, _select(origins, order)[..., None], axis=1)
+        alignments = ops.take_along_axis(alignments, select(origins, order)[..., None], axis=1)
         alignments = ops.where(ops.not_equal(tokens, PAD)[..., None], alignments, 0)
     return Hypotheses(tokens, scores, alignments)
 
 
-def _beam_step(step: StepFunction, loop: _Beam, memory: Any, limits: Tensor, config: SearchConfig) -> _Beam:
-    size, alpha = config.beam_size, config.length_penalty
-    logits, state, alignment = step(loop.ids, loop.state, memory)
-    penalty = length_penalty(loop.position + 1, alpha)
-    # The best of all continuations are among the best `size` of each hypothesis.
-    best, pieces = _best(logits, size)
-    width = min(size + 1, logits.shape[-1])
-    live = ops.reshape(loop.log_probabilities[:, :, None] + best, (-1, size * width))
-    scores, chosen = ops.top_k(ops.concatenate([live / penalty, loop.scores], axis=1), size)
+class _Sentences(NamedTuple):
+    """What a beam step reads of the sentences and does not change."""
 
-    kept = chosen >= size * width  # slots that hold a hypothesis which had ended before this step
-    slots = ops.where(kept, chosen - size * width, chosen // width)
+    memory: Any
+    limits: Tensor  # [B, 1]
+    penalties: Tensor  # [B]: the length penalty at the limit
+
+
+def _beam_step(step: StepFunction, loop: _Beam, sentences: _Sentences, here: Tensor, config: SearchConfig) -> _Beam:
+    """One position; `here` `[T]` is true at it."""
+    size = config.beam_size
+    logits, state, alignment = step(loop.ids, loop.state, sentences.memory)
+    penalty = length_penalty(loop.position + 1, config.length_penalty)
+    # The best of all continuations are among the best `size` of each hypothesis; behind them stand the ended ones.
+    best, pieces = _best(logits, size)
+    width = best.shape[-1]
+    live = ops.reshape((loop.log_probabilities[:, :, None] + best) / penalty, (-1, size * width))
+    scores, chosen = ops.top_k(ops.concatenate([live, loop.scores], axis=1), size)
+    slots = take(ops.array([*(k for k in range(size) for _ in range(width)), *range(size)], "int32"), chosen)
     pieces = ops.concatenate([ops.reshape(pieces, (-1, size * width)), ops.zeros_like(loop.ids)], axis=1)
-    ids = _select(pieces, chosen)
-    limited = loop.position + 1 >= limits[:, None]
-    ended = ops.logical_or(kept, ops.logical_or(ops.equal(ids, END), limited))
-    log_probabilities = ops.where(ended, IMPOSSIBLE, scores * penalty)
-    scores = ops.where(ended, scores, IMPOSSIBLE)
+    ids = select(pieces, chosen)
+    # What had ended before has padding for its piece: live hypotheses are not continued by it.
+    last = ops.logical_or(ids <= PAD, ops.logical_or(ops.equal(ids, END), loop.position + 1 >= sentences.limits))
+    log_probabilities = ops.where(last, IMPOSSIBLE, scores * penalty)
+    scores = ops.where(last, scores, IMPOSSIBLE)
 
     origins, alignments = loop.origins, loop.alignments
     if alignment is not None:
-        origins = _put(_select(origins, slots), slots, loop.position)
-        alignments = _put_rows(alignments, alignment, loop.position)
+        origins = _put(select(origins, slots), slots, here)
+        alignments = _put_rows(alignments, alignment, here)
     return _Beam(
         loop.position + 1,
         ids,
         log_probabilities,
         scores,
-        _can_win(log_probabilities, scores, limits, config),
-        tree.map_structure(lambda x: _select(x, slots), state),
-        _put(_select(loop.tokens, slots), ids, loop.position),
+        _can_win(log_probabilities, scores, sentences.penalties, config.n_best),
+        tree.map_structure(lambda x: select(x, slots), state),
+        _put(select(loop.tokens, slots), ids, here),
         origins,
         alignments,
     )
 
 
-def _can_win(log_probabilities: Tensor, scores: Tensor, limits: Tensor, config: SearchConfig) -> Tensor:
-    """Whether a live hypothesis of each sentence could still enter its n best, bool `[B]`."""
+def _can_win(log_probabilities: Tensor, scores: Tensor, penalties: Tensor, count: int) -> Tensor:
+    """Whether a live hypothesis of each sentence could still enter its `count` best, bool `[B]`."""
     highest = ops.max(log_probabilities, axis=1)
-    bound = highest / length_penalty(limits, config.length_penalty)
-    to_beat = ops.top_k(scores, config.n_best)[0][:, -1]
-    return ops.logical_and(highest > IMPOSSIBLE / 2, bound > to_beat)
+    to_beat = ops.min(ops.top_k(scores, count)[0], axis=1) if count > 1 else ops.max(scores, axis=1)
+    return ops.logical_and(highest > IMPOSSIBLE / 2, highest / penalties > to_beat)
+
+
+def _repeat(x: Tensor, count: int) -> Tensor:
+    """`[B, 1, ...]` as `[B, count, ...]`; unlike `ops.repeat` on TensorFlow it leaves the width known to the graph."""
+    return ops.concatenate([x] * count, axis=1)
 
 
 def _room(alignment: Tensor | None, shape: tuple) -> Tensor | None:
@@ -234,9 +252,9 @@ def _best(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     the one that falls out.
     """
     logits = ops.cast(logits, "float32")
-    shape, size = ops.shape(logits)[:2], logits.shape[-1]
-    best, ids = _top(ops.reshape(logits, (-1, size)), min(count + 1, size))
-    best, ids = (ops.reshape(x, (*shape, -1)) for x in (best, ids))
+    hypotheses, size = ops.shape(logits)[1], logits.shape[-1]
+    count = min(count + 1, size)
+    best, ids = (ops.reshape(x, (-1, hypotheses, count)) for x in _top(ops.reshape(logits, (-1, size)), count))
     highest = best[:, :, :1]
     normalizer = highest + ops.log(ops.sum(ops.exp(logits - highest), axis=-1, keepdims=True))
     return ops.where(ops.equal(ids, PAD), IMPOSSIBLE, best - normalizer), ids
@@ -254,28 +272,19 @@ def _top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return best, ops.cast(ids, "int32")
     chunks = ops.reshape(rows, (-1, size // chunk, chunk))
     which = ops.cast(ops.top_k(ops.max(chunks, axis=-1), count)[1], "int32")
-    best, places = ops.top_k(ops.reshape(_select(chunks, which), (-1, count * chunk)), count)
+    best, places = ops.top_k(ops.reshape(select(chunks, which), (-1, count * chunk)), count)
     places = ops.cast(places, "int32")
-    return best, _select(which, places // chunk) * chunk + places % chunk
+    return best, select(which, places // chunk) * chunk + places % chunk
 
 
-def _select(x: Tensor, slots: Tensor) -> Tensor:
-    """Rows of `x` `[B, K, ...]` in the order `slots` `[B, N]`."""
-    batch, size = ops.shape(slots)[0], ops.shape(x)[1]
-    rows = ops.reshape(ops.arange(batch)[:, None] * size + slots, (-1,))
-    flat = ops.reshape(x, (-1, *ops.shape(x)[2:]))
-    return ops.reshape(ops.take(flat, rows, axis=0), (batch, ops.shape(slots)[1], *ops.shape(x)[2:]))
-
-
-def _put(buffer: Tensor, values: Tensor, position: Tensor) -> Tensor:
-    """`buffer` `[..., T]` with `values` `[...]` at a position.
+def _put(buffer: Tensor, values: Tensor, here: Tensor) -> Tensor:
+    """`buffer` `[..., T]` with `values` `[...]` at the position where `here` `[T]` is true.
 
     Written densely: an update of a slice is an XLA-only op on TensorFlow and has no place in a served graph.
     """
-    return ops.where(ops.equal(ops.arange(ops.shape(buffer)[-1]), position), values[..., None], buffer)
+    return ops.where(here, values[..., None], buffer)
 
 
-def _put_rows(buffer: Tensor, values: Tensor, position: Tensor) -> Tensor:
-    """`buffer` `[..., T, S]` with `values` `[..., S]` at a position."""
-    here = ops.equal(ops.arange(ops.shape(buffer)[-2]), position)[:, None]
-    return ops.where(here, values[..., None, :], buffer)
+def _put_rows(buffer: Tensor, values: Tensor, here: Tensor) -> Tensor:
+    """`buffer` `[..., T, S]` with `values` `[..., S]` at the position where `here` `[T]` is true."""
+    return ops.where(here[:, None], values[..., None, :], buffer)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops, tree
 
+from attention_nmt.gather import take
 from attention_nmt.types import Tensor
 
 
@@ -40,9 +41,7 @@ def repeat(body: Callable, results: Callable, loop: Any, shared: Any, compact: b
         found = zip(batch.results, results(loop), strict=True)
         written = [None if old is None else ops.scatter_update(old, batch.rows[:, None], new) for old, new in found]
         going_on = ops.nonzero(loop.running)[0]
-        loop, shared, rows = _map(
-            lambda x: ops.take(x, going_on, axis=0) if len(x.shape) else x, (loop, batch.shared, batch.rows)
-        )
+        loop, shared, rows = _map(lambda x: take(x, going_on) if len(x.shape) else x, (loop, batch.shared, batch.rows))
         return _Batch(loop, shared, rows, written)
 
     batch = _Batch(loop, shared, ops.arange(ops.shape(loop.running)[0]), list(results(loop)))

@@ -120,9 +120,11 @@ class Translator:
     def hypotheses(self, source: tf.Tensor, alignments: bool = True, compact: bool = True) -> Hypotheses:
         """Searches translations of ids `[B, S]`, in a graph; `compact` as in `decoding.search`."""
         memory, state = self.model.start(source)
+        # LiteRT lays kernels out for itself, and would hold this one twice.
+        kernel = self.model.output_kernel() if compact else None
 
         def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
-            logits, state, alignment = self.model.step(ids, state, memory)
+            logits, state, alignment = self.model.step(ids, state, memory, kernel)
             return logits, state, alignment if alignments else None
 
         return search(step, state, memory, maximum_lengths(source, self.search), self.search, compact)

@@ -1,7 +1,12 @@
-"""`python -m training.benchmark --dataset D --source en --target de`: target tokens per second of a training step."""
+"""`python -m training.benchmark --dataset D --source en --target de`: target tokens per second of a training step.
+
+Without `--dataset` the batches are random ids of one shape; then Keras, a backend and NumPy are all that is needed.
+"""
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import itertools
 import json
 import os
@@ -10,78 +15,57 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
-import tyro
 
-from attention_nmt.batching import BatchConfig, TrainingBatches
-from attention_nmt.config import ModelConfig, require
+from attention_nmt.config import END, START, BatchConfig, ModelConfig, require
 from attention_nmt.model import Seq2Seq
-from attention_nmt.tokenizer import Tokenizer
 from training.bound import step_seconds
-from training.data import Corpus, iterate_texts
+from training.build import build
 from training.presets import TrainConfig
-from training.train import build
 
-DROPOUT = dict.fromkeys(("embedding_dropout", "annotation_dropout", "readout_dropout"), 0.3)
+Stream: TypeAlias = Callable[[int], Iterator[tuple]]
+"""The first so many batches, the same ones at every call."""
 
-
-@dataclass(frozen=True)
-class BenchmarkConfig:
-    """What to measure; the defaults are E 256, encoder 2 x 256, H 512, A 512, V 4000, batches of 64.
-
-    Attributes:
-        dataset, source, target, data_dir: see `training.train`.
-        model, batches: sizes; vocabularies are trained to `model.source_vocabulary_size`.
-        steps: steps that are timed, after every shape has been compiled.
-        jit_compile: compile steps with XLA.
-    """
-
-    dataset: str = "grammar_en_fr"
-    source: str = "en"
-    target: str = "fr"
-    data_dir: str | None = None
-    model: ModelConfig = field(default_factory=lambda: ModelConfig(**DROPOUT))  # type: ignore[arg-type]
-    batches: BatchConfig = field(default_factory=lambda: BatchConfig(maximum_length=60))
-    steps: int = 100
-    jit_compile: bool = True
-
-    def __post_init__(self) -> None:
-        require(self.steps >= 1, "steps", "at least 1", self.steps)
+DROPOUT: dict[str, Any] = dict.fromkeys(("embedding_dropout", "annotation_dropout", "readout_dropout"), 0.3)
+SIZES = {
+    "default": (ModelConfig(**DROPOUT), BatchConfig(maximum_length=60, buckets=12)),
+    "paper": (
+        ModelConfig(30_000, 30_000, 620, 1000, 1000, attention_units=1000, readout_units=500, **DROPOUT),
+        BatchConfig(batch_size=80, maximum_length=60, buckets=12),
+    ),
+}
+"""The models and batches to measure: E 256, encoder 2 x 256, H 512, A 512, V 4,000; those of the paper's appendix B."""
 
 
-def measure(model: Seq2Seq, batches: TrainingBatches, steps: int, jit_compile: bool) -> dict[str, Any]:
-    """Times steps on batches of the first epoch, in their order, while the pipeline makes them; without callbacks.
-
-    Args:
-        jit_compile: whether the model's steps are compiled, for the bound to be measured alike.
+def measure(model: Seq2Seq, stream: Stream, steps: int) -> dict[str, Any]:
+    """Times steps on batches, in their order, while the pipeline makes them; without callbacks.
 
     Returns:
         Target tokens (padding not counted) per second, the share of the time that the matrix products of the steps
-        alone would take, the most memory, milliseconds a step, seconds and number of compilations, and the share of
-        target positions that is padding.
+        alone would take, the most memory, milliseconds a step, seconds and number of compilations, and the shares of
+        target positions and of all positions that are padding.
     """
-    by_shape = {batch[1].shape + batch[0]["source"].shape: batch for batch in _stream(batches, steps + 1)}
+    by_shape = {batch[1].shape + batch[0]["source"].shape: batch for batch in stream(steps + 1)}
     began = time.perf_counter()
     for batch in by_shape.values():
         model.train_on_batch(*batch)
     compiling = time.perf_counter() - began
-    times, shapes, tokens, positions = [], list[tuple[int, int, int]](), 0.0, 0
-    for inputs, labels, weights in _stream(batches, steps + 1):
+    times, shapes, tokens, words = [], list[tuple[int, int, int]](), 0.0, 0.0
+    for inputs, labels, weights in stream(steps + 1):
         model.train_on_batch(inputs, labels, weights)
         times.append(time.perf_counter())
         # The clock starts when the first step ends: the pipeline is running then.
         if len(times) > 1:
-            tokens, positions = tokens + float(np.sum(weights)), positions + labels.size
+            tokens, words = tokens + float(np.sum(weights)), words + np.count_nonzero(inputs["source"])
             shapes.append((len(labels), inputs["source"].shape[1], labels.shape[1]))
     elapsed, peak = times[-1] - times[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    bounds = {shape: step_seconds(model.config, shape, jit_compile) for shape in set(shapes)}
+    bounds = {shape: step_seconds(model.config, shape, model.compute_dtype, model.jit_compile) for shape in set(shapes)}
     return {
         "target_tokens_per_s": tokens / elapsed,
         "share_of_product_bound": sum(bounds[shape] for shape in shapes) / elapsed,
@@ -89,45 +73,87 @@ def measure(model: Seq2Seq, batches: TrainingBatches, steps: int, jit_compile: b
         "ms_per_step": 1e3 * statistics.median(np.diff(times).tolist()),
         "compile_s": compiling,
         "shapes": len(by_shape),
-        "target_padding": 1 - tokens / positions,
+        "target_padding": 1 - tokens / sum(b * t for b, _, t in shapes),
+        "padding": 1 - (tokens + words) / sum(b * (s + t) for b, s, t in shapes),
     }
 
 
-def _stream(batches: TrainingBatches, count: int) -> Iterator[tuple]:
-    """The first `count` batches of the first epoch, begun again where it ends."""
-    epochs = itertools.chain.from_iterable(batches.epoch(0).as_numpy_iterator() for _ in itertools.count())
-    return itertools.islice(epochs, count)
+def corpus_stream(options: argparse.Namespace, size: int, config: BatchConfig) -> Stream:
+    """The batches of a corpus' first epoch, begun again where it ends, by vocabularies of `size` trained on it."""
+    from attention_nmt.batching import TrainingBatches
+    from attention_nmt.tokenizer import Tokenizer
+    from training.data import Corpus, iterate_texts
+
+    pairs = Corpus(options.dataset, options.source, options.target, options.data_dir).pairs("train")
+    tokenizer = Tokenizer.train(itertools.chain.from_iterable(iterate_texts(pairs, side) for side in (0, 1)), size)
+    batches = TrainingBatches(pairs, tokenizer, tokenizer, config)
+
+    def stream(count: int) -> Iterator[tuple]:
+        epochs = itertools.chain.from_iterable(batches.epoch(0).as_numpy_iterator() for _ in itertools.count())
+        return itertools.islice(epochs, count)
+
+    return stream
 
 
-def run(config: BenchmarkConfig) -> dict[str, Any]:
-    """Builds the model of a config and measures it."""
-    corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
-    pairs = corpus.pairs("train")
-    texts = itertools.chain.from_iterable(iterate_texts(pairs, side) for side in (0, 1))
-    size = config.model.source_vocabulary_size
-    tokenizer = Tokenizer.train(texts, size)
-    batches = TrainingBatches(pairs, tokenizer, tokenizer, config.batches)
-    model = build(TrainConfig(model=config.model, jit_compile=config.jit_compile), size, size)
-    report = measure(model, batches, config.steps, config.jit_compile)
-    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "keras": keras.__version__}
-    return {**report, **machine, "jit_compile": config.jit_compile}
+def synthetic_stream(model: ModelConfig, rows: int, length: int) -> Stream:
+    """One batch of `rows` pairs of random ids again and again, both sides `length` pieces long, without padding."""
+    random = np.random.default_rng(0)
+    source = random.integers(END + 1, model.source_vocabulary_size, (rows, length), np.int32)
+    labels = random.integers(END + 1, model.target_vocabulary_size, (rows, length), np.int32)
+    target = np.concatenate([np.full((rows, 1), START, np.int32), labels[:, :-1]], axis=1)
+    batch = ({"source": source, "target": target}, labels, np.ones((rows, length), np.float32))
+    return lambda count: itertools.repeat(batch, count)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Builds the model and the batches that the command line asks for, and measures them."""
+    require(options.steps >= 1, "steps", "at least 1", options.steps)
+    sizes, batching = SIZES[options.size]
+    sizes, batching = _override(sizes, options), _override(batching, options)
+    if options.dataset is None:
+        stream = synthetic_stream(sizes, batching.batch_size, options.length)
+    else:
+        stream = corpus_stream(options, sizes.source_vocabulary_size, batching)
+    config = TrainConfig(model=sizes, jit_compile=options.jit_compile, dtype_policy=options.dtype_policy)
+    report = measure(build(config, sizes.source_vocabulary_size, sizes.target_vocabulary_size), stream, options.steps)
+    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "devices": keras.distribution.list_devices()}
+    setting = {"keras": keras.__version__, "backend": keras.backend.backend(), "dtype_policy": options.dtype_policy}
+    return {**report, **machine, **setting, "jit_compile": options.jit_compile}
+
+
+def _override(config: Any, options: argparse.Namespace) -> Any:
+    """A config with the fields that the command line gives."""
+    given = {f.name: getattr(options, f.name, None) for f in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{name: value for name, value in given.items() if value is not None})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; not by a library, so that a machine with a GPU needs nothing more than Keras and JAX."""
+    made = argparse.ArgumentParser(prog="training.benchmark", description=__doc__)
+    made.add_argument("--dataset", help="see training.train; random ids if it is not given")
+    made.add_argument("--source", default="en")
+    made.add_argument("--target", default="fr")
+    made.add_argument("--data-dir")
+    made.add_argument("--length", type=int, default=20, help="pieces of a sentence of random ids (default: 20)")
+    made.add_argument("--size", choices=SIZES, default="default")
+    made.add_argument("--steps", type=int, default=100, help="steps that are timed, after every shape is compiled")
+    made.add_argument("--dtype-policy", default="float32")
+    made.add_argument("--jit-compile", action=argparse.BooleanOptionalAction, default=True)
+    for field in (*dataclasses.fields(ModelConfig), *dataclasses.fields(BatchConfig)):
+        if field.type == "int":
+            made.add_argument(f"--{field.name.replace('_', '-')}", type=int)
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: a table, then the same as one line of JSON."""
-    config = tyro.cli(
-        BenchmarkConfig,
-        prog="training.benchmark",
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
-    )
     try:
-        report = run(config)
+        report = run(parser().parse_args(arguments))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for name, value in report.items():
-        print(f"{name:<20} {value:,.2f}" if isinstance(value, float) else f"{name:<20} {value}")
+        print(f"{name:<24} {value:,.2f}" if isinstance(value, float) else f"{name:<24} {value}")
     print(json.dumps(report))
     return 0
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import tensorflow as tf
+import keras
+import numpy as np
+from keras import ops
 
 from attention_nmt.config import ModelConfig
+from attention_nmt.types import Tensor
 
 READINGS = 5
 
@@ -45,30 +49,40 @@ def products(config: ModelConfig, batch: int, source: int, target: int) -> list[
     return forward + inputs + kernels
 
 
-def seconds(product: Product, jit_compile: bool) -> float:
+def compiled(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
+    """A function of tensors as the backend compiles a step."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=jit_compile, autograph=False)
+
+
+def seconds(product: Product, dtype: str, jit_compile: bool) -> float:
     """The median time of a product, compiled as the step is; repeated ones are added up, or they would be left out."""
-    left = tf.random.normal([product.repeats, product.rows, product.inner])
-    right = tf.random.normal([product.inner, product.columns])
+    random = np.random.default_rng(0)
+    left, right = (
+        ops.cast(random.standard_normal(shape, np.float32), dtype)
+        for shape in ((product.repeats, product.rows, product.inner), (product.inner, product.columns))
+    )
 
-    @tf.function(jit_compile=jit_compile, autograph=False)
-    def run(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-        def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return index + 1, total + tf.matmul(left[index], right)
-
+    def all_products(left: Tensor, right: Tensor) -> Tensor:
         if product.repeats == 1:
-            return tf.matmul(left[0], right)
-        total = tf.zeros([product.rows, product.columns])
-        return tf.while_loop(lambda index, _: index < product.repeats, step, (0, total))[1]
+            return ops.matmul(left[0], right)
+        total = ops.zeros((product.rows, product.columns), dtype)
+        return ops.fori_loop(0, product.repeats, lambda index, total: total + ops.matmul(left[index], right), total)
 
-    times = []
+    run, times = compiled(all_products, jit_compile), []
     for _ in range(READINGS + 1):  # the first compiles
         began = time.perf_counter()
-        run(left, right).numpy()
+        float(run(left, right)[0, 0])  # waits for the result
         times.append(time.perf_counter() - began)
     return statistics.median(times[1:])
 
 
-def step_seconds(config: ModelConfig, shape: tuple[int, int, int], jit_compile: bool) -> float:
+def step_seconds(config: ModelConfig, shape: tuple[int, int, int], dtype: str, jit_compile: bool) -> float:
     """The time of all products of a step on a batch of the shape `(B, S, T)`."""
     found = products(config, *shape)
-    return sum(seconds(product, jit_compile) * found.count(product) for product in set(found))
+    return sum(seconds(product, dtype, jit_compile) * found.count(product) for product in set(found))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from attention_nmt.batching import BatchConfig
-from attention_nmt.config import ModelConfig, SearchConfig, require
+from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, require
 
 
 @dataclass(frozen=True)

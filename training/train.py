@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import json
 import os
@@ -20,10 +19,10 @@ import tyro
 
 from attention_nmt.batching import TrainingBatches
 from attention_nmt.config import RunFolder, atomic_write, to_json
-from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
+from training.build import build
 from training.callbacks import DevBleu, Keeper, Progress, Throughput
 from training.data import Corpus, iterate_texts
 from training.metrics import corpus_bleu
@@ -87,26 +86,6 @@ def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> t
             Tokenizer.train(texts, config.vocabulary_size).save(path)
     loaded = [Tokenizer.load(path) for path, _ in sides]
     return loaded[0], loaded[-1]
-
-
-def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
-    """The compiled model of a config."""
-    keras.utils.set_random_seed(config.seed)
-    sized = dataclasses.replace(config.model, source_vocabulary_size=source_size, target_vocabulary_size=target_size)
-    model = Seq2Seq(sized, dtype=config.dtype_policy)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if config.warmup_steps else config.learning_rate,
-        config.steps - config.warmup_steps,
-        alpha=config.final_learning_rate,
-        warmup_target=config.learning_rate if config.warmup_steps else None,
-        warmup_steps=config.warmup_steps,
-    )
-    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=config.gradient_norm)
-    metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
-    loss = CrossEntropy(config.label_smoothing)
-    model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=config.jit_compile)
-    model.optimizer.build(model.trainable_variables)  # mixed_float16 wraps the optimizer
-    return model
 
 
 def fit(model: Seq2Seq, batches: TrainingBatches, progress: Progress, config: TrainConfig, callbacks: list) -> None:

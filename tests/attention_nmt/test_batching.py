@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.batching import BatchConfig, TrainingBatches, rectangles, shuffle
-from attention_nmt.config import END, START
+from attention_nmt.batching import TrainingBatches, rectangles, shuffle
+from attention_nmt.config import END, START, BatchConfig
 from attention_nmt.tokenizer import Tokenizer
 
 Ids = tuple[int, ...]

@@ -64,6 +64,7 @@ def test_importing_the_core_imports_no_tensorflow() -> None:
         "decoder",
         "decoding",
         "encoder",
+        "gather",
         "loops",
         "losses",
         "model",

@@ -16,7 +16,7 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sizes |= {"attention-units": 6, "readout-units": 8, "batch-size": 16, "buckets": 2, "steps": 30}
     flags = [f"--{name}={value}" for name, value in sizes.items()]
     folder = write_folder(tmp_path / "data")
-    arguments = ["--dataset", str(folder), "--source=en", "--target=fr", "--jit-compile=False", *flags]
+    arguments = ["--dataset", str(folder), "--source=en", "--target=fr", "--no-jit-compile", *flags]
     assert benchmark.main(arguments) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["shapes"] == 2

@@ -19,9 +19,10 @@ import pytest
 from attention_nmt.config import ModelConfig
 from tests.attention_nmt.tiny import tiny_batch
 from tests.training.corpora import TINY_MODEL, command, run, write_folder
+from training.build import build
 from training.callbacks import Progress
 from training.presets import TrainConfig
-from training.train import build, main
+from training.train import main
 
 STEPS = 36
 ARGUMENTS = [

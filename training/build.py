@@ -1,0 +1,31 @@
+"""The compiled model of a config: what `training.train` fits and `training.benchmark` times. Keras only."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+
+from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
+from attention_nmt.model import Seq2Seq
+from training.presets import TrainConfig
+
+
+def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
+    """The compiled model of a config."""
+    keras.utils.set_random_seed(config.seed)
+    sized = dataclasses.replace(config.model, source_vocabulary_size=source_size, target_vocabulary_size=target_size)
+    model = Seq2Seq(sized, dtype=config.dtype_policy)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if config.warmup_steps else config.learning_rate,
+        config.steps - config.warmup_steps,
+        alpha=config.final_learning_rate,
+        warmup_target=config.learning_rate if config.warmup_steps else None,
+        warmup_steps=config.warmup_steps,
+    )
+    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=config.gradient_norm)
+    metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
+    loss = CrossEntropy(config.label_smoothing)
+    model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=config.jit_compile)
+    model.optimizer.build(model.trainable_variables)  # mixed_float16 wraps the optimizer
+    return model
