@@ -57,6 +57,26 @@ class Alignment(NamedTuple):
     weights: np.ndarray  # [T, S], each row sums to 1
 
 
+def search_model(
+    model: Seq2Seq, source: tf.Tensor, config: SearchConfig, alignments: bool = True, compact: bool = True
+) -> Hypotheses:
+    """Searches what a model makes of source ids `[B, S]`, in a graph.
+
+    Args:
+        alignments: faster without.
+        compact: as in `decoding.search`.
+    """
+    memory, state = model.start(source)
+    # LiteRT lays kernels out for itself, and would hold this one twice.
+    kernel = model.output_kernel() if compact else None
+
+    def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
+        logits, state, alignment = model.step(ids, state, memory, kernel)
+        return logits, state, alignment if alignments else None
+
+    return search(step, state, memory, maximum_lengths(source, config), config, compact)
+
+
 class Translator:
     """Translates strings.
 
@@ -118,16 +138,8 @@ class Translator:
         return cls(model, source, search, target)
 
     def hypotheses(self, source: tf.Tensor, alignments: bool = True, compact: bool = True) -> Hypotheses:
-        """Searches translations of ids `[B, S]`, in a graph; `compact` as in `decoding.search`."""
-        memory, state = self.model.start(source)
-        # LiteRT lays kernels out for itself, and would hold this one twice.
-        kernel = self.model.output_kernel() if compact else None
-
-        def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
-            logits, state, alignment = self.model.step(ids, state, memory, kernel)
-            return logits, state, alignment if alignments else None
-
-        return search(step, state, memory, maximum_lengths(source, self.search), self.search, compact)
+        """Searches translations of ids `[B, S]`, in a graph; see `search_model`."""
+        return search_model(self.model, source, self.search, alignments, compact)
 
     def translate_tensor(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
         """Translates strings `[B]`, in a graph; the translation of a text without words is empty and scores 0."""

@@ -9,17 +9,17 @@ import dataclasses
 import itertools
 import json
 import os
-import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import grpc
 import tyro
 
-from serving import wire
+from serving import files, wire
+from serving.sentences import rejoin, split
 
 # Four attempts within about 2 s: enough for a lost connection, and soon over where no server is.
 _RETRIES = {
@@ -34,7 +34,9 @@ _RETRIES = {
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
         }
-    ]
+    ],
+    # A server whose queue is full answers UNAVAILABLE, too: many failures in a row are not multiplied by retries.
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
 }
 _OPTIONS = [
     ("grpc.service_config", json.dumps(_RETRIES)),
@@ -147,6 +149,17 @@ class Client:
         batches = (texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size))
         return [translation for batch in batches for translation in self._translate_batch(batch)]
 
+    def translate_document(self, text: str) -> str:
+        """Translate a text sentence by sentence, see `serving.sentences`; white space and line breaks stay.
+
+        Raises:
+            ValueError: The text cannot be written as UTF-8.
+            ClientError: The server did not translate it.
+        """
+        parts = split(text)
+        found = self.translate([part.strip() for part in parts if part.strip()])
+        return rejoin(parts, (translation.text for translation in found))
+
     def _translate_batch(self, texts: Sequence[str]) -> list[ClientTranslation]:
         request = wire.predict_request(self.name, texts)
         try:
@@ -172,21 +185,6 @@ class Client:
         self.close()
 
 
-def translate_lines(client: Client, lines: Iterable[str]) -> Iterator[str]:
-    """Translate a stream: for each line one line, in order, reading `client.batch_size` lines at a time.
-
-    A line of white space gives an empty line, and is not sent. Line breaks inside a translation become spaces.
-
-    Raises:
-        ClientError: The server did not translate them.
-    """
-    remaining = iter(lines)
-    while batch := list(itertools.islice(remaining, client.batch_size)):
-        translations = iter(client.translate([line for line in batch if line.strip()]))
-        for line in batch:
-            yield re.sub(r"[\r\n]+", " ", next(translations).text) if line.strip() else ""
-
-
 @dataclasses.dataclass(frozen=True)
 class ClientConfig:
     """What to translate, and where.
@@ -204,7 +202,10 @@ class ClientConfig:
     input: Path | None = None
     """UTF-8 file with one text a line; standard input by default."""
     output: Path | None = None
-    """File for the translations, which appears when all are there; standard output by default."""
+    """File for the translations, which appears when all are there; standard output by default. With `input`, a run that
+    was stopped is gone on with by the same command."""
+    document: bool = False
+    """Translate the sentences of a line one by one."""
     timeout_s: float = 60.0
     """Limit for one request, in seconds."""
     batch_size: int = 32
@@ -231,12 +232,12 @@ def run(config: ClientConfig) -> None:
     """
     roots = config.root_certificates.read_bytes() if config.root_certificates else None
     with contextlib.ExitStack() as stack:
-        batch_size = config.batch_size
+        batch_size, source = config.batch_size, None
         if config.texts:
-            lines: Iterable[str] = (os.fsencode(text).decode("utf-8", "replace") for text in config.texts)
+            texts: Iterator[str] = (os.fsencode(text).decode("utf-8", "replace") for text in config.texts)
         else:
             source = stack.enter_context(config.input.open("rb")) if config.input else sys.stdin.buffer
-            lines = _lines(source)
+            texts = files.read_lines(source)
             batch_size = 1 if source.isatty() else batch_size  # someone waits for each answer
         client = stack.enter_context(
             Client(
@@ -250,31 +251,18 @@ def run(config: ClientConfig) -> None:
         )
         if config.wait_s > 0:
             client.wait(config.wait_s)
-        write = stack.enter_context(_writer(config.output))
-        for translation in translate_lines(client, lines):
-            write.write(translation.encode("utf-8") + b"\n")
-            write.flush()
-
-
-def _lines(source: BinaryIO) -> Iterator[str]:
-    r"""The lines of `source`, ended by "\n" or "\r\n" and by no other character that Unicode counts as a line break."""
-    for line in source:
-        yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
-
-
-@contextlib.contextmanager
-def _writer(path: Path | None) -> Iterator[BinaryIO]:
-    """Where to write: standard output, or a temporary file that takes the place of `path` at the end."""
-    if path is None:
-        yield sys.stdout.buffer
-        return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        if config.input and config.output:
+            task = f"{config.name}\0{config.document}"
+            output, done = stack.enter_context(files.resumed(config.output, task, config.input))
+        else:
+            output, done = stack.enter_context(files.writer(config.output)), 0
+        progress = files.Progress(config.input.stat().st_size if config.input else None, done)
+        stack.callback(progress.close)
+        for translation in files.translate_lines(client, itertools.islice(texts, done, None), config.document):
+            output.write(translation.encode("utf-8") + b"\n")
+            output.flush()
+            if config.output:
+                progress.advance(source.tell() if source and config.input else 0)
 
 
 def main(args: Sequence[str] | None = None) -> int:

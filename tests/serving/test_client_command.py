@@ -1,5 +1,6 @@
 """`serving.client` as a command, and its messages beside TensorFlow Serving's."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from serving import wire
-from serving.client import Client, ClientConfig, ClientError, ClientTranslation, main, run, translate_lines
+from serving.client import Client, ClientConfig, ClientError, ClientTranslation, main, run
+from serving.files import resumed, translate_lines
 from tests.serving.conftest import ENVIRONMENT, ROOT, ServerProcess
 
 DEAD = "127.0.0.1:1"
@@ -110,10 +112,52 @@ def test_a_failure_keeps_the_old_output(server: ServerProcess, tmp_path: Path) -
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("hello\n" * 40 + "x" * 3_000_000, encoding="utf-8")
     target.write_text("old", encoding="utf-8")
+    config = ClientConfig(address=server.address, input=source, output=target)
     with pytest.raises(ClientError, match="RESOURCE_EXHAUSTED"):
-        run(ClientConfig(address=server.address, input=source, output=target))
+        run(config)
     assert target.read_text(encoding="utf-8") == "old"
+    (part,) = tmp_path.glob(".target.*.part")
+    assert part.read_text(encoding="utf-8") == "bonjour\n" * 32  # the first batch
+
+
+def test_a_run_that_was_stopped_is_gone_on_with(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the line behind the last whole one; of another source nothing is gone on with."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("hello\ndog\ncat\n", encoding="utf-8")
+    config = ClientConfig(address=server.address, input=source, output=target, batch_size=1)
+    with contextlib.suppress(ConnectionError), resumed(target, "nmt\0False", source) as (file, done):
+        assert done == 0
+        file.write(b"schon da\nhalb")
+        raise ConnectionError
+    sent = []
+    translate = Client.translate
+    monkeypatch.setattr(Client, "translate", lambda self, texts: sent.extend(texts) or translate(self, texts))
+    run(config)
+    assert sent == ["dog", "cat"]
+    assert target.read_text(encoding="utf-8") == "schon da\nchien\nCAT\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
+    source.write_text("hello\n", encoding="utf-8")
+    run(config)
+    assert target.read_text(encoding="utf-8") == "bonjour\n"
+
+
+def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("hello\n", encoding="utf-8")
+    second = resumed(tmp_path / "target", "a", source)
+    with resumed(tmp_path / "target", "a", source), pytest.raises(OSError, match="another process is writing"):
+        second.__enter__()
+
+
+def test_documents_keep_their_line_breaks(server: ServerProcess) -> None:
+    with Client(server.address) as client:
+        assert client.translate_document("hello\n\n  dog\tHello. Dog!\r\n") == "bonjour\n\n  DOG\tHELLO. DOG!\r\n"
+    stdin = b"Go. Now!  hello\n\ndog\n"
+    done = command("--address", server.address, "--document", stdin=stdin)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"GO. NOW!  HELLO\n\nchien\n"
 
 
 def test_texts_and_input_exclude_each_other(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""Files of lines for the client: read as a stream, written as a whole, and gone on with where a run has stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from serving.sentences import rejoin, split
+
+if TYPE_CHECKING:
+    from serving.client import Client
+
+PROGRESS_S = 0.5
+"""Seconds between updates of the progress line."""
+
+
+def read_lines(source: BinaryIO) -> Iterator[str]:
+    r"""The lines of `source`, ended by "\n" or "\r\n" and by no other character that Unicode counts as a line break."""
+    for line in source:
+        yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
+
+
+def translate_lines(client: Client, lines: Iterable[str], document: bool = False) -> Iterator[str]:
+    """Translate a stream: for each line one line, in order, reading `client.batch_size` lines at a time.
+
+    A line of white space gives an empty line, and is not sent. Line breaks inside a translation become spaces.
+
+    Args:
+        document: Translate the sentences of a line one by one, see `serving.sentences`.
+
+    Raises:
+        ClientError: The server did not translate them.
+    """
+    remaining = iter(lines)
+    while batch := list(itertools.islice(remaining, client.batch_size)):
+        parts = [split(line) if document else [line] for line in batch]
+        found = client.translate([part.strip() for line in parts for part in line if part.strip()])
+        translations = (translation.text for translation in found)
+        yield from (re.sub(r"[\r\n]+", " ", rejoin(line, translations)).strip() for line in parts)
+
+
+@contextlib.contextmanager
+def writer(path: Path | None) -> Iterator[BinaryIO]:
+    """Where to write: standard output, or a temporary file that takes the place of `path` at the end."""
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def resumed(path: Path, task: str, source: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Where to write lines for the lines of `source`, and how many are there from a run of the same task that stopped.
+
+    They are kept beside `path` until all are there, and then take its place. A source that has changed begins anew.
+
+    Args:
+        task: what is done to the source; lines of another task are not gone on with.
+
+    Raises:
+        OSError: another process is at the same task, or the file cannot be written.
+    """
+    about = source.stat()
+    identity = f"{task}\0{source.resolve()}\0{about.st_size}\0{about.st_mtime_ns}"
+    part = path.with_name(f".{path.name}.{hashlib.sha256(identity.encode()).hexdigest()[:12]}.part")
+    with part.open("ab+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(f"another process is writing {path} from {source}") from error
+        file.seek(0)
+        done = whole = 0
+        for line in file:
+            if line.endswith(b"\n"):
+                done, whole = done + 1, whole + len(line)
+        file.truncate(whole)  # the last line may have been cut off
+        try:
+            yield file, done
+            file.flush()
+            part.replace(path)
+        finally:
+            if part.exists() and os.fstat(file.fileno()).st_size == 0:
+                part.unlink()
+
+
+class Progress:
+    """A line on standard error, where that is a terminal: lines done, lines a second, and the share of the file.
+
+    Args:
+        size: of the source in bytes, where it is known.
+        done: lines that were done before.
+    """
+
+    def __init__(self, size: int | None, done: int) -> None:
+        self.size, self.first, self.done = size, done, done
+        self.began = self.shown = time.monotonic()
+        self.visible = sys.stderr.isatty()
+
+    def advance(self, position: int) -> None:
+        """Counts a line, with the source read up to a byte."""
+        self.done += 1
+        now = time.monotonic()
+        if self.visible and now - self.shown >= PROGRESS_S:
+            share = f", {100 * position / self.size:.0f} %" if self.size else ""
+            speed = (self.done - self.first) / (now - self.began)
+            print(f"\r{self.done:,} lines, {speed:,.0f} a second{share} ", end="", file=sys.stderr, flush=True)
+            self.shown = now
+
+    def close(self) -> None:
+        """Ends the line."""
+        if self.visible and self.shown > self.began:
+            print(file=sys.stderr)

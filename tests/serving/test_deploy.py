@@ -1,0 +1,118 @@
+"""The files for TensorFlow Serving: each is parsed as its reader parses it, and they agree with each other."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving.client import ClientConfig
+from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH
+
+DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
+
+# Of tensorflow_serving/servables/tensorflow/session_bundle_config.proto and config/monitoring_config.proto, which
+# tensorflow-serving-api does not contain: field: (number, type); a type with a capital is a message with a `value`.
+BATCHING = {
+    "max_batch_size": (1, "Int64"),
+    "batch_timeout_micros": (2, "Int64"),
+    "max_enqueued_batches": (3, "Int64"),
+    "num_batch_threads": (4, "Int64"),
+    "thread_pool_name": (5, "String"),
+    "allowed_batch_sizes": (6, "[int64]"),
+    "pad_variable_length_inputs": (7, "bool"),
+    "enable_large_batch_splitting": (8, "Bool"),
+}
+MESSAGES = {
+    "Int64": {"value": (1, "int64")},
+    "String": {"value": (1, "string")},
+    "Bool": {"value": (1, "bool")},
+    "BatchingParameters": BATCHING,
+    "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
+    "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
+}
+FLAGS = {
+    "port",
+    "rest_api_port",
+    "model_config_file",
+    "model_config_file_poll_wait_seconds",
+    "allow_version_labels_for_unavailable_models",
+    "enable_batching",
+    "batching_parameters_file",
+    "monitoring_config_file",
+}
+"""Of tensorflow_serving/model_servers/main.cc, those that are used here."""
+
+
+def message(name: str) -> Any:
+    """An empty message of one of the types above."""
+    file = descriptor_pb2.FileDescriptorProto(name="deploy.proto", package="deploy", syntax="proto3")
+    for declared, fields in MESSAGES.items():
+        made = file.message_type.add(name=declared)
+        for field, (number, kind) in fields.items():
+            added = made.field.add(name=field, number=number)
+            added.label = added.LABEL_REPEATED if kind.startswith("[") else added.LABEL_OPTIONAL
+            kind = kind.strip("[]")
+            if kind in MESSAGES:
+                added.type, added.type_name = added.TYPE_MESSAGE, f".deploy.{kind}"
+            else:
+                added.type = added.Type.Value(f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"deploy.{name}"))()
+
+
+def read(name: str, into: Any) -> Any:
+    return text_format.Parse((DEPLOY / name).read_text(encoding="utf-8"), into)
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    return yaml.safe_load((DEPLOY / "compose.yml").read_text(encoding="utf-8"))
+
+
+def test_the_models() -> None:
+    config = read("models.config", model_server_config_pb2.ModelServerConfig())
+    (model,) = config.model_config_list.config
+    assert model.name == ClientConfig().name
+    assert model.base_path == f"/models/{model.name}"
+    assert set(model.version_labels.values()) <= set(model.model_version_policy.specific.versions)
+
+
+def test_batches_are_of_a_size_that_every_signature_takes() -> None:
+    """The limits of requests are checked on the batch that the server has put together."""
+    batching = read("batching.config", message("BatchingParameters"))
+    assert ClientConfig().batch_size <= batching.max_batch_size.value <= min(MAXIMUM_ALIGNED, MAXIMUM_BATCH)
+    # Parts of an alignment have different widths: the server could not join them again.
+    assert not batching.enable_large_batch_splitting.value
+
+
+def test_a_field_that_there_is_not() -> None:
+    with pytest.raises(text_format.ParseError):
+        text_format.Parse("max_batchsize { value: 64 }", message("BatchingParameters"))
+
+
+def test_metrics_are_read_where_the_server_has_them(compose: Any) -> None:
+    monitoring = read("monitoring.config", message("MonitoringConfig")).prometheus_config
+    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    assert monitoring.enable
+    assert job["metrics_path"] == monitoring.path
+    assert job["static_configs"] == [{"targets": ["serving:8501"]}]
+    assert "--rest_api_port=8501" in compose["services"]["serving"]["command"]
+
+
+def test_the_containers(compose: Any) -> None:
+    serving, prometheus = compose["services"]["serving"], compose["services"]["prometheus"]
+    flags = dict(flag.removeprefix("--").split("=", 1) for flag in serving["command"])
+    assert set(flags) <= FLAGS
+    files = [value for value in flags.values() if value.startswith("/config/")]
+    assert len(files) == 3
+    assert all((DEPLOY / name.removeprefix("/config/")).is_file() for name in files)
+    assert ".:/config:ro" in serving["volumes"]
+    assert any(volume.endswith(":/models:ro") for volume in serving["volumes"])
+    assert [volume for volume in prometheus["volumes"] if volume.startswith("./prometheus.yml:")]
+    ports = serving["ports"] + prometheus["ports"]
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert [port.split(":")[2] for port in ports] == [flags["port"], flags["rest_api_port"], "9090"]

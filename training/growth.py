@@ -1,0 +1,114 @@
+"""`python -m training.growth --output DIR`: time and memory of a step and of a translation, by length and by batch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from attention_nmt.config import ModelConfig, SearchConfig, atomic_write
+from attention_nmt.translator import search_model
+from training.benchmark import synthetic_stream
+from training.build import build
+from training.presets import TrainConfig
+
+LENGTHS, BATCHES = (10, 25, 50, 100, 200), (1, 4, 16, 64, 256)
+LENGTH, BATCH = 25, 64
+"""Pieces of both sides where the batch varies, and sentences where the length varies."""
+
+READINGS = 5
+
+
+def measure(batch: int, length: int) -> dict[str, float]:
+    """One point; to be called in a process of its own, whose highest memory is read.
+
+    The model of `training.benchmark` with random weights; its translations go on to the limit, the source's length.
+
+    Returns:
+        `batch`, `length`, milliseconds and MB of a translation (beam 5) and of a step, both over what the process holds
+        before them; a step's are without its compilation.
+    """
+    model = build(TrainConfig(model=ModelConfig()), 4000, 4000)
+    inputs, labels, weights = next(synthetic_stream(model.config, batch, length)(1))
+    search = SearchConfig(maximum_length_ratio=1.0, maximum_length_extra=1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
+    def translate(source: tf.Tensor) -> tf.Tensor:
+        return search_model(model, source, search, alignments=False).ids
+
+    report: dict[str, float] = {"batch": batch, "length": length}
+    found = _time_and_memory(lambda: translate(inputs["source"]).numpy())
+    report |= {f"translation_{name}": value for name, value in found.items()}
+    found = _time_and_memory(lambda: model.train_on_batch(inputs, labels, weights))
+    return report | {f"step_{name}": value for name, value in found.items()}
+
+
+def _time_and_memory(function: Callable[[], object]) -> dict[str, float]:
+    """The median time of some calls, and by how much they and the first raise the most memory of the process."""
+    before, times = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for _ in range(READINGS + 1):  # the first makes the graph
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"ms": 1e3 * statistics.median(times[1:]), "mb": (after - before) / 1024}
+
+
+def figure(points: Sequence[dict[str, float]]) -> Figure:
+    """Four plots: time and memory, by length and by batch; both axes logarithmic, so that a slope is a power."""
+    drawn = Figure(figsize=(9, 7), dpi=100, layout="constrained")
+    FigureCanvasAgg(drawn)
+    axes = drawn.subplots(2, 2)
+    for column, (along, fixed, value) in enumerate((("length", "batch", BATCH), ("batch", "length", LENGTH))):
+        chosen = sorted((p for p in points if p[fixed] == value), key=lambda p: p[along])
+        for row, (unit, label) in enumerate((("ms", "time [ms]"), ("mb", "memory [MB]"))):
+            axis = axes[row][column]
+            for name in ("step", "translation"):
+                axis.loglog([p[along] for p in chosen], [p[f"{name}_{unit}"] for p in chosen], "o-", label=name)
+            axis.set(xlabel=f"{along} ({fixed} {value})", ylabel=label)
+            axis.set_xticks([p[along] for p in chosen], [f"{p[along]:g}" for p in chosen], minor=False)
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+    axes[0][0].legend()
+    return drawn
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: `growth.png` and `growth.json` in a folder; with a point, its figures as JSON."""
+    parser = argparse.ArgumentParser(prog="training.growth", description=__doc__)
+    parser.add_argument("--output", type=Path, help="the folder of growth.png and growth.json")
+    parser.add_argument("--point", type=int, nargs=2, metavar=("BATCH", "LENGTH"), help="measure one point, print JSON")
+    options = parser.parse_args(arguments)
+    if options.point:
+        print(json.dumps(measure(*options.point)))
+        return 0
+    if options.output is None:
+        parser.error("one of --output and --point must be given")
+    points = []
+    for batch, length in dict.fromkeys([*((BATCH, n) for n in LENGTHS), *((n, LENGTH) for n in BATCHES)]):
+        command = [sys.executable, "-m", "training.growth", "--point", str(batch), str(length)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        points.append(json.loads(done.stdout.splitlines()[-1]))
+        print(points[-1], flush=True)
+    with atomic_write(options.output / "growth.json") as temporary:
+        temporary.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
+    with atomic_write(options.output / "growth.png") as temporary:
+        figure(points).savefig(temporary, format="png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
