@@ -94,6 +94,7 @@ def resumed(path: Path, task: str, source: Path) -> Iterator[tuple[BinaryIO, int
             file.flush()
             part.replace(path)
         finally:
+            file.flush()
             if part.exists() and os.fstat(file.fileno()).st_size == 0:
                 part.unlink()
 

@@ -131,9 +131,13 @@ def test_a_run_that_was_stopped_is_gone_on_with(
         assert done == 0
         file.write(b"schon da\nhalb")
         raise ConnectionError
-    sent = []
-    translate = Client.translate
-    monkeypatch.setattr(Client, "translate", lambda self, texts: sent.extend(texts) or translate(self, texts))
+    sent, translate = list[str](), Client.translate
+
+    def noted(client: Client, texts: list[str]) -> list[ClientTranslation]:
+        sent.extend(texts)
+        return translate(client, texts)
+
+    monkeypatch.setattr(Client, "translate", noted)
     run(config)
     assert sent == ["dog", "cat"]
     assert target.read_text(encoding="utf-8") == "schon da\nchien\nCAT\n"
