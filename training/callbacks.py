@@ -6,7 +6,8 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,18 @@ class Progress:
         self.epoch_starts: list[int] = [0]
         """The step before the first batch of each epoch whose first batch has been made."""
         self.average = self._weights() if average_decay else None
+        self.seconds_beside = 0.0
+        """Time that this process has spent on evaluations and checkpoints."""
 
     def _weights(self) -> list[np.ndarray]:
         return [np.asarray(v).copy() for v in self.model.trainable_variables]
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Counts the time of what is done beside the steps."""
+        began = time.perf_counter()
+        yield
+        self.seconds_beside += time.perf_counter() - began
 
     def advance(self) -> None:
         """Counts a step and updates the averaged weights."""
@@ -166,7 +176,8 @@ class Keeper(keras.callbacks.Callback):
         """Counts."""
         self.progress.advance()
         if self.interrupted or self.progress.step % self.checkpoint_steps == 0:
-            self.progress.save(self.run.checkpoint)
+            with self.progress.beside():
+                self.progress.save(self.run.checkpoint)
         self._stop_if_interrupted()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
@@ -205,7 +216,8 @@ class DevBleu(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' contract
         """Evaluates, and stops the training when patience is at its end."""
-        bleu = self.evaluate()
+        with self.progress.beside():
+            bleu = self.evaluate()
         if logs is not None:
             logs["dev_bleu"] = bleu
         if self.patience and self.progress.waited >= self.patience:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -143,8 +144,11 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     batches = TrainingBatches(pairs, source, target, config.batches, config.seed)
     print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
     board = keras.callbacks.TensorBoard(str(run.logs), write_graph=False)
+    began = time.perf_counter()
     with Keeper(progress, run, config.checkpoint_steps) as keeper:
         fit(model, batches, progress, config, [Throughput(), dev_bleu, keeper, board])
+    seconds = time.perf_counter() - began
+    print(f"{seconds:.0f} s, of which evaluations and checkpoints took {progress.seconds_beside:.0f} s.")
     return progress
 
 

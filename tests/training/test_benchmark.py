@@ -28,6 +28,16 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 16 * 6 < tokens_a_step < 16 * 60  # sentences of 6 to 60 pieces; the median step, not the mean
 
 
+def test_the_pipeline_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_folder(tmp_path / "data")
+    flags = ["--dataset", str(folder), "--source-vocabulary-size=310", "--buckets=2", "--pipeline", "--steps=20"]
+    assert benchmark.main(flags) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(report) == {"pipeline_target_tokens_per_s", "memory_mb_after_a_tenth", "peak_memory_mb"}
+    assert report["pipeline_target_tokens_per_s"] > 0
+    assert 100 < report["memory_mb_after_a_tenth"] <= report["peak_memory_mb"] < 20_000
+
+
 def test_the_products_of_a_step_by_hand() -> None:
     config = ModelConfig(11, 13, 2, 3, 5, attention_units=7, readout_units=4)
     found = products(config, batch=17, source=19, target=23)
