@@ -93,23 +93,7 @@ def greedy_search(
     )
 
     def body(loop: _Greedy, shared: tuple) -> _Greedy:
-        memory, limits = shared
-        logits, state, alignment = step(loop.ids, loop.state, memory)
-        best, pieces = _best(logits, 1)
-        first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
-        running = loop.running[:, None]
-        ids = ops.where(running, ops.where(first, pieces[:, :, 0], pieces[:, :, 1]), PAD)
-        goes_on = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
-        here = ops.equal(positions, loop.position)
-        return _Greedy(
-            loop.position + 1,
-            ids,
-            loop.log_probability + ops.where(running, ops.max(best, axis=-1), 0.0),
-            ops.logical_and(running, goes_on)[:, 0],
-            state,
-            _put(loop.tokens, ids, here),
-            None if alignment is None else _put_rows(loop.alignments, alignment, here),
-        )
+        return _greedy_step(step, loop, *shared, ops.equal(positions, loop.position))
 
     tokens, total, alignments = repeat(
         body, lambda loop: (loop.tokens, loop.log_probability, loop.alignments), loop, (memory, limits), compact
@@ -117,6 +101,25 @@ def greedy_search(
     real = ops.not_equal(tokens, PAD)
     scores = total / length_penalty(ops.sum(ops.cast(real, "int32"), axis=2), config.length_penalty)
     return Hypotheses(tokens, scores, None if alignments is None else ops.where(real[..., None], alignments, 0))
+
+
+def _greedy_step(step: StepFunction, loop: _Greedy, memory: Any, limits: Tensor, here: Tensor) -> _Greedy:
+    """One position; `here` `[T]` is true at it."""
+    logits, state, alignment = step(loop.ids, loop.state, memory)
+    best, pieces = _best(logits, 1)
+    first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
+    running = loop.running[:, None]
+    ids = ops.where(running, ops.where(first, pieces[:, :, 0], pieces[:, :, 1]), PAD)
+    goes_on = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
+    return _Greedy(
+        loop.position + 1,
+        ids,
+        loop.log_probability + ops.where(running, ops.max(best, axis=-1), 0.0),
+        ops.logical_and(running, goes_on)[:, 0],
+        state,
+        _put(loop.tokens, ids, here),
+        None if alignment is None else _put_rows(loop.alignments, alignment, here),
+    )
 
 
 class _Beam(NamedTuple):
@@ -145,24 +148,8 @@ def beam_search(
 
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
-    size, batch = config.beam_size, ops.shape(limits)[0]
-    shape = (batch, size, ops.max(limits))
-    start = ops.zeros_like(limits)[:, None] + START
-    positions = ops.arange(shape[-1])
-    alignments = _room(step(start, state, memory)[2], shape)
-    # Before the first step all slots hold the empty hypothesis; all but the first must not multiply it.
-    first = ops.concatenate([ops.zeros((1, 1)), ops.full((1, size - 1), IMPOSSIBLE)], axis=1)
-    loop = _Beam(
-        ops.zeros((), "int32"),
-        _repeat(start, size),
-        ops.zeros((batch, 1)) + first,
-        ops.full((batch, size), IMPOSSIBLE),
-        limits > 0,
-        tree.map_structure(lambda x: _repeat(x, size), state),
-        ops.zeros(shape, "int32"),
-        None if alignments is None else ops.zeros(shape, "int32"),
-        alignments,
-    )
+    loop = _first_beam(step, state, memory, limits, config.beam_size)
+    positions = ops.arange(ops.shape(loop.tokens)[-1])
 
     def body(loop: _Beam, sentences: _Sentences) -> _Beam:
         return _beam_step(step, loop, sentences, ops.equal(positions, loop.position), config)
@@ -180,6 +167,26 @@ def beam_search(
         alignments = ops.take_along_axis(alignments, select(origins, order)[..., None], axis=1)
         alignments = ops.where(ops.not_equal(tokens, PAD)[..., None], alignments, 0)
     return Hypotheses(tokens, scores, alignments)
+
+
+def _first_beam(step: StepFunction, state: Any, memory: Any, limits: Tensor, size: int) -> _Beam:
+    batch = ops.shape(limits)[0]
+    shape = (batch, size, ops.max(limits))
+    start = ops.zeros_like(limits)[:, None] + START
+    alignments = _room(step(start, state, memory)[2], shape)
+    # Before the first step all slots hold the empty hypothesis; all but the first must not multiply it.
+    first = ops.concatenate([ops.zeros((1, 1)), ops.full((1, size - 1), IMPOSSIBLE)], axis=1)
+    return _Beam(
+        ops.zeros((), "int32"),
+        _repeat(start, size),
+        ops.zeros((batch, 1)) + first,
+        ops.full((batch, size), IMPOSSIBLE),
+        limits > 0,
+        tree.map_structure(lambda x: _repeat(x, size), state),
+        ops.zeros(shape, "int32"),
+        None if alignments is None else ops.zeros(shape, "int32"),
+        alignments,
+    )
 
 
 class _Sentences(NamedTuple):

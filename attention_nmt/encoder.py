@@ -121,7 +121,8 @@ class Encoder(keras.layers.Layer):
         # One for each direction: XLA puts masks of equal shape into one function, and computes a mask of a shape that
         # no other has again for each of its uses, which took 15 to 24 ms a step.
         self.forward_dropout = keras.layers.Dropout(dropout, (1, None, None), dtype=dtype, name="forward_dropout")
-        self.backward_dropout = keras.layers.Dropout(dropout, (1, None, None), dtype=dtype, name="backward_dropout")
+        if bidirectional:
+            self.backward_dropout = keras.layers.Dropout(dropout, (1, None, None), dtype=dtype, name="backward_dropout")
 
     def build(self, embedded_shape: tuple, mask_shape: tuple | None = None) -> None:  # noqa: ARG002 - Keras' contract
         """Makes the weights for embedded words `[B, S, E]`."""

@@ -141,8 +141,8 @@ class Seq2Seq(keras.Model):
     def output_kernel(self) -> Tensor:
         """The kernel of the output product `[l, V]`, laid out row by row; for all steps of a search to share."""
         if self.output_projection is not None:
-            return ops.copy(self.output_projection.kernel)
-        return ops.transpose(self.target_embedding.embeddings)
+            return ops.cast(ops.copy(self.output_projection.kernel), self.compute_dtype)
+        return ops.cast(ops.transpose(self.target_embedding.embeddings), self.compute_dtype)
 
     def step(
         self, ids: Tensor, state: DecoderState, memory: Memory, output_kernel: Tensor | None = None
@@ -162,7 +162,7 @@ class Seq2Seq(keras.Model):
         readout, step = self.decoder.step(embedded, state, memory)
         if output_kernel is None:
             return self._logits(readout), step.state, step.alignment
-        rows = ops.matmul(ops.reshape(readout, (-1, self.config.readout_units)), ops.cast(output_kernel, readout.dtype))
+        rows = ops.matmul(ops.reshape(readout, (-1, self.config.readout_units)), output_kernel)
         logits = ops.reshape(rows, (-1, ops.shape(readout)[1], self.config.target_vocabulary_size))
         return logits, step.state, step.alignment
 

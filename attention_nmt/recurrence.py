@@ -1,4 +1,4 @@
-"""Gated recurrences over time: the loop, its masks and its gradient. The one module where a backend may differ.
+"""Gated recurrences over time: their steps, masks and gradients.
 
 Everything here is time-major (`[T, B, ...]`) and functional: weights come in as tensors, nothing is kept.
 The default cell, a GRU that resets after the recurrent product, has a gradient of its own: the loop backwards computes
@@ -9,49 +9,12 @@ Other cells are differentiated by the backend through the same step equations.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import keras
-from keras import ops, tree
+from keras import ops
 
+from attention_nmt.loops import scan
 from attention_nmt.types import Tensor
-
-Carry = TypeVar("Carry")
-
-
-def scan(
-    step: Callable[[Carry, Any], tuple[Carry, Any]], carry: Carry, inputs: Any, reverse: bool = False
-) -> tuple[Carry, Any]:
-    """Runs `carry, output = step(carry, inputs[t])` for every `t`, from the last one if `reverse`.
-
-    Args:
-        inputs: a structure of tensors `[T, ...]` with `T >= 1`.
-
-    Returns:
-        The last carry and the outputs, stacked in the order of the inputs: `[T, ...]`.
-    """
-    if keras.backend.backend() == "tensorflow":
-        return _scan_tensorflow(step, carry, inputs, reverse)
-    return ops.scan(step, carry, inputs, reverse=reverse)
-
-
-def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
-    """`tf.while_loop` over dense buffers, which XLA compiles and LiteRT converts; tensor arrays it does not."""
-    import tensorflow as tf
-
-    length = ops.shape(tree.flatten(inputs)[0])[0]
-    # The values of this step are never used, so the graph drops it: only the outputs' structure is needed.
-    _, like = step(carry, tree.map_structure(lambda x: x[0], inputs))
-    buffers = [tf.zeros(tf.concat([[length], tf.shape(x)], 0), x.dtype) for x in tree.flatten(like)]
-
-    def body(index: Any, carry: Any, buffers: list) -> tuple:
-        position = length - 1 - index if reverse else index
-        carry, outputs = step(carry, tree.map_structure(lambda x: tf.gather(x, position), inputs))
-        rows = zip(buffers, tree.flatten(outputs), strict=True)
-        return index + 1, carry, [tf.tensor_scatter_nd_update(b, [[position]], x[None]) for b, x in rows]
-
-    _, carry, buffers = tf.while_loop(lambda i, *_: i < length, body, (0, carry, buffers), maximum_iterations=length)
-    return carry, tree.pack_sequence_as(like, buffers)
 
 
 class GRUWeights(NamedTuple):

@@ -6,12 +6,10 @@ import functools
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 import tyro
-from ai_edge_litert.interpreter import Interpreter
 
 from attention_nmt.config import END, require
 from attention_nmt.translator import Translator
@@ -29,6 +26,7 @@ from serving import tflite
 from serving.client import Client
 from serving.export import export
 from serving.predict import Servable
+from serving.process import local_server
 
 WARM_UP = 5
 """Calls before the clock starts: buffers grow and code is loaded in the first ones."""
@@ -86,21 +84,6 @@ def latency(call: Callable[[Any], Any], requests: Sequence[Any]) -> dict[str, fl
     return {"p50_ms": float(np.percentile(times, 50)), "p99_ms": float(np.percentile(times, 99))}
 
 
-@contextmanager
-def serve(model_dir: Path) -> Iterator[str]:
-    """The local server of a model, in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "serving.server", "--model-dir", str(model_dir), "--name", "nmt", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            if not line:
-                raise OSError(f"the server of {model_dir} did not start")
-            yield line.split()[-1]
-        finally:
-            server.terminate()
-
-
 def latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[str, float]]:
     """The latency of each text alone: in process, through the local server, and in LiteRT (ids to ids)."""
     found = {}
@@ -111,12 +94,12 @@ def latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[st
         protos = [{"text": tf.make_tensor_proto([text.encode()], tf.string)} for text in texts]
         found["in process"] = latency(servable.predict, protos)
         servable.close()
-        with serve(version.parent) as address, Client(address, "nmt") as client:
+        with local_server(version.parent) as server, Client(server.address) as client:
             found["gRPC"] = latency(client.translate, [[text] for text in texts])
         saved = str(Path(folder) / "ids")
         tflite.save_ids_model(translator, saved)
         for quantize in ("none", "int8"):
-            model = Interpreter(model_content=tflite.convert(saved, quantize), num_threads=os.cpu_count())
+            model = tflite.interpreter(tflite.convert(saved, quantize), os.cpu_count())
             runner = model.get_signature_runner(tflite.SIGNATURE)
             name = f"LiteRT {'float32' if quantize == 'none' else quantize}"
             found[name] = latency(functools.partial(_call, runner), sources)

@@ -202,8 +202,8 @@ class ClientConfig:
     input: Path | None = None
     """UTF-8 file with one text a line; standard input by default."""
     output: Path | None = None
-    """File for the translations, which appears when all are there; standard output by default. With `input`, a run that
-    was stopped is gone on with by the same command."""
+    """File for the translations, which appears when all are there; standard output by default. With an `input`
+    file, the same command goes on with a run that was stopped, whatever version of the model is served now."""
     document: bool = False
     """Translate the sentences of a line one by one."""
     timeout_s: float = 60.0
@@ -251,18 +251,18 @@ def run(config: ClientConfig) -> None:
         )
         if config.wait_s > 0:
             client.wait(config.wait_s)
-        if config.input and config.output:
-            task = f"{config.name}\0{config.document}"
-            output, done = stack.enter_context(files.resumed(config.output, task, config.input))
+        whole = config.input if config.input and config.input.is_file() else None  # and not a pipe
+        if whole and config.output:
+            task = f"{config.address}\0{config.name}\0{config.document}"
+            output, done = stack.enter_context(files.resumed(config.output, task, whole))
         else:
             output, done = stack.enter_context(files.writer(config.output)), 0
-        progress = files.Progress(config.input.stat().st_size if config.input else None, done)
-        stack.callback(progress.close)
-        for translation in files.translate_lines(client, itertools.islice(texts, done, None), config.document):
+        translations = files.translate_lines(client, itertools.islice(texts, done, None), config.document)
+        if config.output:
+            translations = files.with_progress(translations, source if whole else None, done)
+        for translation in translations:
             output.write(translation.encode("utf-8") + b"\n")
             output.flush()
-            if config.output:
-                progress.advance(source.tell() if source and config.input else 0)
 
 
 def main(args: Sequence[str] | None = None) -> int:

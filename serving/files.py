@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
 import os
@@ -79,10 +78,7 @@ def resumed(path: Path, task: str, source: Path) -> Iterator[tuple[BinaryIO, int
     identity = f"{task}\0{source.resolve()}\0{about.st_size}\0{about.st_mtime_ns}"
     part = path.with_name(f".{path.name}.{hashlib.sha256(identity.encode()).hexdigest()[:12]}.part")
     with part.open("ab+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OSError(f"another process is writing {path} from {source}") from error
+        _lock(file, part)
         file.seek(0)
         done = whole = 0
         for line in file:
@@ -99,30 +95,41 @@ def resumed(path: Path, task: str, source: Path) -> Iterator[tuple[BinaryIO, int
                 part.unlink()
 
 
-class Progress:
-    """A line on standard error, where that is a terminal: lines done, lines a second, and the share of the file.
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Makes this process the only one at a file that it has just opened.
+
+    Raises:
+        OSError: another one is, or has removed it meanwhile.
+    """
+    import fcntl  # of POSIX: elsewhere everything but this works
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(f"another process is writing {path}") from error
+    if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+        raise OSError(f"another process has just written {path}; try again")
+
+
+def with_progress(translations: Iterable[str], source: BinaryIO | None, done: int) -> Iterator[str]:
+    """The same, with a line on standard error, where that is a terminal: lines done, lines a second, share of the file.
 
     Args:
-        size: of the source in bytes, where it is known.
+        source: the file that is read meanwhile, where there is one.
         done: lines that were done before.
     """
-
-    def __init__(self, size: int | None, done: int) -> None:
-        self.size, self.first, self.done = size, done, done
-        self.began = self.shown = time.monotonic()
-        self.visible = sys.stderr.isatty()
-
-    def advance(self, position: int) -> None:
-        """Counts a line, with the source read up to a byte."""
-        self.done += 1
+    if not sys.stderr.isatty():
+        yield from translations
+        return
+    size = os.fstat(source.fileno()).st_size if source else 0
+    began = shown = time.monotonic()
+    for count, translation in enumerate(translations, 1):
+        yield translation
         now = time.monotonic()
-        if self.visible and now - self.shown >= PROGRESS_S:
-            share = f", {100 * position / self.size:.0f} %" if self.size else ""
-            speed = (self.done - self.first) / (now - self.began)
-            print(f"\r{self.done:,} lines, {speed:,.0f} a second{share} ", end="", file=sys.stderr, flush=True)
-            self.shown = now
-
-    def close(self) -> None:
-        """Ends the line."""
-        if self.visible and self.shown > self.began:
-            print(file=sys.stderr)
+        if now - shown >= PROGRESS_S:
+            share = f", {100 * source.tell() / size:.0f} %" if source and size else ""
+            speed = count / (now - began)
+            print(f"\r{done + count:,} lines, {speed:,.0f} a second{share} ", end="", file=sys.stderr, flush=True)
+            shown = now
+    if shown > began:
+        print(file=sys.stderr)

@@ -27,6 +27,7 @@ from attention_nmt.config import END, START, BatchConfig, ModelConfig, require
 from attention_nmt.model import Seq2Seq
 from training.bound import step_seconds
 from training.build import build
+from training.memory import resident_mb
 from training.presets import TrainConfig
 
 Stream: TypeAlias = Callable[[int], Iterator[tuple]]
@@ -82,17 +83,17 @@ def measure_pipeline(stream: Stream, steps: int) -> dict[str, Any]:
     """Times the batches alone, without a model.
 
     Returns:
-        Target tokens per second, and the most memory of the process after a tenth of the batches and after all.
+        Target tokens per second, and what the process holds after a tenth of the batches and after all.
     """
-    tokens, early, batches = 0.0, 0, stream(steps + 1)
+    tokens, early, batches = 0.0, 0.0, stream(steps + 1)
     next(batches)
     began = time.perf_counter()
     for number, (_, _, weights) in enumerate(batches, 1):
         tokens += float(np.sum(weights))
         if number == max(1, steps // 10):
-            early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    elapsed, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    memory = {"memory_mb_after_a_tenth": early / 1024, "peak_memory_mb": peak / 1024}
+            early = resident_mb()
+    elapsed = time.perf_counter() - began
+    memory = {"memory_mb_after_a_tenth": early, "memory_mb_at_the_end": resident_mb()}
     return {"pipeline_target_tokens_per_s": tokens / elapsed, **memory}
 
 
@@ -131,7 +132,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if options.dataset is None:
         stream = synthetic_stream(sizes, batching.batch_size, options.length)
     else:
-        stream = corpus_stream(options, sizes.source_vocabulary_size, batching)
+        size = sizes.source_vocabulary_size
+        given = options.target_vocabulary_size
+        require(given in (None, size), "target_vocabulary_size", f"that of the source, {size}: one for both", given)
+        sizes = dataclasses.replace(sizes, target_vocabulary_size=size)
+        stream = corpus_stream(options, size, batching)
     if options.pipeline:
         return measure_pipeline(stream, options.steps)
     config = TrainConfig(model=sizes, jit_compile=options.jit_compile, dtype_policy=options.dtype_policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -23,23 +25,26 @@ from attention_nmt.config import ModelConfig, SearchConfig, atomic_write
 from attention_nmt.translator import search_model
 from training.benchmark import synthetic_stream
 from training.build import build
+from training.memory import resident_mb
 from training.presets import TrainConfig
 
 LENGTHS, BATCHES = (10, 25, 50, 100, 200), (1, 4, 16, 64, 256)
 LENGTH, BATCH = 25, 64
+KINDS = ("step", "translation")
 """Pieces of both sides where the batch varies, and sentences where the length varies."""
 
 READINGS = 5
 
 
-def measure(batch: int, length: int) -> dict[str, float]:
+def measure(kind: str, batch: int, length: int) -> dict[str, Any]:
     """One point; to be called in a process of its own, whose highest memory is read.
 
-    The model of `training.benchmark` with random weights; its translations go on to the limit, the source's length.
+    The model of `training.benchmark` with random weights; its translations (beam 5) go on to the limit, the source's
+    length.
 
     Returns:
-        `batch`, `length`, milliseconds and MB of a translation (beam 5) and of a step, both over what the process holds
-        before them; a step's are without its compilation.
+        `kind`, `batch`, `length`, the `ms` of a call, and the `mb` that the first calls take over what the process
+        holds before them, with what makes and compiles the graph.
     """
     model = build(TrainConfig(model=ModelConfig()), 4000, 4000)
     inputs, labels, weights = next(synthetic_stream(model.config, batch, length)(1))
@@ -49,25 +54,21 @@ def measure(batch: int, length: int) -> dict[str, float]:
     def translate(source: tf.Tensor) -> tf.Tensor:
         return search_model(model, source, search, alignments=False).ids
 
-    report: dict[str, float] = {"batch": batch, "length": length}
-    found = _time_and_memory(lambda: translate(inputs["source"]).numpy())
-    report |= {f"translation_{name}": value for name, value in found.items()}
-    found = _time_and_memory(lambda: model.train_on_batch(inputs, labels, weights))
-    return report | {f"step_{name}": value for name, value in found.items()}
-
-
-def _time_and_memory(function: Callable[[], object]) -> dict[str, float]:
-    """The median time of some calls, and by how much they and the first raise the most memory of the process."""
-    before, times = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    calls: dict[str, Callable[[], object]] = {
+        "step": lambda: model.train_on_batch(inputs, labels, weights),
+        "translation": lambda: translate(inputs["source"]).numpy(),
+    }
+    before, times = resident_mb(), []
     for _ in range(READINGS + 1):  # the first makes the graph
         began = time.perf_counter()
-        function()
+        calls[kind]()
         times.append(time.perf_counter() - began)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"ms": 1e3 * statistics.median(times[1:]), "mb": (after - before) / 1024}
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    ms = 1e3 * statistics.median(times[1:])
+    return {"kind": kind, "batch": batch, "length": length, "ms": ms, "mb": most - before}
 
 
-def figure(points: Sequence[dict[str, float]]) -> Figure:
+def figure(points: Sequence[dict[str, Any]]) -> Figure:
     """Four plots: time and memory, by length and by batch; both axes logarithmic, so that a slope is a power."""
     drawn = Figure(figsize=(9, 7), dpi=100, layout="constrained")
     FigureCanvasAgg(drawn)
@@ -76,10 +77,12 @@ def figure(points: Sequence[dict[str, float]]) -> Figure:
         chosen = sorted((p for p in points if p[fixed] == value), key=lambda p: p[along])
         for row, (unit, label) in enumerate((("ms", "time [ms]"), ("mb", "memory [MB]"))):
             axis = axes[row][column]
-            for name in ("step", "translation"):
-                axis.loglog([p[along] for p in chosen], [p[f"{name}_{unit}"] for p in chosen], "o-", label=name)
+            for kind in KINDS:
+                of_kind = [p for p in chosen if p["kind"] == kind]
+                axis.loglog([p[along] for p in of_kind], [p[unit] for p in of_kind], "o-", label=kind)
             axis.set(xlabel=f"{along} ({fixed} {value})", ylabel=label)
-            axis.set_xticks([p[along] for p in chosen], [f"{p[along]:g}" for p in chosen], minor=False)
+            ticks = sorted({p[along] for p in chosen})
+            axis.set_xticks(ticks, map(str, ticks), minor=False)
             axis.minorticks_off()
             axis.grid(alpha=0.3)
     axes[0][0].legend()
@@ -90,16 +93,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: `growth.png` and `growth.json` in a folder; with a point, its figures as JSON."""
     parser = argparse.ArgumentParser(prog="training.growth", description=__doc__)
     parser.add_argument("--output", type=Path, help="the folder of growth.png and growth.json")
-    parser.add_argument("--point", type=int, nargs=2, metavar=("BATCH", "LENGTH"), help="measure one point, print JSON")
+    parser.add_argument("--point", nargs=3, metavar=("KIND", "BATCH", "LENGTH"), help="measure one point, print JSON")
     options = parser.parse_args(arguments)
     if options.point:
-        print(json.dumps(measure(*options.point)))
+        kind, batch, length = options.point
+        print(json.dumps(measure(kind, int(batch), int(length))))
         return 0
     if options.output is None:
         parser.error("one of --output and --point must be given")
     points = []
-    for batch, length in dict.fromkeys([*((BATCH, n) for n in LENGTHS), *((n, LENGTH) for n in BATCHES)]):
-        command = [sys.executable, "-m", "training.growth", "--point", str(batch), str(length)]
+    places = dict.fromkeys([*((BATCH, n) for n in LENGTHS), *((n, LENGTH) for n in BATCHES)])
+    for kind, (batch, length) in itertools.product(KINDS, places):
+        command = [sys.executable, "-m", "training.growth", "--point", kind, str(batch), str(length)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         points.append(json.loads(done.stdout.splitlines()[-1]))
         print(points[-1], flush=True)

@@ -1,9 +1,11 @@
-"""How the C library gives memory back, which decides a fifth of a training's time on a CPU."""
+"""How the C library gives memory back, which decides a fifth of a training's time on a CPU; and how much is held."""
 
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of malloc.h
 
@@ -22,3 +24,10 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         for option, value in ((_M_TRIM_THRESHOLD, 2**31 - 1), (_M_MMAP_MAX, 0), (_M_ARENA_MAX, 1)):
             mallopt(option, value)
+
+
+def resident_mb() -> float:
+    """The memory that this process holds now; Linux only."""
+    kilobytes = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))
+    assert kilobytes, "Linux says so of every process"
+    return int(kilobytes.group(1)) / 1024

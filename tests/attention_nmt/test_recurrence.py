@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt import recurrence
-from attention_nmt.recurrence import AttendingOutputs, AttentionWeights, GRUWeights, scan
+from attention_nmt.loops import scan
+from attention_nmt.recurrence import AttendingOutputs, AttentionWeights, GRUWeights
 
 T, B, H, S, A, D = 6, 3, 5, 4, 3, 2
 MASK = (np.arange(T)[:, None] < np.array([6, 3, 0])).astype(np.float32)[:, :, None]

@@ -1,6 +1,7 @@
 """`serving.client` as a command, and its messages beside TensorFlow Serving's."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("hello\ndog\ncat\n", encoding="utf-8")
     config = ClientConfig(address=server.address, input=source, output=target, batch_size=1)
-    with contextlib.suppress(ConnectionError), resumed(target, "nmt\0False", source) as (file, done):
+    with contextlib.suppress(ConnectionError), resumed(target, f"{server.address}\0nmt\0False", source) as (file, done):
         assert done == 0
         file.write(b"schon da\nhalb")
         raise ConnectionError
@@ -145,6 +146,14 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     source.write_text("hello\n", encoding="utf-8")
     run(config)
     assert target.read_text(encoding="utf-8") == "bonjour\n"
+
+
+def test_a_pipe_is_read_as_it_comes(server: ServerProcess, tmp_path: Path) -> None:
+    pipe, target = tmp_path / "pipe", tmp_path / "target"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"printf 'hello\\ndog\\n' > {pipe}"]):
+        assert main(["--address", server.address, "--input", str(pipe), "--output", str(target)]) == 0
+    assert target.read_text(encoding="utf-8") == "bonjour\nchien\n"
 
 
 def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:

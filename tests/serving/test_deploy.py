@@ -89,11 +89,6 @@ def test_batches_are_of_a_size_that_every_signature_takes() -> None:
     assert not batching.enable_large_batch_splitting.value
 
 
-def test_a_field_that_there_is_not() -> None:
-    with pytest.raises(text_format.ParseError):
-        text_format.Parse("max_batchsize { value: 64 }", message("BatchingParameters"))
-
-
 def test_metrics_are_read_where_the_server_has_them(compose: Any) -> None:
     monitoring = read("monitoring.config", message("MonitoringConfig")).prometheus_config
     (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]

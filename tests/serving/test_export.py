@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from attention_nmt.config import SearchConfig
-from attention_nmt.tokenizer import Tokenizer
+from attention_nmt.tokenizer import SPACE, Tokenizer
 from attention_nmt.translator import Translator
 from serving import benchmark, export, tflite
 from serving.client import Client
@@ -130,6 +130,30 @@ def test_litert_translates_as_the_saved_model_does(run_dir: Path, tmp_path: Path
         assert tokenizer.detokenize(tf.ragged.constant(found).to_tensor()).numpy().tolist() == [
             t.text.encode() for t in translator(TEXTS[:4])
         ]
+
+
+def test_text_to_text_in_litert(run_dir: Path, tmp_path: Path) -> None:
+    output, written = tmp_path / "text.tflite", tmp_path / "written.txt"
+    said = tflite.run(tflite.ConvertConfig(run_dir, output, text=True, translations=written))
+    count = sum(1 for text in TEXTS if text)
+    assert f"{count} of {count} translations equal to the SavedModel's" in said
+    found = tflite.translate_text(str(output), TEXTS[:4])
+    assert written.read_text(encoding="utf-8").splitlines()[:4] == found
+    # Random weights write pieces of bytes, too, which LiteRT's tokenizer leaves out and the server's puts together.
+    for text, translation in zip(found, Translator.from_run(run_dir)(TEXTS[:4]), strict=True):
+        words = [t for t in translation.target_tokens if t != "</s>" and not t.startswith("<0x")]
+        assert text.replace(" ", "") == "".join(words).replace(SPACE, "")
+    assert tflite.translate_text(str(output), ["", "  "]) == ["", ""]
+    assert tflite.custom_operations(output.read_bytes()) == tflite.TEXT_OPERATIONS
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tflite", "written.txt"]
+
+
+def test_ids_need_built_in_operations_only(run_dir: Path, tmp_path: Path) -> None:
+    output, written = tmp_path / "ids.tflite", tmp_path / "written.txt"
+    tflite.run(tflite.ConvertConfig(run_dir, output, translations=written))
+    assert tflite.custom_operations(output.read_bytes()) == set()
+    expected = [t.text for t in Translator.from_run(run_dir)(TEXTS[:4])]
+    assert written.read_text(encoding="utf-8").splitlines()[:4] == expected
 
 
 def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""The local server in a process of its own, for measurements."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+
+class LocalServer(NamedTuple):
+    """A server that answers."""
+
+    address: str
+    pid: int
+
+
+@contextmanager
+def local_server(model_dir: Path) -> Iterator[LocalServer]:
+    """`serving.server` on the newest version in a folder, under the name `nmt`, at a free port.
+
+    Raises:
+        OSError: it did not start.
+    """
+    command = [sys.executable, "-m", "serving.server", "--model-dir", str(model_dir), "--name", "nmt", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            if not line:
+                raise OSError(f"the server of {model_dir} did not start")
+            yield LocalServer(line.split()[-1], server.pid)
+        finally:
+            server.terminate()
