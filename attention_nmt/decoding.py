@@ -93,7 +93,8 @@ def greedy_search(
     )
 
     def body(loop: _Greedy, shared: tuple) -> _Greedy:
-        return _greedy_step(step, loop, *shared, ops.equal(positions, loop.position))
+        memory, limits = shared
+        return _greedy_step(step, loop, memory, limits, ops.equal(positions, loop.position))
 
     tokens, total, alignments = repeat(
         body, lambda loop: (loop.tokens, loop.log_probability, loop.alignments), loop, (memory, limits), compact
