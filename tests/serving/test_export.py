@@ -141,7 +141,7 @@ def test_text_to_text_in_litert(run_dir: Path, tmp_path: Path) -> None:
     assert written.read_text(encoding="utf-8").splitlines()[:4] == found
     # Random weights write pieces of bytes, too, which LiteRT's tokenizer leaves out and the server's puts together.
     for text, translation in zip(found, Translator.from_run(run_dir)(TEXTS[:4]), strict=True):
-        words = [t for t in translation.target_tokens if t != "</s>" and not t.startswith("<0x")]
+        words = [t for t in translation.target_tokens if t not in ("<s>", "</s>") and not t.startswith("<0x")]
         assert text.replace(" ", "") == "".join(words).replace(SPACE, "")
     assert tflite.translate_text(str(output), ["", "  "]) == ["", ""]
     assert tflite.custom_operations(output.read_bytes()) == tflite.TEXT_OPERATIONS
