@@ -87,8 +87,8 @@ class TrainingBatches:
     def epoch(self, number: int) -> tf.data.Dataset:
         """The batches `({"source" [B, S], "target" [B, T]}, labels [B, T], weights [B, T])` of one epoch."""
         pairs = shuffle(self.pairs, self.config.shuffle_pairs, (self.seed, number))
-        ids = self._tokenize(pairs, number).filter(lambda s, t: self._fate(s, t) == 0)
-        return ids.group_by_window(self._bucket, self._pad, window_size_func=self._window).prefetch(16)
+        rows = self._tokenize(pairs, number).map(self._fit).unbatch()
+        return rows.group_by_window(lambda bucket, *_: bucket, self._pad, window_size_func=self._window).prefetch(16)
 
     def stream(self, epoch: int, skip: int, began: Callable[[int], None]) -> tf.data.Dataset:
         """The batches from a position on, without end.
@@ -117,7 +117,7 @@ class TrainingBatches:
         return tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4)
 
     def _tokenize(self, pairs: tf.data.Dataset, epoch: int) -> tf.data.Dataset:
-        """Pairs of ids with the end symbol, `[S]` and `[T]`, of batches of pairs."""
+        """Chunks of pairs of ids with the end symbol, ragged `[n, S]` and `[n, T]`."""
 
         def tokenize(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.RaggedTensor, ...]:
             if self.config.sampling_alpha:
@@ -125,8 +125,7 @@ class TrainingBatches:
             tokenizers = (self.source_tokenizer, self.target_tokenizer)
             return tuple(_end(t.tokenize(text)) for t, text in zip(tokenizers, texts, strict=True))
 
-        chunks = pairs.rebatch(CHUNK).enumerate().map(tokenize)
-        return chunks.unbatch().map(lambda s, t: (tf.ensure_shape(s, [None]), tf.ensure_shape(t, [None])))
+        return pairs.rebatch(CHUNK).enumerate().map(tokenize)
 
     def _sample(self, epoch: int, index: tf.Tensor, texts: tf.Tensor, side: int) -> tf.RaggedTensor:
         tokenizer = (self.source_tokenizer, self.target_tokenizer)[side]
@@ -139,39 +138,47 @@ class TrainingBatches:
         flat, lengths = tf.numpy_function(draw, [index, texts], [tf.int32, tf.int32])
         return tf.RaggedTensor.from_row_lengths(tf.ensure_shape(flat, [None]), tf.ensure_shape(lengths, [None]))
 
-    def _fate(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """0 keep, 1 empty, 2 too long, 3 of too unequal lengths."""
-        lengths = tf.stack([tf.size(source), tf.size(target)])
-        short, long = tf.reduce_min(lengths), tf.reduce_max(lengths)
+    def _fate(self, source: tf.RaggedTensor, target: tf.RaggedTensor) -> tf.Tensor:
+        """Of each pair: 0 keep, 1 empty, 2 too long, 3 of too unequal lengths."""
+        lengths = tf.stack([source.row_lengths(), target.row_lengths()])
+        short, long = tf.reduce_min(lengths, axis=0), tf.reduce_max(lengths, axis=0)
         uneven = tf.cast(long, tf.float32) > self.config.maximum_ratio * tf.cast(short, tf.float32)
         fate = tf.where(uneven, 3, 0)
         fate = tf.where(long > self.config.maximum_length, 2, fate)
         return tf.where(short == 1, 1, fate)
 
+    def _fit(self, source: tf.RaggedTensor, target: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The bucket `[n]` and both sides `[n, maximum_length]` of those pairs of a chunk that are kept.
+
+        All that depends on lengths is done here: a function that tf.data calls for each pair costs as much as
+        tokenizing ten.
+        """
+        keep = self._fate(source, target) == 0
+        source, target = tf.ragged.boolean_mask(source, keep), tf.ragged.boolean_mask(target, keep)
+        lengths = tf.stack([source.row_lengths(), target.row_lengths()], axis=-1)
+        fits = tf.reduce_all(lengths[:, None] <= [shape[1:] for shape in self.shapes], axis=-1)
+        width = [None, self.config.maximum_length]
+        return tf.argmax(tf.cast(fits, tf.int32), axis=-1), source.to_tensor(shape=width), target.to_tensor(shape=width)
+
     def _measure(self) -> Statistics:
         """One pass over the corpus, in its own order; with sampled segmentation one draw, as each epoch is."""
         size = self.config.maximum_length + 1
         histogram, fates = np.zeros((size, size), np.int64), np.zeros(4, np.int64)
-        lengths = self._tokenize(self.pairs.batch(CHUNK), 0)
-        lengths = lengths.map(lambda s, t: (tf.size(s), tf.size(t), self._fate(s, t))).batch(CHUNK)
+        chunks = self._tokenize(self.pairs.batch(CHUNK), 0)
+        lengths = chunks.map(lambda s, t: (s.row_lengths(), t.row_lengths(), self._fate(s, t)))
         for source, target, fate in lengths.as_numpy_iterator():
             keep = fate == 0
             np.add.at(histogram, (source[keep], target[keep]), 1)
             fates += np.bincount(fate, minlength=4)
         return Statistics(histogram, *map(int, fates[1:]))
 
-    def _bucket(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        shapes = tf.constant([shape[1:] for shape in self.shapes])
-        fits = (shapes[:, 0] >= tf.size(source)) & (shapes[:, 1] >= tf.size(target))
-        return tf.argmax(tf.cast(fits, tf.int32))
-
     def _window(self, bucket: tf.Tensor) -> tf.Tensor:
         return tf.constant([shape.rows for shape in self.shapes], tf.int64)[bucket]
 
     def _pad(self, bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
-        shape = tf.constant(self.shapes, tf.int64)[bucket]
-        padded = window.padded_batch(shape[0], (shape[1:2], shape[2:3]))
-        return padded.map(lambda source, labels: _batch(source, labels, tf.cast(shape[0], tf.int32)))
+        shape = tf.constant(self.shapes, tf.int32)[bucket]
+        rows = window.batch(tf.cast(shape[0], tf.int64))
+        return rows.map(lambda _, source, labels: _batch(source[:, : shape[1]], labels[:, : shape[2]], shape[0]))
 
 
 def shuffle(pairs: tf.data.Dataset, size: int, seed: tuple[int, int]) -> tf.data.Dataset:
