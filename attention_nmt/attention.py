@@ -15,7 +15,7 @@ from attention_nmt.types import Tensor
 class Memory(NamedTuple):
     """A batch of encoded sentences, made once per sentence and read at every step."""
 
-    annotations: Tensor  # [B, S, D]; [B, 1, D] where the context is fixed
+    values: Tensor  # [B, S, D]: h_j, or what a decoder makes of each; [B, 1, D] where the context is fixed
     keys: Tensor | None  # [B, S, A]: U_a h_j
     bias: Tensor | None  # [B, S]: 0 on words, very negative on padding
 
@@ -67,7 +67,7 @@ class BahdanauAttention(keras.layers.Layer):
         self.query_kernel = self.add_weight((query_shape[-1], self.units), name="query_kernel")
         self.scale = self.add_weight((self.units,), initializer="random_uniform", name="scale")
         if not self.key_projection.built:
-            self.key_projection.build(memory_shape.annotations)
+            self.key_projection.build(memory_shape.values)
 
     def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
         """Computes once per sentence what every step reads.
@@ -86,7 +86,7 @@ class BahdanauAttention(keras.layers.Layer):
             query: previous decoder states `[B, Q, H]`.
 
         Returns:
-            The contexts `[B, Q, D]` and the alignments `[B, Q, S]`, whose rows sum to 1.
+            The contexts, sums of the memory's values, `[B, Q, D]`, and the alignments `[B, Q, S]`, whose rows sum to 1.
         """
         assert memory.keys is not None, "made by `prepare`"
         assert memory.bias is not None, "made by `prepare`"
@@ -97,12 +97,12 @@ class BahdanauAttention(keras.layers.Layer):
         energies = ops.matmul(ops.reshape(hidden, (-1, self.units)), self.scale[:, None])
         energies = ops.reshape(energies, (-1, *ops.shape(hidden)[1:3]))
         alignment = softmax(energies + memory.bias[:, None])
-        return ops.matmul(alignment, memory.annotations), alignment
+        return ops.matmul(alignment, memory.values), alignment
 
     def recurrence_weights(self, memory: Memory) -> AttentionWeights:
         """The tensors with which `recurrence.attending_gru` attends as `call` does, many steps in one loop."""
         query_kernel, scale = ops.copy(self.query_kernel), ops.copy(self.scale)
-        return AttentionWeights(query_kernel, scale, memory.keys, memory.annotations, memory.bias)
+        return AttentionWeights(query_kernel, scale, memory.keys, memory.values, memory.bias)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -127,4 +127,4 @@ class FixedContext(keras.layers.Layer):
     def call(self, query: Tensor, memory: Memory) -> tuple[Tensor, None]:
         """The context `[B, Q, D]` for queries `[B, Q, H]`, and no alignment."""
         # Not `ops.repeat`: XLA does not compile its gradient inside a loop.
-        return memory.annotations + ops.zeros_like(query[:, :, :1]), None
+        return memory.values + ops.zeros_like(query[:, :, :1]), None

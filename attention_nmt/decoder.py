@@ -24,7 +24,7 @@ class DecoderStep(NamedTuple):
     """What one step gives."""
 
     state: DecoderState
-    context: Tensor  # [B, Q, D]: c_i
+    context: Tensor  # [B, Q, 2l]: C_o c_i, the readout's product
     alignment: Tensor | None  # [B, Q, S]: alpha_ij
 
 
@@ -53,7 +53,7 @@ class AttendingGRU(keras.layers.Layer):
 
     def build(self, embedded_shape: tuple, state_shape: DecoderState, memory_shape: Memory) -> None:
         """Makes the weights for embedded words `[B, Q, E]` and annotations `[B, S, D]`."""
-        columns, depth = 3 * self.units, memory_shape.annotations[-1]
+        columns, depth = 3 * self.units, memory_shape.values[-1]
         self.kernel = self.add_weight((embedded_shape[-1], columns), name="kernel")
         self.context_kernel = self.add_weight((depth, columns), name="context_kernel")
         self.input_bias = self.add_weight((columns,), initializer="zeros", name="input_bias")
@@ -65,14 +65,17 @@ class AttendingGRU(keras.layers.Layer):
             self.attention.build(state_shape.hidden, memory_shape)
 
     def call(self, embedded: Tensor, state: DecoderState, memory: Memory) -> DecoderStep:
-        """One step for `Q` hypotheses of each sentence, from embedded previous words `[B, Q, E]`."""
-        context, alignment = self.attention(state.hidden, memory)
-        # Two products: to put their kernels one above the other costs more than it saves.
+        """One step for `Q` hypotheses of each sentence, from embedded previous words `[B, Q, E]`.
+
+        Args:
+            memory: from `Decoder.project`.
+        """
+        sums, alignment = self.attention(state.hidden, memory)
         rows = ops.matmul(ops.reshape(embedded, (-1, self.kernel.shape[0])), self.kernel) + self.input_bias
-        rows = rows + ops.matmul(ops.reshape(context, (-1, self.context_kernel.shape[0])), self.context_kernel)
+        rows = rows + ops.reshape(sums[:, :, : 3 * self.units], (-1, 3 * self.units))
         hidden = gru_step(rows, ops.reshape(state.hidden, (-1, self.units)), self._weights(), self.reset_after)
         hidden = ops.reshape(hidden, (-1, ops.shape(embedded)[1], self.units))
-        return DecoderStep(DecoderState(hidden), context, alignment)
+        return DecoderStep(DecoderState(hidden), sums[:, :, 3 * self.units :], alignment)
 
     def unroll(self, embedded: Tensor, state: DecoderState, memory: Memory) -> AttendingOutputs:
         """All steps of given targets, time-major: from embedded previous words `[T, B, E]`, with `Q = 1`.
@@ -139,11 +142,22 @@ class Readout(keras.layers.Layer):
 
     def call(self, hidden: Tensor, embedded: Tensor, context: Tensor, training: bool = False) -> Tensor:
         """`t` `[B, T, l]`."""
-        inputs = ops.concatenate([hidden, embedded, context], axis=-1)
-        rows = ops.matmul(ops.reshape(inputs, (-1, self.kernel.shape[0])), self.kernel) + self.bias
-        maxout = ops.maximum(rows[:, : self.units], rows[:, self.units :])
-        maxout = ops.reshape(maxout, (-1, ops.shape(inputs)[1], self.units))
-        return self.dropout(maxout, training=training)
+        return self.dropout(self._maxout([hidden, embedded, context]), training=training)
+
+    def step(self, hidden: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
+        """`t` `[B, Q, l]` where the context's product C_o c_i `[B, Q, 2l]` is there already."""
+        return self._maxout([hidden, embedded], context)
+
+    def _maxout(self, inputs: list[Tensor], product: Tensor | None = None) -> Tensor:
+        """The maxout of the inputs by the kernel's first rows, and of a product by its others if there is one."""
+        rows = ops.concatenate(inputs, axis=-1)
+        depth = rows.shape[-1]
+        kernel = ops.cast(self.kernel[:depth], self.compute_dtype)
+        sums = ops.matmul(ops.reshape(rows, (-1, depth)), kernel) + ops.cast(self.bias, self.compute_dtype)
+        if product is not None:
+            sums = sums + ops.reshape(product, (-1, 2 * self.units))
+        maxout = ops.maximum(sums[:, : self.units], sums[:, self.units :])
+        return ops.reshape(maxout, (-1, ops.shape(rows)[1], self.units))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -196,7 +210,7 @@ class Decoder(keras.layers.Layer):
         """Makes the weights for embedded words `[B, T, E]`, summaries `[B, N]` and annotations `[B, S, D]`."""
         units = self.recurrence.units
         self.initial.build(summary_shape)
-        hidden_shape, context_shape = (None, None, units), memory_shape.annotations
+        hidden_shape, context_shape = (None, None, units), memory_shape.values
         self.recurrence.build(embedded_shape, DecoderState(hidden_shape), memory_shape)
         self.readout.build(hidden_shape, embedded_shape, context_shape)
 
@@ -204,10 +218,32 @@ class Decoder(keras.layers.Layer):
         """`s_0` of one hypothesis per sentence `[B, 1, H]`, from the encoder's summary `[B, N]`."""
         return DecoderState(self.initial(summary)[:, None])
 
+    def project(self, memory: Memory) -> Memory:
+        """The memory that `step` reads: for annotations `h_j` what the recurrence and the readout make of them.
+
+            c_i C = sum_j alpha_ij (h_j C)      c_i C_o = sum_j alpha_ij (h_j C_o)
+
+        That is two products for each word of a sentence, instead of two for each hypothesis at each position.
+
+        Returns:
+            Values `[B, S, 3H + 2l]`, the rest as it was.
+        """
+        depth = memory.values.shape[-1]
+        rows = ops.reshape(memory.values, (-1, depth))
+        kernels = (self.recurrence.context_kernel, self.readout.kernel[-depth:])
+        products = [ops.matmul(rows, ops.cast(kernel, self.compute_dtype)) for kernel in kernels]
+        columns = sum(product.shape[-1] for product in products)
+        values = ops.reshape(ops.concatenate(products, axis=-1), (-1, ops.shape(memory.values)[1], columns))
+        return memory._replace(values=values)
+
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderStep]:
-        """The readout `[B, Q, l]` after one step, from embedded previous words `[B, Q, E]`."""
+        """The readout `[B, Q, l]` after one step, from embedded previous words `[B, Q, E]`.
+
+        Args:
+            memory: from `project`.
+        """
         step = self.recurrence(embedded, state, memory)
-        return self.readout(step.state.hidden, embedded, step.context), step
+        return self.readout.step(step.state.hidden, embedded, step.context), step
 
     def call(
         self, embedded: Tensor, summary: Tensor, memory: Memory, training: bool = False

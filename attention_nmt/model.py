@@ -136,7 +136,7 @@ class Seq2Seq(keras.Model):
     def start(self, source: Tensor) -> tuple[Memory, DecoderState]:
         """What a search needs of source ids `[B, S]`: the memory and the state of one hypothesis per sentence."""
         memory, summary = self.encode(source)
-        return memory, self.decoder.initial_state(summary)
+        return self.decoder.project(memory), self.decoder.initial_state(summary)
 
     def output_kernel(self) -> Tensor:
         """The kernel of the output product `[l, V]`, laid out row by row; for all steps of a search to share."""
@@ -151,6 +151,7 @@ class Seq2Seq(keras.Model):
 
         Args:
             ids: the previous pieces `[B, Q]`.
+            memory: from `start`.
             output_kernel: from `output_kernel()`. A product of few rows with a tied embedding as it lies takes seven
                 times as long on a CPU as one with its transpose.
 

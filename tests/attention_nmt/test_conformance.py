@@ -43,9 +43,9 @@ def test_forward_values_are_those_of_the_equations(model: Seq2Seq) -> None:
             alignment = np.asarray(model.align(inputs))[row]
             np.testing.assert_allclose(alignment[:t, :s], expected.alignments, rtol=0, atol=1e-5)
             assert (alignment[:t, s:] == 0).all()
-            np.testing.assert_allclose(memory.annotations[row, :s], expected.annotations, rtol=0, atol=1e-5)
+            np.testing.assert_allclose(memory.values[row, :s], expected.annotations, rtol=0, atol=1e-5)
         else:
-            np.testing.assert_allclose(memory.annotations[row, 0], expected.contexts[0], rtol=0, atol=1e-5)
+            np.testing.assert_allclose(memory.values[row, 0], expected.contexts[0], rtol=0, atol=1e-5)
             np.testing.assert_allclose(summary[row], expected.annotations[-1], rtol=0, atol=1e-5)
 
 
