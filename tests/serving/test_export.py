@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import grpc
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import RunFolder, SearchConfig
 from attention_nmt.tokenizer import SPACE, Tokenizer
 from attention_nmt.translator import Translator
 from serving import benchmark, export, tflite
@@ -21,6 +24,8 @@ from serving.client import Client
 from serving.predict import Servable
 from serving.signatures import MAXIMUM_BATCH
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
+
+OPERATIONS = yaml.safe_load((Path(export.__file__).parent / "deploy/operations.yml").read_text(encoding="utf-8"))
 
 
 def predict(version: Path, texts: list[str]) -> tuple[list[str], list[float]]:
@@ -43,11 +48,28 @@ def test_the_saved_model_translates_as_the_translator_does(run_dir: Path, versio
 def test_the_graph_holds_nothing_that_tensorflow_serving_lacks(version: Path) -> None:
     saved = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
     graph = saved.meta_graphs[0].graph_def
-    operations = {node.op for node in graph.node} | {n.op for f in graph.library.function for n in f.node_def}
-    assert {"SentencepieceTokenizeOp", "While"} & operations
-    banned = ("PyFunc", "Cudnn", "Xla", "EagerPyFunc")
-    assert [op for op in operations if op.startswith(banned)] == []
+    found = {node.op for node in graph.node} | {n.op for f in graph.library.function for n in f.node_def}
+    assert found == {operation for kind in OPERATIONS.values() for operation in kind}
     assert set(saved.meta_graphs[0].signature_def) >= SIGNATURES
+
+
+def test_no_signature_reaches_an_operation_on_files(version: Path) -> None:
+    """In the session that a server loads, with all functions that the signatures' nodes call."""
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(version))
+        outputs = [x.name.split(":")[0] for name in SIGNATURES for x in loaded.signature_def[name].outputs.values()]
+        definition = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), outputs)
+    functions = {function.signature.name: function for function in definition.library.function}
+    pending, reached, seen = list(definition.node), set(), set[str]()
+    while pending:
+        node = pending.pop()
+        reached.add(node.op)
+        called = {a.func.name for a in node.attr.values() if a.HasField("func")} | ({node.op} & functions.keys())
+        for name in called - seen:
+            seen.add(name)
+            pending += functions[name].node_def
+    assert {"SentencepieceTokenizeOp", "MatMul", "TopKV2"} < reached
+    assert reached <= {*OPERATIONS["tensorflow"], *OPERATIONS["tensorflow-text"]}
 
 
 def test_exporting_again_writes_the_next_version_and_nothing_else(run_dir: Path, tmp_path: Path) -> None:
@@ -70,6 +92,15 @@ def test_an_export_that_fails_leaves_nothing(run_dir: Path, tmp_path: Path, monk
 def test_a_run_without_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main(["--run-dir", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
     assert "is not a run folder: it has no config.json" in capsys.readouterr().err
+
+
+def test_code_in_a_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
+    """Keras can store the bytecode of a Python function in a `.keras` file; nothing here loads one."""
+    shutil.copytree(run_dir, tmp_path / "run")
+    trap = keras.Sequential([keras.layers.Input((1,)), keras.layers.Lambda(lambda x: x + 1)])
+    trap.save(RunFolder(tmp_path / "run").best)
+    with pytest.raises(ValueError, match="`Lambda`"):
+        Translator.from_run(tmp_path / "run")
 
 
 def test_through_the_server_and_the_client(run_dir: Path, address: str) -> None:
