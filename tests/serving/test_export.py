@@ -14,9 +14,11 @@ import tensorflow as tf
 import yaml
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.lite.python import schema_py_generated as schema_fb
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from attention_nmt.config import RunFolder, SearchConfig
+from attention_nmt.config import ModelConfig, RunFolder, SearchConfig
+from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import SPACE, Tokenizer
 from attention_nmt.translator import Translator
 from serving import benchmark, export, tflite
@@ -24,6 +26,7 @@ from serving.client import Client
 from serving.predict import Servable
 from serving.signatures import MAXIMUM_BATCH
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
+from tests.training.corpora import PAIRS
 
 OPERATIONS = yaml.safe_load((Path(export.__file__).parent / "deploy/operations.yml").read_text(encoding="utf-8"))
 
@@ -195,6 +198,17 @@ def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
         sizes[quantize] = output.stat().st_size
         assert tflite.translate(output.read_bytes(), [[50, 60, 70]])
     assert max(sizes["int8"], sizes["float16"]) < sizes["none"]
+
+
+def test_a_tied_embedding_is_in_an_int8_file_once(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
+    model = Seq2Seq(
+        ModelConfig(310, 310, 128, 4, 4, "bahdanau", 4, readout_units=128, tie_source=True, tie_output=True)
+    )
+    tflite.save_ids_model(Translator(model, tokenizer), str(tmp_path))
+    parsed = schema_fb.Model.GetRootAs(tflite.convert(str(tmp_path), "int8"))
+    sizes = [parsed.Buffers(index).DataLength() for index in range(parsed.BuffersLength())]
+    assert [size for size in sizes if size >= 310 * 128] == [310 * 128]
 
 
 def test_the_benchmark_measures_every_runtime(
