@@ -81,7 +81,9 @@ class Corpus:
 
 
 def _iterate(pairs: tf.data.Dataset) -> Iterator[tuple[bytes, bytes]]:
-    return pairs.as_numpy_iterator()
+    """The pairs, from batches of them: one by one they take 0.3 ms each."""
+    for sources, targets in pairs.batch(1024).as_numpy_iterator():
+        yield from zip(sources.tolist(), targets.tolist(), strict=True)
 
 
 def iterate_texts(pairs: tf.data.Dataset, side: int) -> Iterator[str]:
