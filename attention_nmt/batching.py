@@ -150,8 +150,8 @@ class TrainingBatches:
     def _fit(self, source: tf.RaggedTensor, target: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The bucket `[n]` and both sides `[n, maximum_length]` of those pairs of a chunk that are kept.
 
-        All that depends on lengths is done here: a function that tf.data calls for each pair costs as much as
-        tokenizing ten.
+        All that depends on lengths is done here: functions that tf.data called for each pair took ten times as long as
+        tokenizing it.
         """
         keep = self._fate(source, target) == 0
         source, target = tf.ragged.boolean_mask(source, keep), tf.ragged.boolean_mask(target, keep)

@@ -24,7 +24,7 @@ class DecoderStep(NamedTuple):
     """What one step gives."""
 
     state: DecoderState
-    context: Tensor  # [B, Q, 2l]: C_o c_i, the readout's product
+    context_product: Tensor  # [B, Q, 2l]: C_o c_i, what the readout adds
     alignment: Tensor | None  # [B, Q, S]: alpha_ij
 
 
@@ -144,12 +144,12 @@ class Readout(keras.layers.Layer):
         """`t` `[B, T, l]`."""
         return self.dropout(self._maxout([hidden, embedded, context]), training=training)
 
-    def step(self, hidden: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
-        """`t` `[B, Q, l]` where the context's product C_o c_i `[B, Q, 2l]` is there already."""
-        return self._maxout([hidden, embedded], context)
+    def step(self, hidden: Tensor, embedded: Tensor, context_product: Tensor) -> Tensor:
+        """`t` `[B, Q, l]` of states, words and products C_o c_i `[B, Q, 2l]`, without dropout."""
+        return self._maxout([hidden, embedded], context_product)
 
     def _maxout(self, inputs: list[Tensor], product: Tensor | None = None) -> Tensor:
-        """The maxout of the inputs by the kernel's first rows, and of a product by its others if there is one."""
+        """The maxout of the inputs' product with the kernel's first rows, to which that with the others is added."""
         rows = ops.concatenate(inputs, axis=-1)
         depth = rows.shape[-1]
         kernel = ops.cast(self.kernel[:depth], self.compute_dtype)
@@ -243,7 +243,7 @@ class Decoder(keras.layers.Layer):
             memory: from `project`.
         """
         step = self.recurrence(embedded, state, memory)
-        return self.readout.step(step.state.hidden, embedded, step.context), step
+        return self.readout.step(step.state.hidden, embedded, step.context_product), step
 
     def call(
         self, embedded: Tensor, summary: Tensor, memory: Memory, training: bool = False

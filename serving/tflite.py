@@ -121,6 +121,7 @@ def convert(folder: str, quantize: str, text: bool = False) -> bytes:
     converter.allow_custom_ops = text
     if quantize != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == "int8":
         # One scale for a kernel, as LiteRT has it for an embedding: a tied one is then in the file once, not twice.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     if quantize == "float16":

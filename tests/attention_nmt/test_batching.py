@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.batching import TrainingBatches, rectangles, shuffle
+from attention_nmt.batching import CHUNK, TrainingBatches, rectangles, shuffle
 from attention_nmt.config import END, START, BatchConfig
 from attention_nmt.tokenizer import Tokenizer
 
@@ -63,6 +63,12 @@ def test_every_pair_once_an_epoch(unit: str, pairs: list[tuple[str, str]], token
     assert len(expected) == 100
     for number in (0, 1):
         assert Counter(found(epoch(batches, number))) == expected
+
+
+def test_a_chunk_of_which_nothing_is_kept(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    batches = make([*[("", "no source")] * 2 * CHUNK, *pairs], tokenizer, shuffle_pairs=1)
+    assert batches.statistics.empty == 2 * CHUNK
+    assert Counter(found(epoch(batches))) == encoded(pairs, tokenizer)
 
 
 def test_what_a_batch_holds(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
