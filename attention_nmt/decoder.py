@@ -24,7 +24,7 @@ class DecoderStep(NamedTuple):
     """What one step gives."""
 
     state: DecoderState
-    context_product: Tensor  # [B, Q, 2l]: C_o c_i, what the readout adds
+    products: Tensor  # [B Q, 2l]: V_o y_{i-1} + C_o c_i, which the readout adds to U_o s_i
     alignment: Tensor | None  # [B, Q, S]: alpha_ij
 
 
@@ -64,18 +64,21 @@ class AttendingGRU(keras.layers.Layer):
         if not self.attention.built:
             self.attention.build(state_shape.hidden, memory_shape)
 
-    def call(self, embedded: Tensor, state: DecoderState, memory: Memory) -> DecoderStep:
-        """One step for `Q` hypotheses of each sentence, from embedded previous words `[B, Q, E]`.
+    def call(self, words: Tensor, state: DecoderState, memory: Memory) -> DecoderStep:
+        """One step for `Q` hypotheses of each sentence.
 
         Args:
-            memory: from `Decoder.project`.
+            words: products of the previous words `[B, Q, 3H + 2l]`, from `Decoder.project_words`.
+            memory: products of the annotations, from `Decoder.project`.
         """
         sums, alignment = self.attention(state.hidden, memory)
-        rows = ops.matmul(ops.reshape(embedded, (-1, self.kernel.shape[0])), self.kernel) + self.input_bias
-        rows = rows + ops.reshape(sums[:, :, : 3 * self.units], (-1, 3 * self.units))
-        hidden = gru_step(rows, ops.reshape(state.hidden, (-1, self.units)), self._weights(), self.reset_after)
-        hidden = ops.reshape(hidden, (-1, ops.shape(embedded)[1], self.units))
-        return DecoderStep(DecoderState(hidden), sums[:, :, 3 * self.units :], alignment)
+        columns = 3 * self.units
+        # In rows: products and slices of three axes take more operations on TensorFlow.
+        products = ops.reshape(words + sums, (-1, words.shape[-1]))
+        hidden = ops.reshape(state.hidden, (-1, self.units))
+        hidden = gru_step(products[:, :columns], hidden, self._weights(), self.reset_after)
+        hidden = ops.reshape(hidden, (-1, ops.shape(words)[1], self.units))
+        return DecoderStep(DecoderState(hidden), products[:, columns:], alignment)
 
     def unroll(self, embedded: Tensor, state: DecoderState, memory: Memory) -> AttendingOutputs:
         """All steps of given targets, time-major: from embedded previous words `[T, B, E]`, with `Q = 1`.
@@ -142,22 +145,21 @@ class Readout(keras.layers.Layer):
 
     def call(self, hidden: Tensor, embedded: Tensor, context: Tensor, training: bool = False) -> Tensor:
         """`t` `[B, T, l]`."""
-        return self.dropout(self._maxout([hidden, embedded, context]), training=training)
+        rows = ops.concatenate([hidden, embedded, context], axis=-1)
+        sums = ops.matmul(ops.reshape(rows, (-1, rows.shape[-1])), self.kernel) + self.bias
+        return self.dropout(self._maxout(sums, ops.shape(rows)[1]), training=training)
 
-    def step(self, hidden: Tensor, embedded: Tensor, context_product: Tensor) -> Tensor:
-        """`t` `[B, Q, l]` of states, words and products C_o c_i `[B, Q, 2l]`, without dropout."""
-        return self._maxout([hidden, embedded], context_product)
-
-    def _maxout(self, inputs: list[Tensor], product: Tensor | None = None) -> Tensor:
-        """The maxout of the inputs' product with the kernel's first rows, to which that with the others is added."""
-        rows = ops.concatenate(inputs, axis=-1)
-        depth = rows.shape[-1]
+    def step(self, hidden: Tensor, products: Tensor) -> Tensor:
+        """`t` `[B, Q, l]` of states and of the products V_o y + C_o c with the bias `[B Q, 2l]`, without dropout."""
+        depth = hidden.shape[-1]
         kernel = ops.cast(self.kernel[:depth], self.compute_dtype)
-        sums = ops.matmul(ops.reshape(rows, (-1, depth)), kernel) + ops.cast(self.bias, self.compute_dtype)
-        if product is not None:
-            sums = sums + ops.reshape(product, (-1, 2 * self.units))
+        sums = ops.matmul(ops.reshape(hidden, (-1, depth)), kernel) + products
+        return self._maxout(sums, ops.shape(hidden)[1])
+
+    def _maxout(self, sums: Tensor, positions: Tensor) -> Tensor:
+        """The higher one of each pair of columns of `[B T, 2l]`, as `[B, T, l]`."""
         maxout = ops.maximum(sums[:, : self.units], sums[:, self.units :])
-        return ops.reshape(maxout, (-1, ops.shape(rows)[1], self.units))
+        return ops.reshape(maxout, (-1, positions, self.units))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -229,21 +231,39 @@ class Decoder(keras.layers.Layer):
             Values `[B, S, 3H + 2l]`, the rest as it was.
         """
         depth = memory.values.shape[-1]
-        rows = ops.reshape(memory.values, (-1, depth))
-        kernels = (self.recurrence.context_kernel, self.readout.kernel[-depth:])
-        products = [ops.matmul(rows, ops.cast(kernel, self.compute_dtype)) for kernel in kernels]
-        columns = sum(product.shape[-1] for product in products)
-        values = ops.reshape(ops.concatenate(products, axis=-1), (-1, ops.shape(memory.values)[1], columns))
-        return memory._replace(values=values)
+        return memory._replace(values=self._products(memory.values, self.recurrence.context_kernel, slice(-depth, None)))
 
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderStep]:
-        """The readout `[B, Q, l]` after one step, from embedded previous words `[B, Q, E]`.
+    def project_words(self, embedded: Tensor) -> Tensor:
+        """What `step` reads of a previous word: what the recurrence and the readout make of it, biases included.
 
         Args:
+            embedded: embedded words `[..., E]`; of a whole vocabulary, for a search that then looks words up.
+
+        Returns:
+            `[..., 3H + 2l]`.
+        """
+        units = self.recurrence.units
+        rows = slice(units, units + embedded.shape[-1])
+        bias = ops.concatenate([self.recurrence.input_bias, self.readout.bias])
+        return self._products(embedded, self.recurrence.kernel, rows) + ops.cast(bias, self.compute_dtype)
+
+    def _products(self, inputs: Tensor, kernel: Tensor, readout_rows: slice) -> Tensor:
+        """Inputs `[..., N]` by a kernel of the recurrence `[N, 3H]` and by rows of the readout's: `[..., 3H + 2l]`."""
+        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        kernels = (kernel, self.readout.kernel[readout_rows])
+        products = [ops.matmul(rows, ops.cast(kernel, self.compute_dtype)) for kernel in kernels]
+        columns = sum(product.shape[-1] for product in products)
+        return ops.reshape(ops.concatenate(products, axis=-1), (-1, *ops.shape(inputs)[1:-1], columns))
+
+    def step(self, words: Tensor, state: DecoderState, memory: Memory) -> tuple[Tensor, DecoderStep]:
+        """The readout `[B, Q, l]` after one step.
+
+        Args:
+            words: the previous words `[B, Q, 3H + 2l]`, from `project_words`.
             memory: from `project`.
         """
-        step = self.recurrence(embedded, state, memory)
-        return self.readout.step(step.state.hidden, embedded, step.context_product), step
+        step = self.recurrence(words, state, memory)
+        return self.readout.step(step.state.hidden, step.products), step
 
     def call(
         self, embedded: Tensor, summary: Tensor, memory: Memory, training: bool = False

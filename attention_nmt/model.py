@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -41,6 +41,14 @@ class WordDropout(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "rate": self.rate}
+
+
+class SearchWeights(NamedTuple):
+    """What every step of a search reads of the weights and of nothing else, laid out for it."""
+
+    words: Tensor | None  # [V, 3H + 2l]: `Decoder.project_words` of every piece
+    output_kernel: Tensor | None
+    """`[l, V]`: a product of few rows with a tied embedding as it lies takes seven times as long on a CPU."""
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
@@ -138,32 +146,41 @@ class Seq2Seq(keras.Model):
         memory, summary = self.encode(source)
         return self.decoder.project(memory), self.decoder.initial_state(summary)
 
+    def search_weights(self) -> SearchWeights:
+        """Weights laid out for the steps of a search."""
+        embeddings = ops.cast(self.target_embedding.embeddings, self.compute_dtype)
+        return SearchWeights(self.decoder.project_words(embeddings), self.output_kernel())
+
     def output_kernel(self) -> Tensor:
-        """The kernel of the output product `[l, V]`, laid out row by row; for all steps of a search to share."""
+        """The kernel of the output product `[l, V]`, laid out row by row."""
         if self.output_projection is not None:
             return ops.cast(ops.copy(self.output_projection.kernel), self.compute_dtype)
         return ops.cast(ops.transpose(self.target_embedding.embeddings), self.compute_dtype)
 
     def step(
-        self, ids: Tensor, state: DecoderState, memory: Memory, output_kernel: Tensor | None = None
+        self, ids: Tensor, state: DecoderState, memory: Memory, weights: SearchWeights | None = None
     ) -> tuple[Tensor, DecoderState, Tensor | None]:
         """One step for `Q` hypotheses of each sentence.
 
         Args:
             ids: the previous pieces `[B, Q]`.
             memory: from `start`.
-            output_kernel: from `output_kernel()`. A product of few rows with a tied embedding as it lies takes seven
-                times as long on a CPU as one with its transpose.
+            weights: from `search_weights`; what is None of it is made of the model's own in each step.
 
         Returns:
             Logits of the next pieces `[B, Q, V]`, the next state, the alignment `[B, Q, S]` or None.
         """
-        # The rows themselves: a call of the layer takes more operations than most of the step.
-        embedded = ops.cast(take(self.target_embedding.embeddings, ids), self.compute_dtype)
-        readout, step = self.decoder.step(embedded, state, memory)
-        if output_kernel is None:
+        weights = weights or SearchWeights(None, None)
+        # The rows themselves: a call of the embedding takes more operations than most of the step.
+        if weights.words is None:
+            embedded = ops.cast(take(self.target_embedding.embeddings, ids), self.compute_dtype)
+            words = self.decoder.project_words(embedded)
+        else:
+            words = take(weights.words, ids)
+        readout, step = self.decoder.step(words, state, memory)
+        if weights.output_kernel is None:
             return self._logits(readout), step.state, step.alignment
-        rows = ops.matmul(ops.reshape(readout, (-1, self.config.readout_units)), output_kernel)
+        rows = ops.matmul(ops.reshape(readout, (-1, self.config.readout_units)), weights.output_kernel)
         logits = ops.reshape(rows, (-1, ops.shape(readout)[1], self.config.target_vocabulary_size))
         return logits, step.state, step.alignment
 

@@ -14,8 +14,12 @@ import tensorflow as tf
 from attention_nmt.config import END, PAD, START, RunFolder, SearchConfig, require
 from attention_nmt.decoding import Hypotheses, maximum_lengths, search
 from attention_nmt.losses import smoothed_cross_entropy
-from attention_nmt.model import Seq2Seq
+from attention_nmt.model import SearchWeights, Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
+
+
+MAXIMUM_WORDS_BYTES = 2**28
+"""The most memory for products of all words: 256 MiB are 33,000 pieces with 512 decoder and 256 readout units."""
 
 
 class TranslationTensors(NamedTuple):
@@ -58,20 +62,26 @@ class Alignment(NamedTuple):
 
 
 def search_model(
-    model: Seq2Seq, source: tf.Tensor, config: SearchConfig, alignments: bool = True, compact: bool = True
+    model: Seq2Seq,
+    source: tf.Tensor,
+    config: SearchConfig,
+    alignments: bool = True,
+    compact: bool = True,
+    weights: SearchWeights | None = None,
 ) -> Hypotheses:
     """Searches what a model makes of source ids `[B, S]`, in a graph.
 
     Args:
         alignments: faster without.
         compact: as in `decoding.search`.
+        weights: the model's `search_weights`, where it does not train any more.
     """
     memory, state = model.start(source)
-    # LiteRT lays kernels out for itself, and would hold this one twice.
-    kernel = model.output_kernel() if compact else None
+    if weights is None and compact:  # LiteRT lays kernels out for itself, and would hold this one twice
+        weights = SearchWeights(None, model.output_kernel())
 
     def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
-        logits, state, alignment = model.step(ids, state, memory, kernel)
+        logits, state, alignment = model.step(ids, state, memory, weights)
         return logits, state, alignment if alignments else None
 
     return search(step, state, memory, maximum_lengths(source, config), config, compact)
@@ -86,6 +96,7 @@ class Translator:
         search: how to search.
         target_tokenizer: the tokenizer of the target, where the vocabulary is not shared.
         batch_size: sentences translated together.
+        search_weights: see `frozen`.
 
     Raises:
         ValueError: a vocabulary is not of the model's size.
@@ -105,8 +116,10 @@ class Translator:
         search: SearchConfig | None = None,
         target_tokenizer: Tokenizer | None = None,
         batch_size: int = 64,
+        search_weights: SearchWeights | None = None,
     ) -> None:
         self.model, self.search, self.batch_size = model, search or SearchConfig(), batch_size
+        self.search_weights = search_weights
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer or source_tokenizer
         _check_size("source", self.source_tokenizer, model.config.source_vocabulary_size)
         _check_size("target", self.target_tokenizer, model.config.target_vocabulary_size)
@@ -137,9 +150,26 @@ class Translator:
         target = Tokenizer.load(run.target_tokenizer) if run.target_tokenizer.is_file() else source
         return cls(model, source, search, target)
 
+    def frozen(self) -> Translator:
+        """The same translator of the weights as they are now, laid out for the search: faster, but not to be trained.
+
+        It holds products of all words (`Decoder.project_words`), if they take at most `MAXIMUM_WORDS_BYTES`.
+        """
+        weights = tf.function(self.model.search_weights, autograph=False)()
+        size = weights.words.dtype.size * weights.words.shape.num_elements()
+        words = tf.Variable(weights.words, trainable=False) if size <= MAXIMUM_WORDS_BYTES else None
+        return Translator(
+            self.model,
+            self.source_tokenizer,
+            self.search,
+            self.target_tokenizer,
+            self.batch_size,
+            SearchWeights(words, tf.Variable(weights.output_kernel, trainable=False)),
+        )
+
     def hypotheses(self, source: tf.Tensor, alignments: bool = True, compact: bool = True) -> Hypotheses:
         """Searches translations of ids `[B, S]`, in a graph; see `search_model`."""
-        return search_model(self.model, source, self.search, alignments, compact)
+        return search_model(self.model, source, self.search, alignments, compact, self.search_weights)
 
     def translate_tensor(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
         """Translates strings `[B]`, in a graph; the translation of a text without words is empty and scores 0."""

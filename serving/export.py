@@ -75,11 +75,12 @@ def export(
     Returns:
         The folder of the version.
     """
+    translator = translator.frozen()
     output.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=output, prefix=".exporting-"))
     try:
         archive = keras.export.ExportArchive()
-        for resource in (translator.model, translator.source_tokenizer.module, translator.target_tokenizer.module):
+        for resource in _resources(translator):
             archive.track(resource)
         functions = signatures(translator)
         for name, function in functions.items():
@@ -98,6 +99,12 @@ def export(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return version
+
+
+def _resources(translator: Translator) -> list[Any]:
+    """What a translator's graphs read; an archive has to know it."""
+    modules = [translator.model, translator.source_tokenizer.module, translator.target_tokenizer.module]
+    return modules + [weights for weights in translator.search_weights or () if weights is not None]
 
 
 def model_card(translator: Translator) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def signatures(translator: Translator) -> dict[str, Callable[..., Outputs]]:
         translator.source_tokenizer,
         replace(search, n_best=search.beam_size),
         translator.target_tokenizer,
+        search_weights=translator.search_weights,
     )
 
     def translate(text: tf.Tensor) -> Outputs:

@@ -104,7 +104,7 @@ def corpus_stream(options: argparse.Namespace, size: int, config: BatchConfig) -
     from training.data import Corpus, iterate_texts
 
     pairs = Corpus(options.dataset, options.source, options.target, options.data_dir).pairs("train")
-    tokenizer = Tokenizer.train(itertools.chain.from_iterable(iterate_texts(pairs, side) for side in (0, 1)), size)
+    tokenizer = Tokenizer.train(iterate_texts(pairs), size)
     batches = TrainingBatches(pairs, tokenizer, tokenizer, config)
 
     def stream(count: int) -> Iterator[tuple]:

@@ -7,11 +7,12 @@ import re
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -54,7 +55,8 @@ class Corpus:
             return _folder_pairs(self, split)
         builder = prepared_builder(self.dataset, self.data_dir)
         _check_features(builder, self, split)
-        dataset = builder.as_dataset(split=split)
+        texts = tfds.decode.PartialDecoding({self.source: True, self.target: True})
+        dataset = builder.as_dataset(split=split, decoders=texts)
         return dataset.map(lambda example: (example[self.source], example[self.target]))
 
     def dev_split(self) -> str:
@@ -74,22 +76,25 @@ class Corpus:
 
     def texts(self, split: str) -> tuple[list[str], list[str]]:
         """The sources and the targets of a split, in memory."""
-        pairs = [(s.decode(errors="replace"), t.decode(errors="replace")) for s, t in _iterate(self.pairs(split))]
-        if not pairs:
+        texts: tuple[list[str], list[str]] = ([], [])
+        for chunk in _chunks(self.pairs(split)):
+            for side in (0, 1):
+                texts[side].extend(text.decode(errors="replace") for text in chunk[side].tolist())
+        if not texts[0]:
             raise DataError(f"{self.dataset}: the split {split!r} is empty.")
-        return [s for s, _ in pairs], [t for _, t in pairs]
+        return texts
 
 
-def _iterate(pairs: tf.data.Dataset) -> Iterator[tuple[bytes, bytes]]:
-    """The pairs, from batches of them: one by one they take 0.3 ms each."""
-    for sources, targets in pairs.batch(1024).as_numpy_iterator():
-        yield from zip(sources.tolist(), targets.tolist(), strict=True)
+def iterate_texts(pairs: tf.data.Dataset, sides: Sequence[int] = (0, 1)) -> Iterator[str]:
+    """The source (side 0) or target (side 1) texts of pairs, or both, one at a time, in one reading of the pairs."""
+    for chunk in _chunks(pairs):
+        for side in sides:
+            yield from (text.decode(errors="replace") for text in chunk[side].tolist())
 
 
-def iterate_texts(pairs: tf.data.Dataset, side: int) -> Iterator[str]:
-    """The source (side 0) or target (side 1) texts of pairs, one at a time."""
-    for pair in _iterate(pairs):
-        yield pair[side].decode(errors="replace")
+def _chunks(pairs: tf.data.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The sources and the targets of some pairs at a time: one by one a pair takes 0.3 ms."""
+    return pairs.batch(1024).as_numpy_iterator()
 
 
 class GoldPair(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import sys
@@ -83,8 +82,7 @@ def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> t
         sides = [(run.source_tokenizer, [0]), (run.target_tokenizer, [1])]
     for path, columns in sides:
         if not path.is_file():
-            texts = itertools.chain.from_iterable(iterate_texts(pairs, side) for side in columns)
-            Tokenizer.train(texts, config.vocabulary_size).save(path)
+            Tokenizer.train(iterate_texts(pairs, columns), config.vocabulary_size).save(path)
     loaded = [Tokenizer.load(path) for path, _ in sides]
     return loaded[0], loaded[-1]
 

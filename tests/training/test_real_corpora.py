@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ def corpus(name: str, source: str, target: str) -> Corpus:
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     pairs = corpus("multi30k_en_de", "en", "de").pairs("train")
-    return Tokenizer.train(itertools.chain(iterate_texts(pairs, 0), iterate_texts(pairs, 1)), 4000)
+    return Tokenizer.train(iterate_texts(pairs), 4000)
 
 
 def test_multi30k_through_the_pipeline(tokenizer: Tokenizer) -> None:
