@@ -231,7 +231,9 @@ class Decoder(keras.layers.Layer):
             Values `[B, S, 3H + 2l]`, the rest as it was.
         """
         depth = memory.values.shape[-1]
-        return memory._replace(values=self._products(memory.values, self.recurrence.context_kernel, slice(-depth, None)))
+        return memory._replace(
+            values=self._products(memory.values, self.recurrence.context_kernel, slice(-depth, None))
+        )
 
     def project_words(self, embedded: Tensor) -> Tensor:
         """What `step` reads of a previous word: what the recurrence and the readout make of it, biases included.

@@ -7,7 +7,6 @@ structure of tensors `[B, ...]` that all hypotheses of a sentence share. It give
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,12 +15,10 @@ from keras import ops, tree
 from attention_nmt.config import END, PAD, START, SearchConfig
 from attention_nmt.gather import select, take
 from attention_nmt.loops import repeat
+from attention_nmt.ranking import IMPOSSIBLE, best_pieces
 from attention_nmt.types import Tensor
 
 StepFunction: TypeAlias = Callable[[Tensor, Any, Any], tuple[Tensor, Any, Tensor | None]]
-
-IMPOSSIBLE = -1e9
-"""The log-probability of what cannot be; far below any sum of real ones, and finite so that differences are."""
 
 
 class Hypotheses(NamedTuple):
@@ -107,7 +104,7 @@ def greedy_search(
 def _greedy_step(step: StepFunction, loop: _Greedy, memory: Any, limits: Tensor, here: Tensor) -> _Greedy:
     """One position; `here` `[T]` is true at it."""
     logits, state, alignment = step(loop.ids, loop.state, memory)
-    best, pieces = _best(logits, 1)
+    best, pieces = best_pieces(logits, 1)
     first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
     running = loop.running[:, None]
     ids = ops.where(running, ops.where(first, pieces[:, :, 0], pieces[:, :, 1]), PAD)
@@ -143,9 +140,9 @@ def beam_search(
     """Keeps the `beam_size` best hypotheses of each sentence at each position; see `search`.
 
     Live and ended hypotheses compete for the same slots by their scores, log-probability over length penalty, and an
-    ended one keeps its score. A sentence is done when none of its live hypotheses, were it to lose nothing more and to
-    be as long as allowed, could enter its `n_best`: the result is that of a search up to the limit. What reaches the
-    limit counts as it is.
+    ended one keeps its score. A sentence is done when none of its live hypotheses, were it to lose nothing more within
+    `lookahead` pieces, or up to its limit where that is None, could enter its `n_best`; then the result is that of a
+    search up to the limit. What reaches the limit counts as it is.
 
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
@@ -204,7 +201,7 @@ def _beam_step(step: StepFunction, loop: _Beam, sentences: _Sentences, here: Ten
     logits, state, alignment = step(loop.ids, loop.state, sentences.memory)
     penalty = length_penalty(loop.position + 1, config.length_penalty)
     # The best of all continuations are among the best `size` of each hypothesis; behind them stand the ended ones.
-    best, pieces = _best(logits, size)
+    best, pieces = best_pieces(logits, size)
     width = best.shape[-1]
     live = ops.reshape((loop.log_probabilities[:, :, None] + best) / penalty, (-1, size * width))
     scores, chosen = ops.top_k(ops.concatenate([live, loop.scores], axis=1), size)
@@ -215,6 +212,9 @@ def _beam_step(step: StepFunction, loop: _Beam, sentences: _Sentences, here: Ten
     last = ops.logical_or(ids <= PAD, ops.logical_or(ops.equal(ids, END), loop.position + 1 >= sentences.limits))
     log_probabilities = ops.where(last, IMPOSSIBLE, scores * penalty)
     scores = ops.where(last, scores, IMPOSSIBLE)
+    running = _can_win(log_probabilities, scores, _best_penalty(loop.position + 1, sentences, config), config.n_best)
+    # What a sentence has found when it is done is not to depend on how long others in its batch take.
+    log_probabilities = ops.where(running[:, None], log_probabilities, IMPOSSIBLE)
 
     origins, alignments = loop.origins, loop.alignments
     if alignment is not None:
@@ -225,12 +225,19 @@ def _beam_step(step: StepFunction, loop: _Beam, sentences: _Sentences, here: Ten
         ids,
         log_probabilities,
         scores,
-        _can_win(log_probabilities, scores, sentences.penalties, config.n_best),
+        running,
         tree.map_structure(lambda x: select(x, slots), state),
         _put(select(loop.tokens, slots), ids, here),
         origins,
         alignments,
     )
+
+
+def _best_penalty(length: Tensor, sentences: _Sentences, config: SearchConfig) -> Tensor:
+    """The length penalty, `[B]`, that live hypotheses of a length may hope for: the higher, the better their score."""
+    if config.lookahead is None:
+        return sentences.penalties
+    return ops.minimum(length_penalty(length + config.lookahead, config.length_penalty), sentences.penalties)
 
 
 def _can_win(log_probabilities: Tensor, scores: Tensor, penalties: Tensor, count: int) -> Tensor:
@@ -251,38 +258,6 @@ def _room(alignment: Tensor | None, shape: tuple) -> Tensor | None:
     A graph drops the step that an alignment is taken from but for its shape.
     """
     return None if alignment is None else ops.zeros((*shape, ops.shape(alignment)[-1]), alignment.dtype)
-
-
-def _best(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The log-probabilities of some pieces `[B, K, N]`, among them the `count` likeliest, and their ids, int32.
-
-    Padding is no choice, since it stands behind the end symbol and nowhere else: of one piece more than asked for it is
-    the one that falls out.
-    """
-    logits = ops.cast(logits, "float32")
-    hypotheses, size = ops.shape(logits)[1], logits.shape[-1]
-    count = min(count + 1, size)
-    best, ids = (ops.reshape(x, (-1, hypotheses, count)) for x in _top(ops.reshape(logits, (-1, size)), count))
-    highest = best[:, :, :1]
-    normalizer = highest + ops.log(ops.sum(ops.exp(logits - highest), axis=-1, keepdims=True))
-    return ops.where(ops.equal(ids, PAD), IMPOSSIBLE, best - normalizer), ids
-
-
-def _top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The highest `count` of each row `[R, V]`, the highest first, and where they are, int32.
-
-    They lie in the `count` chunks of the vocabulary with the highest maxima: those are searched, instead of all of it.
-    """
-    size = rows.shape[-1]
-    chunk = max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)
-    if chunk < 8 or count * chunk >= size // 2:
-        best, ids = ops.top_k(rows, count)
-        return best, ops.cast(ids, "int32")
-    chunks = ops.reshape(rows, (-1, size // chunk, chunk))
-    which = ops.cast(ops.top_k(ops.max(chunks, axis=-1), count)[1], "int32")
-    best, places = ops.top_k(ops.reshape(select(chunks, which), (-1, count * chunk)), count)
-    places = ops.cast(places, "int32")
-    return best, select(which, places // chunk) * chunk + places % chunk
 
 
 def _put(buffer: Tensor, values: Tensor, here: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.model import SearchWeights, Seq2Seq
 from attention_nmt.tokenizer import Tokenizer
 
-
 MAXIMUM_WORDS_BYTES = 2**28
 """The most memory for products of all words: 256 MiB are 33,000 pieces with 512 decoder and 256 readout units."""
 

@@ -7,15 +7,8 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt.config import END, SearchConfig
-from attention_nmt.decoding import (
-    Hypotheses,
-    _top,
-    beam_search,
-    greedy_search,
-    length_penalty,
-    maximum_lengths,
-    search,
-)
+from attention_nmt.decoding import Hypotheses, beam_search, greedy_search, length_penalty, maximum_lengths, search
+from attention_nmt.ranking import top
 from tests.attention_nmt.toy import Found, Toy, trimmed
 
 SENTENCES = [3, 14, 159, 265]
@@ -59,7 +52,7 @@ def assert_found(hypotheses: Arrays, row: int, expected: list[Found], toy: Toy, 
 def test_a_beam_of_all_prefixes_is_enumeration(alpha: float) -> None:
     """Four pieces that go on, limit 4: up to 425 hypotheses are live or ended at once."""
     toy, limits = Toy(), [4, 3, 1, 4]
-    found = run(toy, SENTENCES, limits, beam_size=425, n_best=5, length_penalty=alpha)
+    found = run(toy, SENTENCES, limits, beam_size=425, n_best=5, length_penalty=alpha, lookahead=None)
     for row, (sentence, limit) in enumerate(zip(SENTENCES, limits, strict=True)):
         assert_found(found, row, toy.exhaustive(sentence, limit, alpha)[:5], toy, sentence)
 
@@ -70,7 +63,7 @@ def test_the_exact_stop_gives_what_a_search_to_the_limit_gives(beam_size: int, n
     """Against a beam search in plain Python that never stops before the limit."""
     toy, sentences = Toy(end_bias=0.5), list(range(24))
     limits = [2 + i % 7 for i in sentences]
-    options: dict[str, Any] = {"beam_size": beam_size, "n_best": n_best, "length_penalty": alpha}
+    options: dict[str, Any] = {"beam_size": beam_size, "n_best": n_best, "length_penalty": alpha, "lookahead": None}
     found = run(toy, sentences, limits, **options)
     lengths = set()
     for row, (sentence, limit) in enumerate(zip(sentences, limits, strict=True)):
@@ -78,6 +71,21 @@ def test_the_exact_stop_gives_what_a_search_to_the_limit_gives(beam_size: int, n
         assert_found(found, row, expected, toy, sentence)
         lengths.add(len(expected[0].ids))
     assert len(lengths) > 2
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 3])
+@pytest.mark.parametrize(("beam_size", "n_best"), [(3, 1), (5, 2)])
+def test_a_sentence_is_done_when_nothing_live_can_win_soon(beam_size: int, n_best: int, lookahead: int) -> None:
+    """Against a beam search in plain Python with the same stop, which is not always that of a search to the limit."""
+    toy, sentences = Toy(end_bias=0.5), list(range(40))
+    options: dict[str, Any] = {"beam_size": beam_size, "n_best": n_best, "length_penalty": 2.0, "lookahead": lookahead}
+    found = run(toy, sentences, [9] * 40, **options)
+    for sentence in sentences:
+        assert_found(found, sentence, toy.beam(sentence, 9, SearchConfig(**options)), toy, sentence)
+    exact = run(toy, sentences, [9] * 40, **options | {"lookahead": None})
+    assert (exact.scores[:, 0] >= found.scores[:, 0] - 1e-5).all()
+    if lookahead == 0:
+        assert (exact.scores[:, 0] > found.scores[:, 0] + 1e-3).any()
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
@@ -188,7 +196,7 @@ def test_eager_graph_and_xla_agree(beam_size: int) -> None:
 def test_the_likeliest_pieces_of_any_vocabulary(size: int, count: int) -> None:
     rows = np.random.default_rng(size).normal(size=(7, size)).astype(np.float32)
     rows[0, -count:] += 10  # neighbours, all in one chunk or two
-    best, ids = (np.asarray(x) for x in _top(rows, count))
+    best, ids = (np.asarray(x) for x in top(rows, count))
     np.testing.assert_array_equal(ids, np.argsort(-rows, axis=1)[:, :count])
     np.testing.assert_array_equal(best, np.take_along_axis(rows, ids, axis=1))
 
