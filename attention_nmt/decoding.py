@@ -121,7 +121,10 @@ def _greedy_step(step: StepFunction, loop: _Greedy, memory: Any, limits: Tensor,
 
 
 class _Beam(NamedTuple):
-    """The state of the beam loop: K slots a sentence, each with a live or an ended hypothesis."""
+    """The state of the beam loop: K slots a sentence, each with a live or an ended hypothesis.
+
+    Before the first position ids, log-probabilities and state are those of one hypothesis.
+    """
 
     position: Tensor  # []
     ids: Tensor  # [B, K]: the previous pieces, padding in slots whose hypothesis has ended
@@ -146,8 +149,8 @@ def beam_search(
 
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
-    loop = _first_beam(step, state, memory, limits, config.beam_size)
-    positions = ops.arange(ops.shape(loop.tokens)[-1])
+    sentences = _Sentences(memory, limits[:, None], length_penalty(limits, config.length_penalty))
+    positions = ops.arange(ops.max(limits))
 
     def body(loop: _Beam, sentences: _Sentences) -> _Beam:
         return _beam_step(step, loop, sentences, ops.equal(positions, loop.position), config)
@@ -155,8 +158,8 @@ def beam_search(
     tokens, scores, origins, alignments = repeat(
         body,
         lambda loop: (loop.tokens, loop.scores, loop.origins, loop.alignments),
-        loop,
-        _Sentences(memory, limits[:, None], length_penalty(limits, config.length_penalty)),
+        _first_beam(step, state, sentences, positions, config),
+        sentences,
         compact,
     )
     scores, order = ops.top_k(scores, config.n_best)
@@ -167,26 +170,6 @@ def beam_search(
     return Hypotheses(tokens, scores, alignments)
 
 
-def _first_beam(step: StepFunction, state: Any, memory: Any, limits: Tensor, size: int) -> _Beam:
-    batch = ops.shape(limits)[0]
-    shape = (batch, size, ops.max(limits))
-    start = ops.zeros_like(limits)[:, None] + START
-    alignments = _room(step(start, state, memory)[2], shape)
-    # Before the first step all slots hold the empty hypothesis; all but the first must not multiply it.
-    first = ops.concatenate([ops.zeros((1, 1)), ops.full((1, size - 1), IMPOSSIBLE)], axis=1)
-    return _Beam(
-        ops.zeros((), "int32"),
-        _repeat(start, size),
-        ops.zeros((batch, 1)) + first,
-        ops.full((batch, size), IMPOSSIBLE),
-        limits > 0,
-        tree.map_structure(lambda x: _repeat(x, size), state),
-        ops.zeros(shape, "int32"),
-        None if alignments is None else ops.zeros(shape, "int32"),
-        alignments,
-    )
-
-
 class _Sentences(NamedTuple):
     """What a beam step reads of the sentences and does not change."""
 
@@ -195,18 +178,40 @@ class _Sentences(NamedTuple):
     penalties: Tensor  # [B]: the length penalty at the limit
 
 
+def _first_beam(
+    step: StepFunction, state: Any, sentences: _Sentences, positions: Tensor, config: SearchConfig
+) -> _Beam:
+    """The beam after the first position, where there is one hypothesis to continue, the empty one."""
+    start = ops.zeros_like(sentences.limits) + START
+    outputs = step(start, state, sentences.memory)
+    shape = (ops.shape(start)[0], config.beam_size, ops.shape(positions)[0])
+    loop = _Beam(
+        ops.zeros((), "int32"),
+        start,
+        ops.zeros_like(start, "float32"),
+        ops.full(shape[:2], IMPOSSIBLE),
+        sentences.limits[:, 0] > 0,
+        state,
+        ops.zeros(shape, "int32"),
+        None if outputs[2] is None else ops.zeros(shape, "int32"),
+        _room(outputs[2], shape),
+    )
+    return _beam_step(lambda *_: outputs, loop, sentences, ops.equal(positions, 0), config)
+
+
 def _beam_step(step: StepFunction, loop: _Beam, sentences: _Sentences, here: Tensor, config: SearchConfig) -> _Beam:
     """One position; `here` `[T]` is true at it."""
-    size = config.beam_size
+    size, before = config.beam_size, loop.ids.shape[1]
     logits, state, alignment = step(loop.ids, loop.state, sentences.memory)
     penalty = length_penalty(loop.position + 1, config.length_penalty)
     # The best of all continuations are among the best `size` of each hypothesis; behind them stand the ended ones.
     best, pieces = best_pieces(logits, size)
     width = best.shape[-1]
-    live = ops.reshape((loop.log_probabilities[:, :, None] + best) / penalty, (-1, size * width))
+    live = ops.reshape((loop.log_probabilities[:, :, None] + best) / penalty, (-1, before * width))
     scores, chosen = ops.top_k(ops.concatenate([live, loop.scores], axis=1), size)
-    slots = take(ops.array([*(k for k in range(size) for _ in range(width)), *range(size)], "int32"), chosen)
-    pieces = ops.concatenate([ops.reshape(pieces, (-1, size * width)), ops.zeros_like(loop.ids)], axis=1)
+    owners = [*(k for k in range(before) for _ in range(width)), *(k % before for k in range(size))]
+    slots = take(ops.array(owners, "int32"), chosen)
+    pieces = ops.concatenate([ops.reshape(pieces, (-1, before * width)), ops.zeros_like(loop.scores, "int32")], axis=1)
     ids = select(pieces, chosen)
     # What had ended before has padding for its piece: live hypotheses are not continued by it.
     last = ops.logical_or(ids <= PAD, ops.logical_or(ops.equal(ids, END), loop.position + 1 >= sentences.limits))
@@ -245,11 +250,6 @@ def _can_win(log_probabilities: Tensor, scores: Tensor, penalties: Tensor, count
     highest = ops.max(log_probabilities, axis=1)
     to_beat = ops.min(ops.top_k(scores, count)[0], axis=1) if count > 1 else ops.max(scores, axis=1)
     return ops.logical_and(highest > IMPOSSIBLE / 2, highest / penalties > to_beat)
-
-
-def _repeat(x: Tensor, count: int) -> Tensor:
-    """`[B, 1, ...]` as `[B, count, ...]`; unlike `ops.repeat` on TensorFlow it leaves the width known to the graph."""
-    return ops.concatenate([x] * count, axis=1)
 
 
 def _room(alignment: Tensor | None, shape: tuple) -> Tensor | None:
