@@ -121,8 +121,8 @@ class SearchConfig:
         maximum_length_ratio, maximum_length_extra: a translation has at most
             `ratio * source pieces + extra` pieces, the end symbol included.
         lookahead: a sentence is done when none of its live hypotheses, were it to lose nothing more and to end within
-            so many more pieces, could be among the `n_best`; None looks ahead to the limit, which finds what a search
-            up to the limit finds, and takes a quarter more steps.
+            so many more pieces, could be among the `n_best`. With as many as a translation may have, it finds what a
+            search to the limit finds.
         maximum_source_length: a longer source is cut to so many pieces, the end symbol included: the time and memory
             that one request can take are bounded.
 
@@ -135,7 +135,7 @@ class SearchConfig:
     n_best: int = 1
     maximum_length_ratio: float = 2.0
     maximum_length_extra: int = 10
-    lookahead: int | None = 4
+    lookahead: int = 4
     maximum_source_length: int = 400
 
     def __post_init__(self) -> None:
@@ -145,7 +145,7 @@ class SearchConfig:
         require(within, "n_best", f"from 1 to beam_size={self.beam_size}", self.n_best)
         require(self.maximum_length_ratio >= 0, "maximum_length_ratio", "at least 0", self.maximum_length_ratio)
         require(self.maximum_length_extra >= 1, "maximum_length_extra", "at least 1", self.maximum_length_extra)
-        require(self.lookahead is None or self.lookahead >= 0, "lookahead", "at least 0, or None", self.lookahead)
+        require(self.lookahead >= 0, "lookahead", "at least 0", self.lookahead)
         require(self.maximum_source_length >= 2, "maximum_source_length", "at least 2", self.maximum_source_length)
 
 

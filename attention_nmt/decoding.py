@@ -143,9 +143,8 @@ def beam_search(
     """Keeps the `beam_size` best hypotheses of each sentence at each position; see `search`.
 
     Live and ended hypotheses compete for the same slots by their scores, log-probability over length penalty, and an
-    ended one keeps its score. A sentence is done when none of its live hypotheses, were it to lose nothing more within
-    `lookahead` pieces, or up to its limit where that is None, could enter its `n_best`; then the result is that of a
-    search up to the limit. What reaches the limit counts as it is.
+    ended one keeps its score. A sentence is done when none of its live hypotheses, were it to lose nothing more and to
+    end within `lookahead` pieces, could enter its `n_best`. What reaches the limit counts as it is.
 
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
@@ -240,8 +239,6 @@ def _beam_step(step: StepFunction, loop: _Beam, sentences: _Sentences, here: Ten
 
 def _best_penalty(length: Tensor, sentences: _Sentences, config: SearchConfig) -> Tensor:
     """The length penalty, `[B]`, that live hypotheses of a length may hope for: the higher, the better their score."""
-    if config.lookahead is None:
-        return sentences.penalties
     return ops.minimum(length_penalty(length + config.lookahead, config.length_penalty), sentences.penalties)
 
 

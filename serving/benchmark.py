@@ -128,7 +128,7 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
         source, target = trained.source_tokenizer, trained.target_tokenizer
         translator = Translator(trained.model, source, search, target, batch_size=config.batch_size)
         report[f"beam {beam_size}"] = {
-            "throughput": throughput(translator, texts, config.readings),
+            "throughput": throughput(translator.frozen(), texts, config.readings),
             "latency": latencies(translator, requests),
         }
     return report

@@ -32,9 +32,9 @@ class EvaluateConfig:
         split: the split to translate.
         hypotheses: a file with one translation a line, to be scored instead of the run's own.
         output: where to write the scores, hypotheses and pictures; without it into `evaluation/NAME` of the run folder,
-            where NAME is the split and what is given of dataset, languages, beam size and length penalty. Scores of
-            `hypotheses` are written only where it is given.
-        beam_size, length_penalty: see `SearchConfig`; what is not given is the run's.
+            where NAME is the split and what is given of dataset, languages and search. Scores of `hypotheses` are
+            written only where it is given.
+        beam_size, length_penalty, lookahead: see `SearchConfig`; what is not given is the run's.
         pictures: alignments to draw.
     """
 
@@ -48,6 +48,7 @@ class EvaluateConfig:
     output: Path | None = None
     beam_size: int | None = None
     length_penalty: float | None = None
+    lookahead: int | None = None
     pictures: int = 4
 
     def __post_init__(self) -> None:
@@ -68,6 +69,7 @@ class EvaluateConfig:
             ("to-", self.target),
             ("beam-", self.beam_size),
             ("penalty-", self.length_penalty),
+            ("lookahead-", self.lookahead),
         )
         return self.run_dir / "evaluation" / "-".join([self.split, *(f"{k}{v}" for k, v in given if v is not None)])
 
@@ -82,7 +84,8 @@ class EvaluateConfig:
     def search(self) -> SearchConfig:
         """The run's search with the flags put over it."""
         assert self.run_dir is not None, "only a run is searched with"
-        return RunFolder(self.run_dir).read_search(beam_size=self.beam_size, length_penalty=self.length_penalty)
+        flags = {name: getattr(self, name) for name in ("beam_size", "length_penalty", "lookahead")}
+        return RunFolder(self.run_dir).read_search(**flags)
 
 
 def read_hypotheses(path: Path, count: int) -> list[str]:
@@ -165,7 +168,7 @@ def _translate(
 ) -> list[str]:
     """Translates, notes the speed and the alignment error rate, and draws."""
     assert config.run_dir is not None, "checked by the caller"
-    translator = Translator.from_run(config.run_dir, config.search())
+    translator = Translator.from_run(config.run_dir, config.search()).frozen()
     drawn = translator(sources[: config.pictures])
     translator(sources[:1], alignments=False)  # traces the graph, which is not translation
     began = time.perf_counter()

@@ -13,6 +13,7 @@ from tests.attention_nmt.toy import Found, Toy, trimmed
 
 SENTENCES = [3, 14, 159, 265]
 ALPHAS = [0.0, 0.6, 1.0, 2.0]
+TO_THE_LIMIT = 1000
 
 
 class Arrays(NamedTuple):
@@ -52,7 +53,7 @@ def assert_found(hypotheses: Arrays, row: int, expected: list[Found], toy: Toy, 
 def test_a_beam_of_all_prefixes_is_enumeration(alpha: float) -> None:
     """Four pieces that go on, limit 4: up to 425 hypotheses are live or ended at once."""
     toy, limits = Toy(), [4, 3, 1, 4]
-    found = run(toy, SENTENCES, limits, beam_size=425, n_best=5, length_penalty=alpha, lookahead=None)
+    found = run(toy, SENTENCES, limits, beam_size=425, n_best=5, length_penalty=alpha, lookahead=TO_THE_LIMIT)
     for row, (sentence, limit) in enumerate(zip(SENTENCES, limits, strict=True)):
         assert_found(found, row, toy.exhaustive(sentence, limit, alpha)[:5], toy, sentence)
 
@@ -63,7 +64,12 @@ def test_the_exact_stop_gives_what_a_search_to_the_limit_gives(beam_size: int, n
     """Against a beam search in plain Python that never stops before the limit."""
     toy, sentences = Toy(end_bias=0.5), list(range(24))
     limits = [2 + i % 7 for i in sentences]
-    options: dict[str, Any] = {"beam_size": beam_size, "n_best": n_best, "length_penalty": alpha, "lookahead": None}
+    options: dict[str, Any] = {
+        "beam_size": beam_size,
+        "n_best": n_best,
+        "length_penalty": alpha,
+        "lookahead": TO_THE_LIMIT,
+    }
     found = run(toy, sentences, limits, **options)
     lengths = set()
     for row, (sentence, limit) in enumerate(zip(sentences, limits, strict=True)):
@@ -82,7 +88,7 @@ def test_a_sentence_is_done_when_nothing_live_can_win_soon(beam_size: int, n_bes
     found = run(toy, sentences, [9] * 40, **options)
     for sentence in sentences:
         assert_found(found, sentence, toy.beam(sentence, 9, SearchConfig(**options)), toy, sentence)
-    exact = run(toy, sentences, [9] * 40, **options | {"lookahead": None})
+    exact = run(toy, sentences, [9] * 40, **options | {"lookahead": TO_THE_LIMIT})
     assert (exact.scores[:, 0] >= found.scores[:, 0] - 1e-5).all()
     if lookahead == 0:
         assert (exact.scores[:, 0] > found.scores[:, 0] + 1e-3).any()

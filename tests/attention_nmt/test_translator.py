@@ -3,11 +3,13 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from attention_nmt import translator as translator_module
 from attention_nmt.config import RunFolder, SearchConfig
 from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
@@ -43,6 +45,31 @@ def test_translations(translator: Translator, tokenizer: Tokenizer) -> None:
             assert translation.alignment.shape == (len(translation.target_tokens), len(translation.source_tokens))
             np.testing.assert_allclose(translation.alignment.sum(axis=1), 1, atol=1e-5)
     assert [t.text for t in translator(TEXTS)] == [found[0].text for found in translator.n_best(TEXTS)]
+
+
+@pytest.mark.parametrize("maximum_bytes", [2**28, 100])
+@pytest.mark.parametrize(
+    "options", [{}, {"attention": "none", "reset_after": False}, {"tie_output": True, "readout_units": 6}], ids=str
+)
+def test_frozen_weights_translate_alike(
+    options: dict[str, Any], maximum_bytes: int, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translator_module, "MAXIMUM_WORDS_BYTES", maximum_bytes)
+    model = tiny_model(**options, **VOCABULARIES)
+    plain = Translator(model, tokenizer, SHORT, batch_size=4)
+    frozen = plain.frozen()
+    assert frozen.search_weights is not None
+    assert (frozen.search_weights.words is None) == (maximum_bytes == 100)
+    assert (frozen.search, frozen.batch_size) == (plain.search, plain.batch_size)
+    for expected, found in zip(plain.n_best(TEXTS), frozen.n_best(TEXTS), strict=True):
+        assert [t.text for t in found] == [t.text for t in expected]
+        np.testing.assert_allclose([t.score for t in found], [t.score for t in expected], atol=1e-4)
+    if frozen.search_weights.words is None:
+        return
+    before = [t.score for t in frozen(TEXTS)]
+    model.target_embedding.embeddings.assign(-model.target_embedding.embeddings)
+    assert [t.score for t in frozen(TEXTS)] == before
+    assert [t.score for t in plain(TEXTS)] != before
 
 
 def test_strings_bytes_and_tensors_are_alike(translator: Translator) -> None:

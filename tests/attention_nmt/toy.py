@@ -79,7 +79,7 @@ class Toy:
         return sorted((Found(self.score(sentence, s, alpha), s) for s in self.everything(limit)), reverse=True)
 
     def beam(self, sentence: int, limit: int, config: SearchConfig) -> list[Found]:
-        """Beam search: live and ended hypotheses compete by their scores; without `lookahead` it goes to the limit."""
+        """Beam search: live and ended hypotheses compete by their scores. Looking ahead to the limit, it goes there."""
         alpha, live, ended = config.length_penalty, [tuple[int, ...]()], list[Found]()
         for length in range(1, limit + 1):
             extended = [(*prefix, piece) for prefix in live for piece in range(1, VOCABULARY)]
@@ -88,7 +88,7 @@ class Toy:
             done = [len(f.ids) < length or f.ids[-1] == END or length == limit for f in best]
             ended = [f for f, d in zip(best, done, strict=True) if d]
             live = [f.ids for f, d in zip(best, done, strict=True) if not d]
-            if config.lookahead is not None and len(ended) >= config.n_best:
+            if config.lookahead < limit and len(ended) >= config.n_best:
                 penalty = ((5 + min(length + config.lookahead, limit)) / 6) ** alpha
                 hope = max((self.log_probability(sentence, ids) / penalty for ids in live), default=-np.inf)
                 if hope <= sorted(ended, reverse=True)[config.n_best - 1].score:
