@@ -55,8 +55,10 @@ class Corpus:
             return _folder_pairs(self, split)
         builder = prepared_builder(self.dataset, self.data_dir)
         _check_features(builder, self, split)
-        texts = tfds.decode.PartialDecoding({self.source: True, self.target: True})
-        dataset = builder.as_dataset(split=split, decoders=texts)
+        # `Translation` holds nothing but texts, and no part of it can be asked for; other datasets may hold more.
+        whole = isinstance(builder.info.features, tfds.features.Translation)
+        decoders = None if whole else tfds.decode.PartialDecoding({self.source: True, self.target: True})
+        dataset = builder.as_dataset(split=split, decoders=decoders)
         return dataset.map(lambda example: (example[self.source], example[self.target]))
 
     def dev_split(self) -> str:

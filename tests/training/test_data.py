@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import training.data
 from tests.training.corpora import PAIRS, write_folder
-from training.data import Corpus, DataError, GoldPair, gold_pairs
+from training.data import Corpus, DataError, GoldPair, gold_pairs, iterate_texts
 
 
 def test_a_text_folder(tmp_path: Path) -> None:
@@ -21,6 +22,16 @@ def test_a_text_folder(tmp_path: Path) -> None:
     assert corpus.dev_split() == "val"
     assert len(list(corpus.pairs("train"))) == len(PAIRS) - 20
     assert gold_pairs(corpus, "test") is None
+
+
+@pytest.mark.parametrize("sides", [(0,), (1,), (0, 1)])
+def test_texts_are_read_once(sides: tuple[int, ...], tmp_path: Path) -> None:
+    pairs = Corpus(str(write_folder(tmp_path)), "en", "fr").pairs("train")
+    read: list[int] = []
+    counted = pairs.map(lambda *pair: (tf.numpy_function(lambda x: read.append(1) or x, pair[:1], tf.string), pair[1]))
+    texts = list(iterate_texts(counted, sides))
+    assert sorted(texts) == sorted(pair[side] for pair in PAIRS[:-20] for side in sides)
+    assert len(read) == len(PAIRS) - 20
 
 
 def test_gold_links_of_a_folder(tmp_path: Path) -> None:
