@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,10 +216,16 @@ class Translator:
             raise ValueError(f"`texts` must be a sequence of strings. Received: {texts!r}.")
         strings = list(texts.numpy() if isinstance(texts, tf.Tensor) else texts)
         found: list[list[Translation]] = [[] for _ in strings]
-        for indices in self._batches(strings):
-            tensors = self._translate[alignments](_strings([strings[i] for i in indices]))
-            for index, translations in zip(indices, _unpack(tensors), strict=True):
-                found[index] = translations
+        batches = list(self._batches(strings))
+
+        def translate(indices: list[int]) -> list[list[Translation]]:
+            return _unpack(self._translate[alignments](_strings([strings[i] for i in indices])))
+
+        # Two at a time: a search has many short operations, which leave cores idle.
+        with ThreadPoolExecutor(2) as pool:
+            for indices, translations in zip(batches, pool.map(translate, batches), strict=True):
+                for index, best in zip(indices, translations, strict=True):
+                    found[index] = best
         return found
 
     def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[Alignment]:
