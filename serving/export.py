@@ -102,8 +102,11 @@ def export(
 
 
 def _resources(translator: Translator) -> list[Any]:
-    """What a translator's graphs read; an archive has to know it."""
-    modules = [translator.model, translator.source_tokenizer.module, translator.target_tokenizer.module]
+    """What a translator's graphs read and an archive has to be told of.
+
+    The model is not: an archive finds the variables of its functions, and writes those of a model that it tracks again.
+    """
+    modules = [translator.source_tokenizer.module, translator.target_tokenizer.module]
     return modules + [weights for weights in translator.search_weights or () if weights is not None]
 
 
