@@ -56,6 +56,17 @@ def test_the_graph_holds_nothing_that_tensorflow_serving_lacks(version: Path) ->
     assert set(saved.meta_graphs[0].signature_def) >= SIGNATURES
 
 
+def test_an_export_holds_each_weight_once(run_dir: Path, version: Path) -> None:
+    """And, beside the weights, the products of all words and the kernel of the output product, row by row."""
+    reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    held = sum(int(np.prod(shape)) for name, shape in reader.get_variable_to_shape_map().items() if "VALUE" in name)
+    model = Translator.from_run(run_dir).model
+    weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
+    config = model.config
+    columns = 3 * config.decoder_units + 2 * config.readout_units + config.readout_units
+    assert held == weights + config.target_vocabulary_size * columns
+
+
 def test_no_signature_reaches_an_operation_on_files(version: Path) -> None:
     """In the session that a server loads, with all functions that the signatures' nodes call."""
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
