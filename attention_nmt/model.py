@@ -146,12 +146,12 @@ class Seq2Seq(keras.Model):
         memory, summary = self.encode(source)
         return self.decoder.project(memory), self.decoder.initial_state(summary)
 
-    def search_weights(self) -> SearchWeights:
-        """Weights laid out for the steps of a search."""
+    def search_weights(self, words: bool) -> SearchWeights:
+        """Weights laid out for the steps of a search, with or without the products of all words."""
         embeddings = ops.cast(self.target_embedding.embeddings, self.compute_dtype)
-        return SearchWeights(self.decoder.project_words(embeddings), self.output_kernel())
+        return SearchWeights(self.decoder.project_words(embeddings) if words else None, self._output_kernel())
 
-    def output_kernel(self) -> Tensor:
+    def _output_kernel(self) -> Tensor:
         """The kernel of the output product `[l, V]`, laid out row by row."""
         if self.output_projection is not None:
             return ops.cast(ops.copy(self.output_projection.kernel), self.compute_dtype)

@@ -78,7 +78,7 @@ def search_model(
     """
     memory, state = model.start(source)
     if weights is None and compact:  # LiteRT lays kernels out for itself, and would hold this one twice
-        weights = SearchWeights(None, model.output_kernel())
+        weights = model.search_weights(words=False)
 
     def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
         logits, state, alignment = model.step(ids, state, memory, weights)
@@ -155,17 +155,12 @@ class Translator:
 
         It holds products of all words (`Decoder.project_words`), if they take at most `MAXIMUM_WORDS_BYTES`.
         """
-        weights = tf.function(self.model.search_weights, autograph=False)()
-        size = weights.words.dtype.size * weights.words.shape.num_elements()
-        words = tf.Variable(weights.words, trainable=False) if size <= MAXIMUM_WORDS_BYTES else None
-        return Translator(
-            self.model,
-            self.source_tokenizer,
-            self.search,
-            self.target_tokenizer,
-            self.batch_size,
-            SearchWeights(words, tf.Variable(weights.output_kernel, trainable=False)),
-        )
+        c = self.model.config
+        words = 4 * c.target_vocabulary_size * (3 * c.decoder_units + 2 * c.readout_units) <= MAXIMUM_WORDS_BYTES
+        found = tf.function(self.model.search_weights, autograph=False)(words)
+        weights = SearchWeights(*(None if x is None else tf.Variable(x, trainable=False) for x in found))
+        source, target = self.source_tokenizer, self.target_tokenizer
+        return Translator(self.model, source, self.search, target, self.batch_size, weights)
 
     def hypotheses(self, source: tf.Tensor, alignments: bool = True, compact: bool = True) -> Hypotheses:
         """Searches translations of ids `[B, S]`, in a graph; see `search_model`."""
@@ -221,8 +216,7 @@ class Translator:
         def translate(indices: list[int]) -> list[list[Translation]]:
             return _unpack(self._translate[alignments](_strings([strings[i] for i in indices])))
 
-        # Two at a time: a search has many short operations, which leave cores idle.
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(2) as pool:  # a search has many short operations, which leave cores idle
             for indices, translations in zip(batches, pool.map(translate, batches), strict=True):
                 for index, best in zip(indices, translations, strict=True):
                     found[index] = best
