@@ -146,10 +146,12 @@ class Seq2Seq(keras.Model):
         memory, summary = self.encode(source)
         return self.decoder.project(memory), self.decoder.initial_state(summary)
 
-    def search_weights(self, words: bool) -> SearchWeights:
-        """Weights laid out for the steps of a search, with or without the products of all words."""
-        embeddings = ops.cast(self.target_embedding.embeddings, self.compute_dtype)
-        return SearchWeights(self.decoder.project_words(embeddings) if words else None, self._output_kernel())
+    def search_weights(self, maximum_words_bytes: int) -> SearchWeights:
+        """Weights laid out for the steps of a search, without the products of all words if those take more memory."""
+        c, words = self.config, None
+        if 4 * c.target_vocabulary_size * (3 * c.decoder_units + 2 * c.readout_units) <= maximum_words_bytes:
+            words = self.decoder.project_words(ops.cast(self.target_embedding.embeddings, self.compute_dtype))
+        return SearchWeights(words, self._output_kernel())
 
     def _output_kernel(self) -> Tensor:
         """The kernel of the output product `[l, V]`, laid out row by row."""

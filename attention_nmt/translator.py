@@ -78,7 +78,7 @@ def search_model(
     """
     memory, state = model.start(source)
     if weights is None and compact:  # LiteRT lays kernels out for itself, and would hold this one twice
-        weights = model.search_weights(words=False)
+        weights = model.search_weights(maximum_words_bytes=0)
 
     def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
         logits, state, alignment = model.step(ids, state, memory, weights)
@@ -121,18 +121,19 @@ class Translator:
         self.model, self.search, self.batch_size = model, search or SearchConfig(), batch_size
         self.search_weights = search_weights
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer or source_tokenizer
-        _check_size("source", self.source_tokenizer, model.config.source_vocabulary_size)
-        _check_size("target", self.target_tokenizer, model.config.target_vocabulary_size)
-        strings = tf.TensorSpec([None], tf.string)
+        for side, tokenizer in (("source", self.source_tokenizer), ("target", self.target_tokenizer)):
+            size, key = tokenizer.vocabulary_size, f"{side}_vocabulary_size"
+            expected = getattr(model.config, key)
+            require(size == expected, f"{side}_tokenizer", f"of the model's {key}={expected} pieces", size)
+        graph, strings = functools.partial(tf.function, autograph=False), tf.TensorSpec([None], tf.string)
         self._translate = {
-            alignments: tf.function(
-                functools.partial(self.translate_tensor, alignments=alignments),
-                input_signature=[strings],
-                autograph=False,
+            alignments: graph(
+                functools.partial(self.translate_tensor, alignments=alignments), input_signature=[strings]
             )
             for alignments in (True, False)
         }
-        self._align = tf.function(self._align_tensor, input_signature=[strings, strings], autograph=False)
+        self._align = graph(self._align_tensor, input_signature=[strings, strings])
+        self._lay_out = graph(model.search_weights)
 
     @classmethod
     def from_run(cls, run_dir: str | Path, search: SearchConfig | None = None) -> Translator:
@@ -151,16 +152,21 @@ class Translator:
         return cls(model, source, search, target)
 
     def frozen(self) -> Translator:
-        """The same translator of the weights as they are now, laid out for the search: faster, but not to be trained.
+        """The same translator of the weights as they are now, laid out for the search: faster, until they are trained.
 
         It holds products of all words (`Decoder.project_words`), if they take at most `MAXIMUM_WORDS_BYTES`.
         """
-        c = self.model.config
-        words = 4 * c.target_vocabulary_size * (3 * c.decoder_units + 2 * c.readout_units) <= MAXIMUM_WORDS_BYTES
-        found = tf.function(self.model.search_weights, autograph=False)(words)
+        found = self._lay_out(MAXIMUM_WORDS_BYTES)
         weights = SearchWeights(*(None if x is None else tf.Variable(x, trainable=False) for x in found))
         source, target = self.source_tokenizer, self.target_tokenizer
         return Translator(self.model, source, self.search, target, self.batch_size, weights)
+
+    def refresh(self) -> None:
+        """Lays the weights out again where `frozen` did and the model has been trained since."""
+        assert self.search_weights is not None, "made by `frozen`"
+        for variable, value in zip(self.search_weights, self._lay_out(MAXIMUM_WORDS_BYTES), strict=True):
+            if variable is not None:
+                variable.assign(value)
 
     def hypotheses(self, source: tf.Tensor, alignments: bool = True, compact: bool = True) -> Hypotheses:
         """Searches translations of ids `[B, S]`, in a graph; see `search_model`."""
@@ -253,12 +259,6 @@ class Translator:
     def __call__(self, texts: Sequence[str] | tf.Tensor, alignments: bool = True) -> list[Translation]:
         """The best translation of each text; see `n_best`."""
         return [translations[0] for translations in self.n_best(texts, alignments)]
-
-
-def _check_size(side: str, tokenizer: Tokenizer, size: int) -> None:
-    if tokenizer.vocabulary_size != size:
-        expected = f"the model's {side}_vocabulary_size={size} pieces"
-        raise ValueError(f"`{side}_tokenizer` must have {expected}. Received: {tokenizer.vocabulary_size}.")
 
 
 def _encode(tokenizer: Tokenizer, text: tf.Tensor, limit: int = 2**31 - 1) -> tuple[tf.Tensor, tf.Tensor]:

@@ -193,7 +193,7 @@ class DevBleu(keras.callbacks.Callback):
     """At the end of each Keras epoch: dev BLEU by the search that serves, the best weights, pictures, early stop.
 
     Args:
-        translator: of the model that trains.
+        translator: of the model that trains, frozen.
         sources, references: the dev sentences.
         target_language: for the tokenization of BLEU.
         patience: evaluations without a better BLEU after which training stops; 0 never.
@@ -227,6 +227,7 @@ class DevBleu(keras.callbacks.Callback):
         """Gives the dev BLEU, keeps what is best, and writes a checkpoint that knows of it."""
         progress = self.progress
         progress.swap_average()
+        self.translator.refresh()
         translations = self.translator(self.sources, alignments=False)
         drawn = self.translator(self.sources[:PICTURES])
         bleu = corpus_bleu([t.text for t in translations], self.references, self.target_language)

@@ -57,7 +57,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     average_decay: float = 0.0
     evaluate_steps: int = 500
-    checkpoint_steps: int = 100
+    checkpoint_steps: int = 250
     patience: int = 0
     seed: int = 1
     jit_compile: bool = True

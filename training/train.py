@@ -133,7 +133,7 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     if run.checkpoint.is_file():
         progress.load(run.checkpoint)
         print(f"Going on from step {progress.step} of {config.steps}.", flush=True)
-    translator = Translator(model, source, config.search, target)
+    translator = Translator(model, source, config.search, target).frozen()
     dev_bleu = DevBleu(progress, run, translator, dev_sources, dev_references, config.target, config.patience)
     if stopped_in_evaluation(progress, config):
         dev_bleu.evaluate()
