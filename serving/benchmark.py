@@ -31,6 +31,9 @@ from serving.process import local_server
 WARM_UP = 5
 """Calls before the clock starts: buffers grow and code is loaded in the first ones."""
 
+LITERT = {"float32": ("none", False), "float16": ("float16", False), "int8": ("int8", False), "text": ("none", True)}
+"""The LiteRT models whose latency is measured: how they are quantized, and whether they go from text to text."""
+
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
@@ -85,9 +88,8 @@ def latency(call: Callable[[Any], Any], requests: Sequence[Any]) -> dict[str, fl
 
 
 def latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """The latency of each text alone: in process, through the local server, and in LiteRT (ids to ids)."""
+    """The latency of each text alone: in process and through the local server."""
     found = {}
-    sources = [np.array([[*ids, END]], np.int32) for ids in translator.source_tokenizer.encode(texts)]
     with tempfile.TemporaryDirectory() as folder:
         version = export(translator, Path(folder) / "nmt")
         servable = Servable("nmt", 1, version)
@@ -96,18 +98,25 @@ def latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[st
         servable.close()
         with local_server(version.parent) as server, Client(server.address) as client:
             found["gRPC"] = latency(client.translate, [[text] for text in texts])
-        saved = str(Path(folder) / "ids")
-        tflite.save_ids_model(translator, saved)
-        for quantize in ("none", "int8"):
-            model = tflite.interpreter(tflite.convert(saved, quantize), os.cpu_count())
-            runner = model.get_signature_runner(tflite.SIGNATURE)
-            name = f"LiteRT {'float32' if quantize == 'none' else quantize}"
-            found[name] = latency(functools.partial(_call, runner), sources)
     return found
 
 
-def _call(runner: Callable[..., Any], ids: np.ndarray) -> Any:
-    return runner(source=ids)
+def litert_latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The latency of each text alone in LiteRT: from ids to ids for each quantization, and from text to text."""
+    found = {}
+    sources = [{"source": np.array([[*ids, END]], np.int32)} for ids in translator.source_tokenizer.encode(texts)]
+    strings = [{"text": np.array([text.encode()])} for text in texts]
+    for name, (quantize, text) in LITERT.items():
+        with tempfile.TemporaryDirectory() as folder:
+            (tflite.save_text_model if text else tflite.save_ids_model)(translator, folder)
+            model = tflite.interpreter(tflite.convert(folder, quantize, text), os.cpu_count())
+        call = functools.partial(_call, model.get_signature_runner(tflite.SIGNATURE))
+        found[f"LiteRT {name}"] = latency(call, strings if text else sources)
+    return found
+
+
+def _call(runner: Callable[..., Any], inputs: dict[str, np.ndarray]) -> Any:
+    return runner(**inputs)
 
 
 def run(config: BenchmarkConfig) -> dict[str, Any]:
@@ -129,7 +138,7 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
         translator = Translator(trained.model, source, search, target, batch_size=config.batch_size)
         report[f"beam {beam_size}"] = {
             "throughput": throughput(translator.frozen(), texts, config.readings),
-            "latency": latencies(translator, requests),
+            "latency": {**latencies(translator, requests), **litert_latencies(translator, requests)},
         }
     return report
 

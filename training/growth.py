@@ -30,8 +30,9 @@ from training.presets import TrainConfig
 
 LENGTHS, BATCHES = (10, 25, 50, 100, 200), (1, 4, 16, 64, 256)
 LENGTH, BATCH = 25, 64
-KINDS = ("step", "translation")
 """Pieces of both sides where the batch varies, and sentences where the length varies."""
+
+KINDS = ("step", "translation")
 
 READINGS = 5
 

@@ -143,17 +143,3 @@ def version(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("export") / "nmt"
     assert export.main(["--run-dir", str(run_dir), "--output", str(output)]) == 0
     return output / "1"
-
-
-@pytest.fixture(scope="session")
-def address(version: Path) -> Iterator[str]:
-    """The address of a server of the first version, which must still be there when all tests are done."""
-    arguments = ["--model-dir", version.parent, "--name", "nmt", "--port", "0"]
-    command = [sys.executable, "-m", "serving.server", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield server.stdout.readline().split()[-1]
-        finally:
-            server.terminate()
-    assert server.returncode == 0

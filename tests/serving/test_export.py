@@ -1,4 +1,4 @@
-"""A trained run through every product: SavedModel, server, client, LiteRT, each equal to `Translator`."""
+"""A run through every product that is a file: SavedModel and LiteRT, each equal to `Translator`."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import json
 import shutil
 from pathlib import Path
 
-import grpc
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
-from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.lite.python import schema_py_generated as schema_fb
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from attention_nmt.config import ModelConfig, RunFolder, SearchConfig
 from attention_nmt.model import Seq2Seq
 from attention_nmt.tokenizer import SPACE, Tokenizer
 from attention_nmt.translator import Translator
 from serving import benchmark, export, tflite
-from serving.client import Client
 from serving.predict import Servable
-from serving.signatures import MAXIMUM_BATCH
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
 from tests.training.corpora import PAIRS
 
@@ -117,52 +112,6 @@ def test_code_in_a_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
         Translator.from_run(tmp_path / "run")
 
 
-def test_through_the_server_and_the_client(run_dir: Path, address: str) -> None:
-    expected = Translator.from_run(run_dir)(TEXTS)
-    with Client(address, "nmt", batch_size=5) as client:
-        found = client.translate(TEXTS)
-        long = client.translate(["the dog " * 12_500])
-    assert [t.text for t in found] == [t.text for t in expected]
-    assert len(long) == 1
-
-
-def request(address: str, text: tensor_pb2.TensorProto) -> tuple[list[bytes], list[float]]:
-    message = predict_pb2.PredictRequest(inputs={"text": text})
-    message.model_spec.name = "nmt"
-    with grpc.insecure_channel(address) as channel:
-        outputs = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(message, timeout=60).outputs
-    return list(outputs["translation"].string_val), list(outputs["score"].float_val)
-
-
-def test_an_empty_batch_and_text_that_is_none(address: str) -> None:
-    assert request(address, string_proto([])) == ([], [])
-    assert request(address, string_proto([""])) == ([b""], [0.0])
-    broken = tf.make_tensor_proto([b"\xff\xfe the dog \xc3", b"\x00"], tf.string)
-    translations, scores = request(address, broken)
-    assert [t.decode() for t in translations]  # valid UTF-8 comes back
-    assert np.all(np.isfinite(scores))
-    assert len(request(address, string_proto(["dog"] * MAXIMUM_BATCH))[0]) == MAXIMUM_BATCH
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (tf.make_tensor_proto(b"the dog"), "[] is not compatible with expected shape [?]"),
-        (tf.make_tensor_proto([[b"the dog"]]), "[1,1] is not compatible with expected shape [?]"),
-        (tf.make_tensor_proto([b"dog"] * (MAXIMUM_BATCH + 1)), "at most 256 texts"),
-        (tf.make_tensor_proto(b"dog", shape=[1 << 20]), "at most 256 texts"),
-        (tf.make_tensor_proto([1.0]), "to be string but float"),
-    ],
-    ids=["a scalar", "rank 2", "too many", "one for many", "numbers"],
-)
-def test_what_is_no_batch_of_texts(address: str, text: tensor_pb2.TensorProto, message: str) -> None:
-    with pytest.raises(grpc.RpcError) as raised:
-        request(address, text)
-    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert message in raised.value.details()
-    assert len(request(address, string_proto(["the dog"]))[0]) == 1
-
-
 def test_litert_translates_as_the_saved_model_does(run_dir: Path, tmp_path: Path) -> None:
     output = tmp_path / "model.tflite"
     for beam_size in (1, 3):
@@ -231,7 +180,8 @@ def test_the_benchmark_measures_every_runtime(
     report = json.loads(capsys.readouterr().out.splitlines()[-1])["beam 2"]
     assert len(report["throughput"]["readings"]) == 2
     assert report["throughput"]["pieces_per_s"] > report["throughput"]["sentences_per_s"] > 0
-    assert report["latency"].keys() == {"in process", "gRPC", "LiteRT float32", "LiteRT int8"}
+    litert = {f"LiteRT {kind}" for kind in ("float32", "float16", "int8", "text")}
+    assert report["latency"].keys() == {"in process", "gRPC"} | litert
     assert all(0 < times["p50_ms"] <= times["p99_ms"] for times in report["latency"].values())
     assert benchmark.main([*arguments, "--words", "99"]) == 1
     assert "must be the length of some line" in capsys.readouterr().err

@@ -31,11 +31,6 @@ def ask(servable: Servable, signature: str, **texts: list[str]) -> dict[str, np.
     return {name: tf.make_ndarray(proto) for name, proto in servable.predict(inputs, signature).items()}
 
 
-def same(signature: str, texts: list[str]) -> dict[str, list[str]]:
-    """The same texts for every input of a signature."""
-    return dict.fromkeys(("source", "target") if signature == "score_pairs" else ("text",), texts)
-
-
 def words(row: np.ndarray) -> list[str]:
     return [word.decode() for word in row if word]
 
@@ -84,28 +79,6 @@ def test_scores_of_given_translations(servable: Servable, run_dir: Path) -> None
         np.testing.assert_allclose(outputs["token_log_probabilities"][row, : len(labels)], log_p, atol=1e-4)
         assert np.all(outputs["token_log_probabilities"][row, len(labels) :] == 0)
         assert len(words(outputs["target_tokens"][row])) == len(labels)
-
-
-@pytest.mark.parametrize("signature", sorted(SIGNATURES))
-def test_requests_in_one_batch_get_what_each_would_get_alone(servable: Servable, signature: str) -> None:
-    """What TensorFlow Serving's batching does: it concatenates requests and cuts the answers apart."""
-    requests = [TEXTS[:2], TEXTS[5:6], ["A b c d e f g h i j k l m n o p.", "the"]]
-    together = ask(servable, signature, **same(signature, [text for texts in requests for text in texts]))
-    begin = 0
-    for texts in requests:
-        alone = ask(servable, signature, **same(signature, texts))
-        for name, values in alone.items():
-            part = together[name][begin : begin + len(texts)][tuple(slice(size) for size in values.shape)]
-            if values.dtype == object or values.dtype == bool:
-                np.testing.assert_array_equal(part, values)
-            else:
-                np.testing.assert_allclose(part, values, atol=1e-4)
-        begin += len(texts)
-
-
-@pytest.mark.parametrize("signature", sorted(SIGNATURES))
-def test_an_empty_batch(servable: Servable, signature: str) -> None:
-    assert all(len(value) == 0 for value in ask(servable, signature, **same(signature, [])).values())
 
 
 def test_alignments_of_few_texts_only(servable: Servable) -> None:
