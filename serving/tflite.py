@@ -84,7 +84,10 @@ def save_text_model(translator: Translator, folder: str) -> None:
     @tf.function(input_signature=[TEXT], autograph=False)
     def translate(text: tf.Tensor) -> dict[str, tf.Tensor]:
         pieces = source_tokenizer.tokenize(text).flat_values[: translator.search.maximum_source_length - 1]
-        found = translator.hypotheses(tf.concat([pieces, [END]], 0)[None], alignments=False, compact=False)
+        source = tf.concat([pieces, [END]], 0)
+        # One row, which the graph is not to know beforehand: the loop of a greedy search does not keep a known size.
+        source = tf.tile(source[None], [tf.minimum(tf.size(source), 1), 1])
+        found = translator.hypotheses(source, alignments=False, compact=False)
         ids, blank = found.ids[0, 0], tf.equal(tf.size(pieces), 0)
         ids = tf.boolean_mask(ids, (ids != END) & (ids != PAD) & ~blank)
         splits = tf.stack([0, tf.size(ids)])

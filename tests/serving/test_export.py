@@ -126,15 +126,17 @@ def test_litert_translates_as_the_saved_model_does(run_dir: Path, tmp_path: Path
         ]
 
 
-def test_text_to_text_in_litert(run_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_text_to_text_in_litert(beam_size: int, run_dir: Path, tmp_path: Path) -> None:
     output, written = tmp_path / "text.tflite", tmp_path / "written.txt"
-    said = tflite.run(tflite.ConvertConfig(run_dir, output, text=True, translations=written))
+    said = tflite.run(tflite.ConvertConfig(run_dir, output, text=True, beam_size=beam_size, translations=written))
     count = sum(1 for text in TEXTS if text)
     assert f"{count} of {count} translations equal to the SavedModel's" in said
     found = tflite.translate_text(str(output), TEXTS[:4])
     assert written.read_text(encoding="utf-8").splitlines()[:4] == found
     # Random weights write pieces of bytes, too, which LiteRT's tokenizer leaves out and the server's puts together.
-    for text, translation in zip(found, Translator.from_run(run_dir)(TEXTS[:4]), strict=True):
+    translator = Translator.from_run(run_dir, RunFolder(run_dir).read_search(beam_size=beam_size))
+    for text, translation in zip(found, translator(TEXTS[:4]), strict=True):
         words = [t for t in translation.target_tokens if t not in ("<s>", "</s>") and not t.startswith("<0x")]
         assert text.replace(" ", "") == "".join(words).replace(SPACE, "")
     assert tflite.translate_text(str(output), ["", "  "]) == ["", ""]
