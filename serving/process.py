@@ -22,7 +22,7 @@ def local_server(model_dir: Path) -> Iterator[LocalServer]:
     """`serving.server` on the newest version in a folder, under the name `nmt`, at a free port.
 
     Raises:
-        OSError: it did not start.
+        OSError: it did not start, or has ended by itself.
     """
     command = [sys.executable, "-m", "serving.server", "--model-dir", str(model_dir), "--name", "nmt", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -32,5 +32,7 @@ def local_server(model_dir: Path) -> Iterator[LocalServer]:
             if not line:
                 raise OSError(f"the server of {model_dir} did not start")
             yield LocalServer(line.split()[-1], server.pid)
+            if server.poll() is not None:
+                raise OSError(f"the server of {model_dir} ended by itself with status {server.returncode}")
         finally:
             server.terminate()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,12 +44,11 @@ def translator(run: Path) -> Translator:
 
 @pytest.fixture(scope="module")
 def address(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server in a process of its own, which must still be there when all tests are done."""
+    """A server in a process of its own; if it is not there any more when all tests are done, that is an error."""
     output = tmp_path_factory.mktemp("contract") / "nmt"
     assert export.main(["--run-dir", str(run), "--output", str(output)]) == 0
     with local_server(output) as server:
         yield server.address
-        os.kill(server.pid, 0)
 
 
 def predict(address: str, signature: str, **inputs: tensor_pb2.TensorProto) -> dict[str, np.ndarray]:
@@ -123,7 +123,8 @@ def test_a_hundred_thousand_characters(address: str) -> None:
 
 
 def test_as_many_texts_as_allowed(address: str) -> None:
-    assert len(translate(address, string_proto(["dog"] * MAXIMUM_BATCH))["translation"]) == MAXIMUM_BATCH
+    alone = translate(address, string_proto(["dog"]))["translation"].tolist()
+    assert translate(address, string_proto(["dog"] * MAXIMUM_BATCH))["translation"].tolist() == alone * MAXIMUM_BATCH
 
 
 @pytest.mark.parametrize(
@@ -143,3 +144,13 @@ def test_what_is_no_batch_of_texts(address: str, text: tensor_pb2.TensorProto, m
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert message in raised.value.details()
     assert len(translate(address, string_proto(["the dog"]))["translation"]) == 1
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it is dead, and its status is there for its parent
+
+
+def test_a_server_that_ends_by_itself_is_an_error(version: Path) -> None:
+    with pytest.raises(OSError, match="ended by itself with status -9"), local_server(version.parent) as server:
+        kill(server.pid)
