@@ -58,9 +58,12 @@ class TrainingBatches:
         source_tokenizer, target_tokenizer: the same one twice where the vocabulary is shared.
         config: lengths, buckets, batch size.
         seed: of the order and of sampled segmentations.
+        copies: how often a batch holds each of its pairs, copies `B / copies` rows apart; 2 is for `CrossEntropy` with
+            a consistency.
 
     Raises:
-        ValueError: no pair is left after filtering; the message says what was dropped.
+        ValueError: no pair is left after filtering, the message says what was dropped; or a batch cannot hold `copies`
+            of one pair.
     """
 
     def __init__(
@@ -70,8 +73,11 @@ class TrainingBatches:
         target_tokenizer: Tokenizer,
         config: BatchConfig,
         seed: int = 1,
+        copies: int = 1,
     ) -> None:
-        self.pairs, self.config, self.seed = pairs, config, seed
+        self.pairs, self.config, self.seed, self.copies = pairs, config, seed, copies
+        largest = config.batch_size if config.batch_unit == "sentences" else config.batch_size // config.maximum_length
+        require(1 <= copies <= max(1, largest), "copies", f"from 1 to the {max(1, largest)} rows of a batch", copies)
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer
         self.statistics = self._measure()
         require(self.statistics.kept > 0, "pairs", "a corpus with pairs to train on", str(self.statistics))
@@ -82,7 +88,8 @@ class TrainingBatches:
 
     def _rows(self, target_length: int) -> int:
         config = self.config
-        return config.batch_size if config.batch_unit == "sentences" else max(1, config.batch_size // target_length)
+        rows = config.batch_size if config.batch_unit == "sentences" else max(1, config.batch_size // target_length)
+        return rows - rows % self.copies
 
     def epoch(self, number: int) -> tf.data.Dataset:
         """The batches `({"source" [B, S], "target" [B, T]}, labels [B, T], weights [B, T])` of one epoch."""
@@ -173,12 +180,17 @@ class TrainingBatches:
         return Statistics(histogram, *map(int, fates[1:]))
 
     def _window(self, bucket: tf.Tensor) -> tf.Tensor:
-        return tf.constant([shape.rows for shape in self.shapes], tf.int64)[bucket]
+        return tf.constant([shape.rows // self.copies for shape in self.shapes], tf.int64)[bucket]
 
     def _pad(self, bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
         shape = tf.constant(self.shapes, tf.int32)[bucket]
-        rows = window.batch(tf.cast(shape[0], tf.int64))
-        return rows.map(lambda _, source, labels: _batch(source[:, : shape[1]], labels[:, : shape[2]], shape[0]))
+        count = shape[0] // self.copies
+
+        def batch(_: tf.Tensor, source: tf.Tensor, labels: tf.Tensor) -> tuple:
+            sides = (_rows(ids, count, self.copies) for ids in (source[:, : shape[1]], labels[:, : shape[2]]))
+            return _batch(*sides)
+
+        return window.batch(tf.cast(count, tf.int64)).map(batch)
 
 
 def shuffle(pairs: tf.data.Dataset, size: int, seed: tuple[int, int]) -> tf.data.Dataset:
@@ -201,11 +213,14 @@ def _end(ids: tf.RaggedTensor) -> tf.RaggedTensor:
     return tf.concat([ids, tf.fill([ids.nrows(), 1], END)], axis=1)
 
 
-def _batch(source: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-    """What `fit` takes; the last batch of a bucket gets rows of padding, so that it has the shape of the others."""
-    missing = [[0, rows - tf.shape(source)[0]], [0, 0]]
-    source, labels = tf.pad(source, missing), tf.pad(labels, missing)
-    shifted = tf.concat([tf.fill([rows, 1], START), labels[:, :-1]], axis=1)
+def _rows(ids: tf.Tensor, count: int, copies: int) -> tf.Tensor:
+    """Ids of `count` rows, `copies` times; the last batch of a bucket gets rows of padding, to have others' shape."""
+    return tf.tile(tf.pad(ids, [[0, count - tf.shape(ids)[0]], [0, 0]]), [copies, 1])
+
+
+def _batch(source: tf.Tensor, labels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+    """What `fit` takes."""
+    shifted = tf.concat([tf.fill([tf.shape(labels)[0], 1], START), labels[:, :-1]], axis=1)
     target = tf.where((labels == 0) | (shifted == END), 0, shifted)
     target = tf.concat([shifted[:, :1], target[:, 1:]], axis=1)
     return {"source": source, "target": target}, labels, tf.cast(labels != 0, tf.float32)

@@ -12,26 +12,33 @@ from attention_nmt.config import require
 from attention_nmt.types import Tensor
 
 
-def smoothed_cross_entropy(labels: Tensor, logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """The cross-entropy of each position, in nats.
+def smoothed_cross_entropy(
+    labels: Tensor, logits: Tensor, label_smoothing: float = 0.0, consistency: float = 0.0
+) -> Tensor:
+    """The cross-entropy of each position, in nats, and what two passes over one pair disagree by.
 
-        - (1 - eps) log p(label) - eps / V sum_v log p(v)      log p = logits - logsumexp(logits)
+        - (1 - eps) log p(label) - eps / V sum_v log p(v) + alpha / 2 D      log p = logits - logsumexp(logits)
+        D = 1/2 (KL(p || q) + KL(q || p)) = 1/2 sum_v (p(v) - q(v)) (log p(v) - log q(v))
+
+    `q` is the distribution at the same position of the same pair in the other half of the batch.
 
     Args:
         labels: ids `[B, T]`.
         logits: `[B, T, V]`.
         label_smoothing: eps.
+        consistency: alpha; above 0, row `i + B / 2` must be the pair of row `i` again.
 
     Returns:
         `[B, T]` in float32.
 
-    Source: Szegedy et al. (2016), arXiv 1512.00567, section 7. The gradient, `softmax - smoothed labels`, is written
-    here by hand: what a backend derives from these equations takes twice the time on a CPU.
+    Source: Szegedy et al. (2016), arXiv 1512.00567, section 7; Liang et al. (2021), arXiv 2106.14448, Eq. 4, whose
+    loss of a pair is the sum of its two rows. The gradients are written here by hand: what a backend derives from
+    these equations takes twice the time on a CPU.
     """
-    return _cross_entropy(label_smoothing)(logits, ops.cast(labels, "float32"))
+    return _cross_entropy(label_smoothing, consistency)(logits, ops.cast(labels, "float32"))
 
 
-def _cross_entropy(smoothing: float) -> Callable[..., Tensor]:
+def _cross_entropy(smoothing: float, consistency: float) -> Callable[..., Tensor]:
     @ops.custom_gradient
     def run(logits: Tensor, labels: Tensor) -> tuple[Tensor, Callable]:
         dtype, logits = logits.dtype, ops.cast(logits, "float32")
@@ -40,17 +47,42 @@ def _cross_entropy(smoothing: float) -> Callable[..., Tensor]:
         loss = normalizer - (1 - smoothing) * _at(logits, ids)
         if smoothing:
             loss = loss - smoothing * ops.mean(logits, axis=-1)
+        if consistency:
+            loss = loss + consistency / 2 * _divergence(logits - normalizer[..., None])
 
         def gradients(*upstream: Tensor) -> tuple[Tensor, Tensor]:
             size = logits.shape[-1]
+            log_p = logits - normalizer[..., None]
             hot = ops.equal(ops.arange(size, dtype="int32"), ids[..., None])
             smoothed = ops.where(hot, 1 - smoothing + smoothing / size, smoothing / size)
-            gradient = upstream[0][..., None] * (ops.exp(logits - normalizer[..., None]) - smoothed)
+            gradient = upstream[0][..., None] * (ops.exp(log_p) - smoothed)
+            if consistency:
+                both = (upstream[0] + _swap_halves(upstream[0]))[..., None]
+                gradient = gradient + consistency / 2 * both * _divergence_gradient(log_p)
             return ops.cast(gradient, dtype), ops.zeros_like(labels)
 
         return loss, gradients
 
     return run
+
+
+def _swap_halves(x: Tensor) -> Tensor:
+    """Row `i + B / 2` at `i` and row `i` at `i + B / 2`."""
+    half = ops.shape(x)[0] // 2
+    return ops.concatenate([x[half:], x[:half]], axis=0)
+
+
+def _divergence(log_p: Tensor) -> Tensor:
+    """`D` of `smoothed_cross_entropy` at each position, `[B, T]`; equal in both halves."""
+    log_q = _swap_halves(log_p)
+    return ops.sum((ops.exp(log_p) - ops.exp(log_q)) * (log_p - log_q), axis=-1) / 2
+
+
+def _divergence_gradient(log_p: Tensor) -> Tensor:
+    """The gradient of each position's `D` by its own logits: `1/2 (p (d - E_p d) + p - q)`, `d = log p - log q`."""
+    log_q = _swap_halves(log_p)
+    p, d = ops.exp(log_p), log_p - log_q
+    return (p * (d - ops.sum(p * d, axis=-1, keepdims=True)) + p - ops.exp(log_q)) / 2
 
 
 def _at(logits: Tensor, ids: Tensor) -> Tensor:
@@ -64,23 +96,32 @@ class CrossEntropy(keras.losses.Loss):
 
     Args:
         label_smoothing: eps in [0, 1), see `smoothed_cross_entropy`.
+        consistency: alpha of R-Drop, at least 0; above 0 it takes batches that hold each pair twice, as
+            `TrainingBatches` with `copies=2` gives them.
 
     Raises:
-        ValueError: a smoothing outside [0, 1).
+        ValueError: a smoothing outside [0, 1), a consistency below 0, or an odd number of rows with a consistency.
     """
 
-    def __init__(self, label_smoothing: float = 0.0, name: str = "cross_entropy", **kwargs: Any) -> None:
+    def __init__(
+        self, label_smoothing: float = 0.0, consistency: float = 0.0, name: str = "cross_entropy", **kwargs: Any
+    ) -> None:
         require(0 <= label_smoothing < 1, "label_smoothing", "in [0, 1)", label_smoothing)
+        require(consistency >= 0, "consistency", "at least 0", consistency)
         super().__init__(name=name, **{"reduction": "mean_with_sample_weight", **kwargs})
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.consistency = label_smoothing, consistency
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each position `[B, T]` from ids `[B, T]` and logits `[B, T, V]`."""
-        return smoothed_cross_entropy(y_true, y_pred, self.label_smoothing)
+        rows = y_pred.shape[0]
+        if self.consistency and rows is not None:
+            require(rows % 2 == 0, "y_pred", "of an even number of rows, each pair twice", tuple(y_pred.shape))
+        return smoothed_cross_entropy(y_true, y_pred, self.label_smoothing, self.consistency)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        own = {"label_smoothing": self.label_smoothing, "consistency": self.consistency}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable("attention_nmt")

@@ -25,7 +25,7 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     )
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=config.gradient_norm)
     metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
-    loss = CrossEntropy(config.label_smoothing)
+    loss = CrossEntropy(config.label_smoothing, config.consistency)
     model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=config.jit_compile)
     model.optimizer.build(model.trainable_variables)  # mixed_float16 wraps the optimizer
     return model

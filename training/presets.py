@@ -24,7 +24,8 @@ class TrainConfig:
         learning_rate: its highest value; it rises for `warmup_steps` and falls along a cosine.
         final_learning_rate: the share of the highest value that is left at the end. Averaged weights need no fall to 0.
         gradient_norm: the global norm to which gradients are clipped.
-        label_smoothing: see `losses.CrossEntropy`.
+        label_smoothing, consistency: see `losses.CrossEntropy`. With a consistency a batch holds half as many pairs,
+            each twice.
         average_decay: the share of themselves that averaged weights keep at each step; 0: no averages.
         evaluate_steps: steps between evaluations on the dev split.
         checkpoint_steps: steps between checkpoints, of which the last is kept.
@@ -55,6 +56,7 @@ class TrainConfig:
     warmup_steps: int = 200
     gradient_norm: float = 1.0
     label_smoothing: float = 0.1
+    consistency: float = 0.0
     average_decay: float = 0.0
     evaluate_steps: int = 500
     checkpoint_steps: int = 250
@@ -72,6 +74,7 @@ class TrainConfig:
         require(within, "final_learning_rate", "a share in [0, 1]", self.final_learning_rate)
         require(self.gradient_norm > 0, "gradient_norm", "above 0", self.gradient_norm)
         require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        require(self.consistency >= 0, "consistency", "at least 0", self.consistency)
         require(0 <= self.average_decay < 1, "average_decay", "in [0, 1)", self.average_decay)
         require(self.patience >= 0, "patience", "at least 0", self.patience)
         require(

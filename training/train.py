@@ -139,7 +139,8 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
         dev_bleu.evaluate()
     if progress.step >= config.steps or (config.patience and progress.waited >= config.patience):
         return progress
-    batches = TrainingBatches(pairs, source, target, config.batches, config.seed)
+    copies = 2 if config.consistency else 1
+    batches = TrainingBatches(pairs, source, target, config.batches, config.seed, copies)
     print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
     board = keras.callbacks.TensorBoard(str(run.logs), write_graph=False)
     began = time.perf_counter()

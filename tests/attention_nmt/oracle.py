@@ -136,6 +136,13 @@ def cross_entropy(logits: Array, labels: Array, smoothing: float = 0.0) -> Array
     return -(q * log_p).sum(axis=-1)
 
 
+def divergence(logits: Array) -> Array:
+    """R-Drop: 1/2 (KL(p || q) + KL(q || p)) at each position, p and q being rows i and i + B / 2 of [B, T, V]."""
+    p, q = np.split(softmax(logits), 2)
+    one = ((p * np.log(p / q)).sum(axis=-1) + (q * np.log(q / p)).sum(axis=-1)) / 2
+    return np.concatenate([one, one])
+
+
 def loss(model: Any, batch: Any, weights: Weights, smoothing: float) -> float:
     """The mean over all words of a padded batch, each sentence cut to its length first."""
     inputs, labels, _ = batch

@@ -28,9 +28,11 @@ def dataset(pairs: Sequence[tuple[str, str]]) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(([s for s, _ in pairs], [t for _, t in pairs]))
 
 
-def make(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, seed: int = 1, **options: Any) -> TrainingBatches:
+def make(
+    pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, seed: int = 1, copies: int = 1, **options: Any
+) -> TrainingBatches:
     config = BatchConfig(**{"batch_size": 8, "maximum_length": 120, "buckets": 3, **options})
-    return TrainingBatches(dataset(pairs), tokenizer, tokenizer, config, seed)
+    return TrainingBatches(dataset(pairs), tokenizer, tokenizer, config, seed, copies)
 
 
 def epoch(batches: TrainingBatches, number: int = 0) -> Batches:
@@ -54,6 +56,31 @@ def found(batches: Batches) -> list[tuple[Ids, Ids]]:
 def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Counter[tuple[Ids, Ids]]:
     sides = [tokenizer.encode([pair[side] for pair in pairs]) for side in (0, 1)]
     return Counter(((*s, END), (*t, END)) for s, t in zip(*sides, strict=True))
+
+
+@pytest.mark.parametrize(("unit", "size"), [("sentences", 9), ("tokens", 370)])
+def test_every_pair_twice_in_one_batch(
+    unit: str, size: int, pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    """Half of the rows apart, also where padding fills a batch up; an odd number of rows loses one."""
+    batches = make(pairs, tokenizer, copies=2, batch_size=size, batch_unit=unit)
+    halves: Batches = []
+    for inputs, labels, weights in epoch(batches):
+        assert len(labels) % 2 == 0
+        assert unit == "tokens" or len(labels) == 8
+        first, second = (
+            ({k: x[part] for k, x in inputs.items()}, labels[part], weights[part])
+            for part in (slice(len(labels) // 2), slice(len(labels) // 2, None))
+        )
+        for one, other in zip(tf.nest.flatten(first), tf.nest.flatten(second), strict=True):
+            np.testing.assert_array_equal(one, other)
+        halves.append(first)
+    assert Counter(found(halves)) == encoded(pairs, tokenizer)
+
+
+def test_a_batch_must_hold_its_copies(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    with pytest.raises(ValueError, match=r"`copies` must be from 1 to the 1 rows of a batch\. Received: 2"):
+        make(pairs, tokenizer, copies=2, batch_size=1)
 
 
 @pytest.mark.parametrize("unit", ["sentences", "tokens"])

@@ -37,20 +37,34 @@ def test_the_mean_is_over_weights_and_not_over_padding() -> None:
     assert float(CrossEntropy()(LABELS, LOGITS, 0 * WEIGHTS)) == 0
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
-def test_gradient_against_finite_differences(smoothing: float) -> None:
+def test_consistency_by_hand() -> None:
+    """p = (1/2, 1/4, 1/4) and q = (1/4, 1/4, 1/2): both divergences are 1/4 log 2, and half of alpha counts."""
+    logits = np.log([[[0.5, 0.25, 0.25]], [[0.25, 0.25, 0.5]]]).astype(np.float32) - 2
+    labels = np.array([[0], [0]])
+    losses = smoothed_cross_entropy(labels, logits, consistency=6)
+    np.testing.assert_allclose(losses, np.log([[2], [4]]) + 3 * np.log(2) / 4, rtol=1e-6)
+    agreeing = np.concatenate([LOGITS, LOGITS])
+    twice = np.concatenate([LABELS, LABELS])
+    np.testing.assert_allclose(
+        smoothed_cross_entropy(twice, agreeing, 0.1, consistency=6), smoothed_cross_entropy(twice, agreeing, 0.1)
+    )
+
+
+@pytest.mark.parametrize(("smoothing", "consistency"), [(0.0, 0.0), (0.1, 0.0), (0.9, 0.0), (0.1, 5.0)])
+def test_gradient_against_finite_differences(smoothing: float, consistency: float) -> None:
     generator = np.random.default_rng(0)
-    logits, labels = generator.normal(0, 2, (2, 3, 5)), generator.integers(0, 5, (2, 3))
-    upstream = generator.normal(size=(2, 3))
+    logits, labels = generator.normal(0, 2, (4, 3, 5)), generator.integers(0, 5, (4, 3))
+    upstream = generator.normal(size=(4, 3))
     tensor = tf.constant(logits, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(tensor)
-        loss = tf.reduce_sum(smoothed_cross_entropy(labels, tensor, smoothing) * upstream.astype(np.float32))
+        losses = smoothed_cross_entropy(labels, tensor, smoothing, consistency)
+        loss = tf.reduce_sum(losses * upstream.astype(np.float32))
     gradient = tf.convert_to_tensor(tape.gradient(loss, tensor)).numpy()
 
     def value(logits: np.ndarray) -> float:
-        losses = oracle.cross_entropy(logits.reshape(-1, 5), labels.reshape(-1), smoothing)
-        return float((losses * upstream.reshape(-1)).sum())
+        losses = oracle.cross_entropy(logits.reshape(-1, 5), labels.reshape(-1), smoothing).reshape(4, 3)
+        return float(((losses + consistency / 2 * oracle.divergence(logits)) * upstream).sum())
 
     epsilon = 1e-6
     for index in np.ndindex(logits.shape):
@@ -87,8 +101,13 @@ def test_low_precision_logits_are_summed_in_float32(dtype: str) -> None:
 def test_smoothing_is_validated_and_kept() -> None:
     with pytest.raises(ValueError, match=r"`label_smoothing` must be in \[0, 1\)\. Received: 1\.5"):
         CrossEntropy(1.5)
+    with pytest.raises(ValueError, match=r"`consistency` must be at least 0\. Received: -1"):
+        CrossEntropy(consistency=-1)
+    with pytest.raises(ValueError, match=r"`y_pred` must be of an even number of rows, .*Received: \(1, 3, 3\)"):
+        CrossEntropy(consistency=1)(LABELS, LOGITS)
+    loss = keras.losses.deserialize(json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25, 2.0)))))
+    assert (loss.label_smoothing, loss.consistency) == (0.25, 2.0)
     loss = keras.losses.deserialize(json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25)))))
-    assert loss.label_smoothing == 0.25
     assert float(loss(LABELS, LOGITS, WEIGHTS)) == float(CrossEntropy(0.25)(LABELS, LOGITS, WEIGHTS))
 
 
