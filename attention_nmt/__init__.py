@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attention_nmt.attention import BahdanauAttention as BahdanauAttention
     from attention_nmt.attention import FixedContext as FixedContext
+    from attention_nmt.attention import LuongAttention as LuongAttention
     from attention_nmt.attention import Memory as Memory
     from attention_nmt.batching import TrainingBatches as TrainingBatches
     from attention_nmt.config import BatchConfig as BatchConfig
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from attention_nmt.translator import Translator as Translator
 
 _MODULES = {
-    "attention": ("BahdanauAttention", "FixedContext", "Memory"),
+    "attention": ("BahdanauAttention", "FixedContext", "LuongAttention", "Memory"),
     "batching": ("TrainingBatches",),
     "config": ("BatchConfig", "ModelConfig", "SearchConfig"),
     "decoder": ("Decoder",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 from keras import ops
@@ -16,7 +16,7 @@ class Memory(NamedTuple):
     """A batch of encoded sentences, made once per sentence and read at every step."""
 
     values: Tensor  # [B, S, D]: h_j, or what a decoder makes of each; [B, 1, D] where the context is fixed
-    keys: Tensor | None  # [B, S, A]: U_a h_j
+    keys: Tensor | None  # [B, S, A]: U_a h_j; [B, S, H] of Luong's attention
     bias: Tensor | None  # [B, S]: 0 on words, very negative on padding
 
 
@@ -107,6 +107,58 @@ class BahdanauAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class LuongAttention(keras.layers.Layer):
+    """Multiplicative attention.
+
+        e_ij = s . h_j    or, with `score="general"`, s . W_a h_j      alpha_ij = softmax_j(e_ij)
+        c_i = sum_j alpha_ij h_j
+
+    Weights: none, or `key_projection` W_a `[D, H]`.
+
+    Args:
+        score: `dot`, for which `H` must equal `D`, or `general`.
+
+    Raises:
+        ValueError: another score; or, when it is built, queries and annotations of unequal depths with `dot`.
+
+    Source: Luong, Pham and Manning (2015), arXiv 1508.04025, section 3.1, global attention. Which state `s` is and
+    where the context goes is the decoder's business: `AttendingRecurrence` with `query="current"` is that paper's.
+    Departures from the paper: none.
+    """
+
+    def __init__(self, score: Literal["dot", "general"] = "general", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        require(score in ("dot", "general"), "score", "'dot' or 'general'", score)
+        self.score = score
+
+    def build(self, query_shape: tuple, memory_shape: Memory) -> None:
+        """Makes the weights for queries `[B, Q, H]` and annotations `[B, S, D]`."""
+        units, depth = query_shape[-1], memory_shape.values[-1]
+        if self.score == "dot":
+            require(units == depth, "query", f"of the annotations' depth {depth} with the score 'dot'", units)
+            return
+        self.key_projection = keras.layers.Dense(units, use_bias=False, dtype=self.dtype_policy, name="key_projection")
+        self.key_projection.build(memory_shape.values)
+
+    def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
+        """Computes once per sentence what every step reads; see `BahdanauAttention.prepare`."""
+        keys = annotations if self.score == "dot" else self.key_projection(annotations)
+        return Memory(annotations, keys, mask_bias(mask, self.compute_dtype))
+
+    def call(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Attends with `Q` queries `[B, Q, H]` per sentence: contexts `[B, Q, D]` and alignments `[B, Q, S]`."""
+        assert memory.keys is not None, "made by `prepare`"
+        assert memory.bias is not None, "made by `prepare`"
+        energies = ops.matmul(query, ops.transpose(memory.keys, (0, 2, 1)))
+        alignment = softmax(energies + memory.bias[:, None])
+        return ops.matmul(alignment, memory.values), alignment
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "score": self.score}
 
 
 @keras.saving.register_keras_serializable("attention_nmt")

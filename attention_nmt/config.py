@@ -1,15 +1,10 @@
-"""What a model and a search are made of, as frozen values, and where a run folder keeps them."""
+"""What a model and a search are made of, as frozen values."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 PAD, UNKNOWN, START, END = 0, 1, 2, 3
@@ -25,13 +20,48 @@ def require(condition: bool, name: str, expected: str, received: object) -> None
 
 
 @dataclass(frozen=True)
+class CellConfig:
+    """A gated recurrent cell; see `cells`.
+
+    Attributes:
+        kind: `gru` or `lstm`.
+        reset_after: False is the paper's GRU, which resets the state before the recurrent product.
+        layer_normalization: normalize what gates are made of.
+
+    Raises:
+        ValueError: another kind.
+    """
+
+    kind: Literal["gru", "lstm"] = "gru"
+    reset_after: bool = True
+    layer_normalization: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.kind in ("gru", "lstm"), "kind", "'gru' or 'lstm'", self.kind)
+
+    @property
+    def gates(self) -> int:
+        """`G`: blocks of `H` columns in a kernel."""
+        return 4 if self.kind == "lstm" else 3
+
+    @property
+    def states(self) -> int:
+        """Blocks of `H` columns in a state."""
+        return 2 if self.kind == "lstm" else 1
+
+
+ATTENTIONS = ("bahdanau", "luong_dot", "luong_general", "none")
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Sizes and options of a `Seq2Seq`; the defaults are the model of the benchmark.
 
     Units: sizes are numbers of units, rates are probabilities.
 
     Raises:
-        ValueError: a size below 1, a rate outside [0, 1), or sharing between unequal vocabularies.
+        ValueError: a size below 1, a rate outside [0, 1), sharing between unequal vocabularies, or options that do not
+            go together.
     """
 
     source_vocabulary_size: int = 4000
@@ -39,11 +69,21 @@ class ModelConfig:
     embedding_size: int = 256
     encoder_units: int = 256
     decoder_units: int = 512
-    attention: Literal["bahdanau", "none"] = "bahdanau"
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+    """From the second on, a layer adds what it makes to what it reads."""
+    attention: Literal["bahdanau", "luong_dot", "luong_general", "none"] = "bahdanau"
     attention_units: int = 512
-    cell: Literal["gru"] = "gru"
+    """Of Bahdanau's attention; Luong's has none."""
+    query: Literal["previous", "current"] = "previous"
+    """Which state attends: the previous one of the first decoder layer, whose context that layer then reads
+    (Bahdanau), or the current one of the last layer (Luong)."""
+    input_feeding: bool = False
+    """With the current state as the query: the first decoder layer reads the previous readout."""
+    cell: Literal["gru", "lstm"] = "gru"
     reset_after: bool = True
-    """False is the paper's GRU, which resets the state before the recurrent product."""
+    layer_normalization: bool = False
+    """These three: see `CellConfig`."""
     readout_units: int = 256
     """Units after the maxout, `l` in the paper's appendix."""
     tie_output: bool = False
@@ -51,6 +91,8 @@ class ModelConfig:
     tie_source: bool = False
     """One embedding for both languages, which then share one vocabulary."""
     embedding_dropout: float = 0.0
+    layer_dropout: float = 0.0
+    """On what one layer of the encoder or the decoder hands to the next one."""
     annotation_dropout: float = 0.0
     readout_dropout: float = 0.0
     source_word_dropout: float = 0.0
@@ -61,12 +103,14 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name.endswith(("_size", "_units")):
+            if field.name.endswith(("_size", "_units", "_layers")):
                 require(isinstance(value, int) and value >= 1, field.name, "an integer of at least 1", value)
             if field.name.endswith("dropout"):
                 require(0 <= value < 1, field.name, "in [0, 1)", value)
-        require(self.attention in ("bahdanau", "none"), "attention", "'bahdanau' or 'none'", self.attention)
-        require(self.cell == "gru", "cell", "'gru'", self.cell)
+        require(self.attention in ATTENTIONS, "attention", f"one of {ATTENTIONS}", self.attention)
+        require(self.cell in ("gru", "lstm"), "cell", "'gru' or 'lstm'", self.cell)
+        require(self.query in ("previous", "current"), "query", "'previous' or 'current'", self.query)
+        self._check_attention()
         if self.tie_output:
             expected = f"embedding_size={self.embedding_size} when `tie_output` is set"
             require(self.readout_units == self.embedding_size, "readout_units", expected, self.readout_units)
@@ -74,6 +118,21 @@ class ModelConfig:
             expected = f"source_vocabulary_size={self.source_vocabulary_size} when `tie_source` is set"
             equal = self.source_vocabulary_size == self.target_vocabulary_size
             require(equal, "target_vocabulary_size", expected, self.target_vocabulary_size)
+
+    def _check_attention(self) -> None:
+        if self.attention == "none":
+            require(self.query == "previous", "query", "'previous' without attention", self.query)
+        if self.input_feeding:
+            require(self.query == "current", "query", "'current' with `input_feeding`", self.query)
+        if self.attention == "luong_dot":
+            depth = 2 * self.encoder_units
+            expected = f"{depth}, twice the encoder_units={self.encoder_units}, with `luong_dot`"
+            require(self.decoder_units == depth, "decoder_units", expected, self.decoder_units)
+
+    @property
+    def cell_config(self) -> CellConfig:
+        """The cell of encoder and decoder."""
+        return CellConfig(self.cell, self.reset_after, self.layer_normalization)
 
 
 @dataclass(frozen=True)
@@ -164,91 +223,3 @@ def from_dict(cls: type[T], values: dict[str, Any], name: str = "config") -> T:
     unknown = sorted(set(values) - known)
     require(not unknown, name, f"of the fields {sorted(known)}", unknown)
     return cls(**values)
-
-
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path`; renamed to `path` if the block ends well, removed if it does not.
-
-    Source: POSIX `rename`, which a reader sees as one step.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(0o644)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """The layout of a run folder: whatever comes after a training reads this folder and nothing else."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """All settings of the run, as JSON."""
-        return self.path / "config.json"
-
-    @property
-    def source_tokenizer(self) -> Path:
-        """The tokenizer of the source language; the only one where the vocabulary is shared."""
-        return self.path / "tokenizer.model"
-
-    @property
-    def target_tokenizer(self) -> Path:
-        """The tokenizer of the target language, where it has one of its own."""
-        return self.path / "tokenizer.target.model"
-
-    @property
-    def best(self) -> Path:
-        """The weights with the highest dev BLEU, as a Keras file."""
-        return self.path / "best.keras"
-
-    @property
-    def best_score(self) -> Path:
-        """Their step, their dev BLEU, and on how many sentences it was computed, as JSON."""
-        return self.path / "best.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Everything a stopped training needs to go on."""
-        return self.path / "checkpoint.npz"
-
-    @property
-    def samples(self) -> Path:
-        """A few source sentences of the dev split, one a line, on which exports are checked."""
-        return self.path / "samples.txt"
-
-    @property
-    def logs(self) -> Path:
-        """TensorBoard's event files."""
-        return self.path / "logs"
-
-    def read_config(self) -> dict[str, Any]:
-        """The fields of `config.json`.
-
-        Raises:
-            FileNotFoundError: the folder holds no `config.json`.
-        """
-        if not self.config.is_file():
-            raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
-        return json.loads(self.config.read_text(encoding="utf-8"))
-
-    def read_search(self, **changes: Any) -> SearchConfig:
-        """How the run searches, with what is not None of `changes` put over it.
-
-        Raises:
-            FileNotFoundError: the folder holds no `config.json`.
-            ValueError: a value outside its range.
-        """
-        search = from_dict(SearchConfig, self.read_config()["search"])
-        return dataclasses.replace(search, **{name: value for name, value in changes.items() if value is not None})

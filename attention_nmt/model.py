@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from attention_nmt.attention import BahdanauAttention, FixedContext, Memory
+from attention_nmt.attending import DecoderState
+from attention_nmt.attention import BahdanauAttention, FixedContext, LuongAttention, Memory
 from attention_nmt.config import END, PAD, UNKNOWN, ModelConfig, from_dict, require
-from attention_nmt.decoder import Decoder, DecoderState
+from attention_nmt.decoder import Decoder
 from attention_nmt.encoder import Encoder
 from attention_nmt.gather import take
 from attention_nmt.types import Tensor
@@ -46,14 +47,14 @@ class WordDropout(keras.layers.Layer):
 class SearchWeights(NamedTuple):
     """What every step of a search reads of the weights and of nothing else, laid out for it."""
 
-    words: Tensor | None  # [V, 3H + 2l]: `Decoder.project_words` of every piece
+    words: Tensor | None  # [V, GH + 2l]: `Decoder.project_words` of every piece
     output_kernel: Tensor | None
     """`[l, V]`: a product of few rows with a tied embedding as it lies takes seven times as long on a CPU."""
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class Seq2Seq(keras.Model):
-    """The RNN encoder-decoder with additive attention.
+    """The RNN encoder-decoder with attention.
 
     Args:
         config: sizes and options.
@@ -62,7 +63,8 @@ class Seq2Seq(keras.Model):
     `[B, T, V]`. A batch for `fit` is `(inputs, labels [B, T], sample_weight [B, T])`.
 
     Source: Bahdanau, Cho and Bengio (2015), arXiv 1409.0473; with `attention="none"` the RNNencdec of its section 4.2.
-    Departures from the paper: those that `Readout` and `recurrence.gru_step` name; dropout.
+    Other attentions, cells and more layers: see `ModelConfig`, and the layers for their sources.
+    Departures from the paper: those that `Readout` and `cells.gru_step` name; dropout.
 
     Example:
 
@@ -98,19 +100,32 @@ class Seq2Seq(keras.Model):
         self.target_word_dropout = WordDropout(config.target_word_dropout, name="target_word_dropout")
 
     def _make_recurrences(self) -> None:
-        config, dtype = self.config, self.dtype_policy
-        attends = config.attention == "bahdanau"
-        attention: keras.layers.Layer = FixedContext(dtype=dtype)
-        if attends:
-            attention = BahdanauAttention(config.attention_units, dtype=dtype, name="attention")
-        reset_after = config.reset_after
+        c, dtype = self.config, self.dtype_policy
+        rates = {"layer_dropout": c.layer_dropout, "dtype": dtype}
+        attends = c.attention != "none"
         self.encoder = Encoder(
-            config.encoder_units, attends, reset_after, config.annotation_dropout, dtype=dtype, name="encoder"
+            c.encoder_units, c.encoder_layers, attends, c.cell_config, c.annotation_dropout, name="encoder", **rates
         )
-        units, readout_units = config.decoder_units, config.readout_units
         self.decoder = Decoder(
-            units, readout_units, attention, reset_after, config.readout_dropout, dtype=dtype, name="decoder"
+            c.decoder_units,
+            c.readout_units,
+            self._attention(),
+            c.cell_config,
+            c.decoder_layers,
+            c.query,
+            c.input_feeding,
+            c.readout_dropout,
+            name="decoder",
+            **rates,
         )
+
+    def _attention(self) -> keras.layers.Layer:
+        kind, dtype = self.config.attention, self.dtype_policy
+        if kind == "bahdanau":
+            return BahdanauAttention(self.config.attention_units, dtype=dtype, name="attention")
+        if kind == "none":
+            return FixedContext(dtype=dtype)
+        return LuongAttention("dot" if kind == "luong_dot" else "general", dtype=dtype, name="attention")
 
     def _embedding(self, vocabulary_size: int, tied: bool, name: str) -> keras.layers.Layer:
         """Tied to an output, it needs logits of unit size at the start: rows of length 1."""
@@ -126,8 +141,7 @@ class Seq2Seq(keras.Model):
         for layer in {id(e): e for e in (self.source_embedding, self.target_embedding)}.values():
             layer.build((None, None))
         self.encoder.build(embedded)
-        depth = config.encoder_units * (1 if self.encoder.backward is None else 2)
-        memory = Memory((None, None, depth), (None, None, config.attention_units), (None, None))
+        memory = Memory((None, None, self.encoder.depth), None, (None, None))
         self.decoder.build(embedded, (None, config.encoder_units), memory)
         if self.output_projection is not None:
             self.output_projection.build((None, None, config.readout_units))
@@ -149,7 +163,7 @@ class Seq2Seq(keras.Model):
     def search_weights(self, maximum_words_bytes: int) -> SearchWeights:
         """Weights laid out for the steps of a search, without the products of all words if those take more memory."""
         c, words = self.config, None
-        if 4 * c.target_vocabulary_size * (3 * c.decoder_units + 2 * c.readout_units) <= maximum_words_bytes:
+        if 4 * c.target_vocabulary_size * self.decoder.word_columns <= maximum_words_bytes:
             words = self.decoder.project_words(ops.cast(self.target_embedding.embeddings, self.compute_dtype))
         return SearchWeights(words, self._output_kernel())
 
@@ -179,12 +193,12 @@ class Seq2Seq(keras.Model):
             words = self.decoder.project_words(embedded)
         else:
             words = take(weights.words, ids)
-        readout, step = self.decoder.step(words, state, memory)
+        readout, state, alignment = self.decoder.step(words, state, memory)
         if weights.output_kernel is None:
-            return self._logits(readout), step.state, step.alignment
+            return self._logits(readout), state, alignment
         rows = ops.matmul(ops.reshape(readout, (-1, self.config.readout_units)), weights.output_kernel)
         logits = ops.reshape(rows, (-1, ops.shape(readout)[1], self.config.target_vocabulary_size))
-        return logits, step.state, step.alignment
+        return logits, state, alignment
 
     def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
         """Logits `[B, T, V]` by teacher forcing."""

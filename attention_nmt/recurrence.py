@@ -1,9 +1,9 @@
-"""Gated recurrences over time: their steps, masks and gradients.
+"""Gated recurrences over time: their loops, masks and gradients.
 
 Everything here is time-major (`[T, B, ...]`) and functional: weights come in as tensors, nothing is kept.
 The default cell, a GRU that resets after the recurrent product, has a gradient of its own: the loop backwards computes
 what depends on the step after it, and every weight's gradient is one matrix product over all steps, behind the loop.
-Other cells are differentiated by the backend through the same step equations.
+Other cells are differentiated by the backend through the same equations of a step.
 """
 
 from __future__ import annotations
@@ -13,98 +13,43 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from attention_nmt.cells import CellWeights, cell_step, reset_after_gradient, reset_after_step
+from attention_nmt.config import CellConfig
 from attention_nmt.loops import scan
 from attention_nmt.types import Tensor
 
 
-class GRUWeights(NamedTuple):
-    """The recurrent half of a GRU; the columns are the update gate, the reset gate and the candidate."""
-
-    kernel: Tensor  # [H, 3H]: U_z, U_r, U of the paper
-    bias: Tensor  # [3H], added to the recurrent product
+def has_gradient(cell: CellConfig) -> bool:
+    """Whether the gradient of a cell is written here."""
+    return cell == CellConfig()
 
 
-class GRUTape(NamedTuple):
-    """What the gradient of one reset-after step needs."""
-
-    update: Tensor  # [B, H]
-    reset: Tensor  # [B, H]
-    candidate: Tensor  # [B, H]
-    recurrent: Tensor  # [B, H], the candidate's recurrent term before the reset
-
-
-def gru_step(inputs: Tensor, state: Tensor, weights: GRUWeights, reset_after: bool) -> Tensor:
-    """One step of a gated recurrent unit.
-
-        z = sigmoid(x_z + s U_z)    r = sigmoid(x_r + s U_r)
-        n = tanh(x_n + r * (s U))   or, with `reset_after=False` as in the paper, tanh(x_n + (r * s) U)
-        s' = z * s + (1 - z) * n
-
-    Args:
-        inputs: the projected input `x` `[B, 3H]`.
-        state: `s` `[B, H]`.
-
-    Returns:
-        `s'` `[B, H]`.
-
-    Source: Bahdanau et al. (2015), appendix A.1.1.
-    Departures from the paper: `z` is its `1 - z_i`, as in Keras and cuDNN.
-    """
-    if reset_after:
-        return _reset_after_step(inputs, ops.matmul(state, weights.kernel) + weights.bias, state)[0]
-    units = state.shape[-1]
-    gates = inputs[:, : 2 * units] + ops.matmul(state, weights.kernel[:, : 2 * units]) + weights.bias[: 2 * units]
-    update, reset = ops.split(ops.sigmoid(gates), 2, axis=-1)
-    recurrent = ops.matmul(reset * state, weights.kernel[:, 2 * units :]) + weights.bias[2 * units :]
-    return update * state + (1 - update) * ops.tanh(inputs[:, 2 * units :] + recurrent)
-
-
-def _reset_after_step(inputs: Tensor, products: Tensor, state: Tensor) -> tuple[Tensor, GRUTape]:
-    """The gates of a reset-after step from both projections `[B, 3H]`."""
-    units = state.shape[-1]
-    gates = ops.sigmoid(inputs[:, : 2 * units] + products[:, : 2 * units])
-    update, reset = gates[:, :units], gates[:, units:]
-    recurrent = products[:, 2 * units :]
-    candidate = ops.tanh(inputs[:, 2 * units :] + reset * recurrent)
-    return update * state + (1 - update) * candidate, GRUTape(update, reset, candidate, recurrent)
-
-
-def _reset_after_gradient(gradient: Tensor, tape: GRUTape, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of a step's inputs and products `[B, 3H]`, and of the state through the update gate `[B, H]`."""
-    candidate = gradient * (1 - tape.update) * (1 - tape.candidate * tape.candidate)
-    update = gradient * (state - tape.candidate) * tape.update * (1 - tape.update)
-    reset = candidate * tape.recurrent * tape.reset * (1 - tape.reset)
-    inputs = ops.concatenate([update, reset, candidate], axis=-1)
-    products = ops.concatenate([update, reset, candidate * tape.reset], axis=-1)
-    return inputs, products, gradient * tape.update
-
-
-def gru(
+def unroll(
+    cell: CellConfig,
     inputs: Tensor,
     mask: Tensor,
     state: Tensor,
-    weights: GRUWeights,
-    reset_after: bool = True,
+    weights: CellWeights,
     reverse: bool = False,
     keep_tape: bool = True,
 ) -> Tensor:
-    """A GRU over whole sequences; where the mask is 0 the state stays as it was.
+    """A cell over whole sequences; where the mask is 0 the state stays as it was.
 
     Args:
-        inputs: projected inputs `[T, B, 3H]`.
+        inputs: projected inputs `[T, B, GH]`.
         mask: 1 on words, 0 on padding, `[T, B, 1]`, of the dtype of `inputs`.
-        state: the state before the first step `[B, H]`.
+        state: the state before the first step `[B, H]` or, for an LSTM, `[B, 2H]`.
         reverse: read from the last position to the first.
         keep_tape: keep what the gradient written here needs; False where none is wanted.
 
     Returns:
-        The state after each position `[T, B, H]`.
+        The state after each position, as wide as `state`, `[T, B, ...]`.
     """
-    if reset_after and keep_tape:
-        return _gru_with_gradient(reverse)(inputs, mask, state, *weights)
+    if has_gradient(cell) and keep_tape:
+        return _gru_with_gradient(reverse)(inputs, mask, state, weights.kernel, weights.bias)
 
     def step(state: Tensor, xs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        new = gru_step(xs[0], state, weights, reset_after)
+        new = cell_step(cell, xs[0], state, weights)
         state = state + xs[1] * (new - state)
         return state, state
 
@@ -115,7 +60,7 @@ def _gru_with_gradient(reverse: bool) -> Callable[..., Tensor]:
     @ops.custom_gradient
     def run(inputs: Tensor, mask: Tensor, initial: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tensor, Callable]:
         def forward(state: Tensor, xs: tuple) -> tuple:
-            new, tape = _reset_after_step(xs[0], ops.matmul(state, kernel) + bias, state)
+            new, tape = reset_after_step(xs[0], ops.matmul(state, kernel) + bias, state)
             new = state + xs[1] * (new - state)
             return new, (new, tape)
 
@@ -124,7 +69,7 @@ def _gru_with_gradient(reverse: bool) -> Callable[..., Tensor]:
         def backward(gradient: Tensor, xs: tuple) -> tuple:
             upstream, mask, state, tape = xs
             gradient = gradient + upstream
-            inputs, products, carried = _reset_after_gradient(mask * gradient, tape, state)
+            inputs, products, carried = reset_after_gradient(mask * gradient, tape, state)
             through = ops.matmul(products, ops.transpose(kernel)) + carried
             return (1 - mask) * gradient + through, (inputs, products)
 
@@ -207,7 +152,7 @@ def _attend_gradient(
 
 
 def attending_gru(
-    inputs: Tensor, initial: Tensor, context_kernel: Tensor, gru: GRUWeights, attention: AttentionWeights
+    inputs: Tensor, initial: Tensor, context_kernel: Tensor, gru: CellWeights, attention: AttentionWeights
 ) -> AttendingOutputs:
     """A reset-after GRU that attends with its previous state, over whole targets, with its own gradient.
 
@@ -221,12 +166,12 @@ def attending_gru(
 
     Source: Bahdanau et al. (2015), appendix A.1.2 and A.2.2.
     """
-    return AttendingOutputs(*_attending_gru(inputs, initial, context_kernel, *gru, *attention))
+    return AttendingOutputs(*_attending_gru(inputs, initial, context_kernel, gru.kernel, gru.bias, *attention))
 
 
 @ops.custom_gradient
 def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *rest: Tensor) -> tuple[tuple, Callable]:
-    gru, attention = GRUWeights(*rest[:2]), AttentionWeights(*rest[2:])
+    gru, attention = CellWeights(*rest[:2]), AttentionWeights(*rest[2:])
     columns = gru.kernel.shape[-1]
     hidden_kernel = ops.concatenate([gru.kernel, attention.query_kernel], axis=-1)
 
@@ -234,14 +179,14 @@ def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *res
         hidden = ops.matmul(state, hidden_kernel)
         context, alignment = _attend(hidden[:, columns:], attention)
         x = x + ops.matmul(context, context_kernel)
-        state, tape = _reset_after_step(x, hidden[:, :columns] + gru.bias, state)
+        state, tape = reset_after_step(x, hidden[:, :columns] + gru.bias, state)
         return state, (AttendingOutputs(state, context, alignment), hidden[:, columns:], tape)
 
     _, (outputs, queries, tapes) = scan(forward, initial, inputs)
 
     def backward(carry: _AttentionGradient, xs: tuple) -> tuple:
         upstream, state, query, alignment, tape = xs
-        d_inputs, d_products, carried = _reset_after_gradient(carry.state + upstream.states, tape, state)
+        d_inputs, d_products, carried = reset_after_gradient(carry.state + upstream.states, tape, state)
         d_context = upstream.contexts + ops.matmul(d_inputs, ops.transpose(context_kernel))
         d_hidden, d_scale = _attend_gradient(d_context, upstream.alignments, query, alignment, attention)
         d_products = ops.concatenate([d_products, ops.sum(d_hidden, axis=1)], axis=-1)

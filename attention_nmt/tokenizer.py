@@ -16,7 +16,8 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from tensorflow_text.python.ops.sentencepiece_tokenizer import gen_sentencepiece_tokenizer
 
-from attention_nmt.config import END, PAD, START, UNKNOWN, atomic_write, require
+from attention_nmt.config import END, PAD, START, UNKNOWN, require
+from attention_nmt.run_folder import atomic_write
 
 SPACE = "\u2581"
 """How a piece spells the space before a word."""

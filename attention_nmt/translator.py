@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attention_nmt.config import END, PAD, START, RunFolder, SearchConfig, require
+from attention_nmt.config import END, PAD, START, SearchConfig, require
 from attention_nmt.decoding import Hypotheses, maximum_lengths, search
 from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.model import SearchWeights, Seq2Seq
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.tokenizer import Tokenizer
 
 MAXIMUM_WORDS_BYTES = 2**28

@@ -23,7 +23,8 @@ import tensorflow as tf
 import tyro
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from attention_nmt.config import RunFolder, SearchConfig, require
+from attention_nmt.config import SearchConfig, require
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.translator import Translator
 from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, signatures
 

@@ -20,7 +20,8 @@ from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 from tensorflow.lite.python import schema_py_generated as schema_fb
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from attention_nmt.config import END, PAD, RunFolder, atomic_write
+from attention_nmt.config import END, PAD
+from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
 
 SIGNATURE = "translate"

@@ -32,21 +32,41 @@ def products(config: ModelConfig, batch: int, source: int, target: int) -> list[
     Backward, a product has one for the gradient of its input, at each position where it stands in a recurrence, and one
     for the gradient of its kernel, over all positions at once. The weighted sums of attention are not counted.
     """
-    directions, units = (1 if config.attention == "none" else 2), config.encoder_units
-    depth, hidden, size = directions * units, config.decoder_units, config.embedding_size
-    queries = 0 if config.attention == "none" else config.attention_units
-    forward = [Product(1, source * batch, size, 3 * units), Product(source, batch, units, 3 * units)] * directions
-    forward += [Product(1, source * batch, depth, queries)] if queries else []
-    forward += [
-        Product(1, target * batch, size, 3 * hidden),
-        Product(target, batch, hidden, 3 * hidden + queries),
-        Product(target, batch, depth, 3 * hidden),
-        Product(1, target * batch, hidden + size + depth, 2 * config.readout_units),
-        Product(1, target * batch, config.readout_units, config.target_vocabulary_size),
-    ]
+    forward = _encoder_products(config, batch, source) + _decoder_products(config, batch, source, target)
     inputs = [Product(p.repeats, p.rows, p.columns, p.inner) for p in forward]
     kernels = [Product(1, p.inner, p.repeats * p.rows, p.columns) for p in forward]
     return forward + inputs + kernels
+
+
+def _encoder_products(config: ModelConfig, batch: int, source: int) -> list[Product]:
+    directions, units, gates = (1 if config.attention == "none" else 2), config.encoder_units, config.cell_config.gates
+    found = []
+    for layer in range(config.encoder_layers):
+        size = directions * units if layer else config.embedding_size
+        one = [Product(1, source * batch, size, gates * units), Product(source, batch, units, gates * units)]
+        found += one * directions
+    return found
+
+
+def _decoder_products(config: ModelConfig, batch: int, source: int, target: int) -> list[Product]:
+    depth = config.encoder_units * (1 if config.attention == "none" else 2)
+    hidden, size, columns = config.decoder_units, config.embedding_size, config.cell_config.gates * config.decoder_units
+    additive, previous, fed = config.attention == "bahdanau", config.query == "previous", config.input_feeding
+    keys = {"bahdanau": config.attention_units, "luong_general": hidden}.get(config.attention, 0)
+    found = [Product(1, source * batch, depth, keys)] if keys else []
+    found += [Product(1, target * batch, size, columns)]
+    queries = config.attention_units if additive and previous else 0
+    found += [Product(target, batch, hidden, columns + queries)]
+    found += [Product(target, batch, depth, columns)] if previous else []
+    found += [Product(target, batch, config.readout_units, columns)] if fed else []
+    found += [Product(1, target * batch, hidden, config.attention_units)] if additive and not previous else []
+    above = [Product(1, target * batch, hidden, columns), Product(target, batch, hidden, columns)]
+    found += above * (config.decoder_layers - 1)
+    return [
+        *found,
+        Product(1, target * batch, hidden + size + depth, 2 * config.readout_units),
+        Product(1, target * batch, config.readout_units, config.target_vocabulary_size),
+    ]
 
 
 def compiled(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:

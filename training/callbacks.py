@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_nmt.batching import TrainingBatches
-from attention_nmt.config import RunFolder, atomic_write
+from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
 from training.metrics import corpus_bleu
 from training.plots import alignment_image

@@ -15,7 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tyro
 
-from attention_nmt.config import RunFolder, SearchConfig, atomic_write, require
+from attention_nmt.config import SearchConfig, require
+from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
 from training.data import Corpus, GoldPair, gold_pairs
 from training.metrics import Score, align, alignment_error_rate, corpus_scores, diagonal_links, word_weights

@@ -21,7 +21,8 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attention_nmt.config import ModelConfig, SearchConfig, atomic_write
+from attention_nmt.config import ModelConfig, SearchConfig
+from attention_nmt.run_folder import atomic_write
 from attention_nmt.translator import search_model
 from training.benchmark import synthetic_stream
 from training.build import build

@@ -18,8 +18,9 @@ import tensorflow as tf
 import tyro
 
 from attention_nmt.batching import TrainingBatches
-from attention_nmt.config import RunFolder, atomic_write, to_json
+from attention_nmt.config import to_json
 from attention_nmt.model import Seq2Seq
+from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
 from training.build import build

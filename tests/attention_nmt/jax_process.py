@@ -55,8 +55,7 @@ def main() -> None:
             for weight in model.weights:
                 weight.assign(weights[weight.path.split("/", 1)[1]])
         values: dict[str, Any] = logits_and_gradients(model)
-        if number == 0:
-            values |= searched(model)
+        values |= searched(model)
         values["imported"] = np.array([name for name in sys.modules if name.split(".")[0] == "tensorflow"], str)
         np.savez(folder / f"{number}.out.npz", **values)
 

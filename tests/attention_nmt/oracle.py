@@ -1,6 +1,7 @@
 """The model in NumPy and float64, written from the papers' equations and not from the package.
 
-Bahdanau, Cho and Bengio (2015), arXiv 1409.0473: section 3 and appendix A. Every sentence is computed by itself at its
+Bahdanau, Cho and Bengio (2015), arXiv 1409.0473: section 3 and appendix A; Luong et al. (2015), arXiv 1508.04025,
+section 3. Every sentence is computed by itself at its
 true length, so nothing here knows of padding, masks or batches.
 """
 
@@ -13,26 +14,33 @@ Array = np.ndarray
 Weights = Mapping[str, Array]
 
 
-class GatedUnit(NamedTuple):
-    """Appendix A.1.1. The package's update gate is 1 - z_i, so its weights are read with the sign turned."""
+class Unit(NamedTuple):
+    """A recurrent unit; each list holds one entry a gate, in the package's order."""
 
-    W: Array  # [m, n]
-    W_z: Array
-    W_r: Array
-    U: Array  # [n, n]
-    U_z: Array
-    U_r: Array
-    b: Array  # [n]; the paper leaves biases out
-    b_z: Array
-    b_r: Array
-    b_u: Array  # [n], beside U where the reset comes after it
+    config: Any
+    W: list[Array]  # [m, n]
+    U: list[Array]  # [n, n]
+    b: list[Array]  # [n]; the paper leaves biases out
+    c: list[Array]  # [n], beside U
+    scales: list[Array]  # [2, n] of the normalized terms; empty without layer normalization
+
+    def x_term(self, gate: int, x: Array) -> Array:
+        """What a gate reads of the input."""
+        term = x @ self.W[gate] + self.b[gate]
+        return self.scales[gate][0] * normal(term) if self.scales else term
+
+    def s_term(self, gate: int, s: Array) -> Array:
+        """What a gate reads of the state."""
+        term = s @ self.U[gate]
+        return (self.scales[gate][1] * normal(term) if self.scales else term) + self.c[gate]
 
 
 class Sentence(NamedTuple):
     """What the model computes for one pair."""
 
-    annotations: Array  # [T_x, 2n]
-    states: Array  # [T_y, n]
+    annotations: Array  # [T_x, D]
+    summary: Array  # [n]: what the first state is made from
+    states: Array  # [T_y, N]: all layers' side by side
     contexts: Array  # [T_y, 2n]
     alignments: Array  # [T_y, T_x]
     logits: Array  # [T_y, K_y]
@@ -43,35 +51,51 @@ def read_weights(model: Any) -> dict[str, Array]:
     return {w.path.split("/", 1)[1]: np.asarray(w, np.float64) for w in model.weights}
 
 
-def gated_unit(weights: Weights, path: str, extra: tuple[str, ...] = ()) -> GatedUnit:
+def unit(model: Any, weights: Weights, path: str, extra: tuple[str, ...] = ()) -> Unit:
     """The unit at `path`, its input weights stacked with those named in `extra`."""
+    gates = 4 if model.config.cell == "lstm" else 3
     kernel = np.concatenate([weights[f"{path}/{name}"] for name in ("kernel", *extra)])
-    W_z, W_r, W = np.split(kernel, 3, axis=1)
-    U_z, U_r, U = np.split(weights[f"{path}/recurrent_kernel"], 3, axis=1)
-    b_z, b_r, b = np.split(weights[f"{path}/input_bias"], 3)
-    c_z, c_r, c = np.split(weights[f"{path}/recurrent_bias"], 3)
-    return GatedUnit(W, -W_z, W_r, U, -U_z, U_r, b, -b_z - c_z, b_r + c_r, c)
+    names = ("recurrent_kernel", "input_bias", "recurrent_bias")
+    U, b, c = (np.split(weights[f"{path}/{name}"], gates, axis=-1) for name in names)
+    scales = np.split(weights[f"{path}/scales"], gates, axis=1) if model.config.layer_normalization else []
+    return Unit(model.config, np.split(kernel, gates, axis=1), U, b, c, scales)
 
 
 def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-def step(unit: GatedUnit, x: Array, s: Array, reset_after: bool) -> Array:
-    """s_i = (1 - z_i) * s_{i-1} + z_i * s~_i."""
-    z = sigmoid(x @ unit.W_z + s @ unit.U_z + unit.b_z)
-    r = sigmoid(x @ unit.W_r + s @ unit.U_r + unit.b_r)
-    recurrent = r * (s @ unit.U + unit.b_u) if reset_after else (r * s) @ unit.U + unit.b_u
-    proposal = np.tanh(x @ unit.W + unit.b + recurrent)
-    return (1 - z) * s + z * proposal
+def normal(x: Array) -> Array:
+    """Layer normalization without scale and bias: Ba et al. (2016), Eq. 3."""
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-5)
 
 
-def read_sentence(unit: GatedUnit, xs: Array, reset_after: bool) -> Array:
-    """Section 3.2: the states [T_x, n] after each word, from a state of zeros."""
-    states, s = [], np.zeros(len(unit.U))
+def first_state(size: int, config: Any) -> Array:
+    """Zeros; of an LSTM, those of its memory stand behind."""
+    return np.zeros(2 * size if config.cell == "lstm" else size)
+
+
+def step(u: Unit, x: Array, s: Array) -> Array:
+    """The state after one step."""
+    n = len(u.U[0])
+    if u.config.cell == "lstm":
+        i, f, o = (sigmoid(u.x_term(k, x) + u.s_term(k, s[:n])) for k in (0, 1, 3))
+        m = f * s[n:] + i * np.tanh(u.x_term(2, x) + u.s_term(2, s[:n]))
+        return np.concatenate([o * np.tanh(m), m])
+    # Appendix A.1.1: s_i = (1 - z_i) * s_{i-1} + z_i * s~_i; the package's update gate is 1 - z_i.
+    z = 1 - sigmoid(u.x_term(0, x) + u.s_term(0, s))
+    r = sigmoid(u.x_term(1, x) + u.s_term(1, s))
+    recurrent = r * u.s_term(2, s) if u.config.reset_after else u.s_term(2, r * s)
+    return (1 - z) * s + z * np.tanh(u.x_term(2, x) + recurrent)
+
+
+def read_sentence(u: Unit, xs: Array) -> Array:
+    """Section 3.2: the hidden states [T_x, n] after each word, from a state of zeros."""
+    n = len(u.U[0])
+    states, s = [], first_state(n, u.config)
     for x in xs:
-        s = step(unit, x, s, reset_after)
-        states.append(s)
+        s = step(u, x, s)
+        states.append(s[:n])
     return np.array(states)
 
 
@@ -80,9 +104,14 @@ def softmax(e: Array) -> Array:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def attend(weights: Weights, s: Array, h: Array) -> Array:
-    """Appendix A.1.2: alpha_ij = softmax_j(v_a . tanh(W_a s_{i-1} + U_a h_j)), [T_x]."""
+def attend(model: Any, weights: Weights, s: Array, h: Array) -> Array:
+    """The weights [T_x] of the annotations for a state."""
     path = "decoder/recurrence/attention"
+    if model.config.attention == "luong_dot":
+        return softmax(h @ s)
+    if model.config.attention == "luong_general":  # Luong et al. (2015), section 3.1
+        return softmax(np.array([s @ (h_j @ weights[f"{path}/key_projection/kernel"]) for h_j in h]))
+    # Appendix A.1.2: alpha_ij = softmax_j(v_a . tanh(W_a s_{i-1} + U_a h_j)).
     W_a, v_a = weights[f"{path}/query_kernel"], weights[f"{path}/scale"]
     U_a = weights[f"{path}/key_projection/kernel"]
     return softmax(np.array([v_a @ np.tanh(s @ W_a + h_j @ U_a) for h_j in h]))
@@ -95,37 +124,63 @@ def maxout(x: Array) -> Array:
     return paired.max(axis=-1)
 
 
+def encode(model: Any, weights: Weights, embedded: Array) -> tuple[Array, Array]:
+    """The annotations [T_x, D], a layer's added to those of the layer below, and the summary."""
+    config, h = model.config, embedded
+    for k in range(config.encoder_layers):
+        below, h = h, read_sentence(unit(model, weights, f"encoder/forward_{k}"), h)
+        summary = h[-1]
+        if config.attention != "none":
+            backward = read_sentence(unit(model, weights, f"encoder/backward_{k}"), below[::-1])[::-1]
+            h, summary = np.concatenate([h, backward], axis=1), backward[0]
+        h = h + below if k else h
+    return h, summary
+
+
 def run(model: Any, source: Array, target: Array, weights: Weights | None = None) -> Sentence:
     """One pair, unpadded: `source` [T_x] and the previous words `target` [T_y], the first the start symbol."""
     weights = read_weights(model) if weights is None else weights
-    config = model.config
-    attends, reset_after = config.attention == "bahdanau", config.reset_after
+    config, n = model.config, model.config.decoder_units
     E_y = weights["target_embedding/embeddings"]
     E_x = E_y if config.tie_source else weights["source_embedding/embeddings"]
+    h, summary = encode(model, weights, E_x[source])
+    # Appendix A.2.2: s_0 = tanh(W_s backward h_1), here of every layer.
+    first = np.tanh(summary @ weights["decoder/initial/kernel"] + weights["decoder/initial/bias"])
+    layers = np.split(first, config.decoder_layers)
 
-    h = read_sentence(gated_unit(weights, "encoder/forward"), E_x[source], reset_after)
-    summary = h[-1]
-    if attends:
-        backward = read_sentence(gated_unit(weights, "encoder/backward"), E_x[source[::-1]], reset_after)[::-1]
-        h, summary = np.concatenate([h, backward], axis=1), backward[0]
-    # Appendix A.2.2: s_0 = tanh(W_s backward h_1).
-    s = np.tanh(summary @ weights["decoder/initial/kernel"] + weights["decoder/initial/bias"])
+    def read_source(s: Array) -> tuple[Array, Array]:
+        """RNNencdec: Cho et al. (2014), the summary at every step."""
+        alpha = attend(model, weights, s, h) if config.attention != "none" else np.zeros(len(h))
+        return (alpha @ h if config.attention != "none" else h[-1]), alpha
 
-    unit = gated_unit(weights, "decoder/recurrence", ("context_kernel",))
-    states, contexts, alignments = [], [], []
+    path = "decoder/recurrence"
+    current = config.query == "current"
+    extra = ("context_kernel",) if not current else ("feed_kernel",) if config.input_feeding else ()
+    units = [unit(model, weights, path, extra)]
+    units += [unit(model, weights, f"{path}/upper_{k}") for k in range(1, config.decoder_layers)]
+    U_o, V_o, C_o = np.split(weights["decoder/readout/kernel"], [n, n + E_y.shape[1]])
+    states, contexts, alignments, readouts = [], [], [], [np.zeros(config.readout_units)]
     for y in E_y[target]:
-        alpha = attend(weights, s, h) if attends else np.zeros(len(h))
-        c = alpha @ h if attends else h[-1]  # RNNencdec: Cho et al. (2014), the summary at every step
-        s = step(unit, np.concatenate([y, c]), s, reset_after)
-        states.append(s)
+        read = [y]
+        if config.input_feeding:
+            read.append(readouts[-1])
+        if not current:
+            c, alpha = read_source(layers[0][:n])
+            read.append(c)
+        layers[0] = step(units[0], np.concatenate(read), layers[0])
+        top = layers[0][:n]
+        for k in range(1, config.decoder_layers):
+            layers[k] = step(units[k], top, layers[k])
+            top = top + layers[k][:n]
+        if current:
+            c, alpha = read_source(top)
+        readouts.append(maxout(top @ U_o + y @ V_o + c @ C_o + weights["decoder/readout/bias"]))
+        states.append(np.concatenate(layers))
         contexts.append(c)
         alignments.append(alpha)
-
-    n = len(s)
-    U_o, V_o, C_o = np.split(weights["decoder/readout/kernel"], [n, n + E_y.shape[1]])
-    t = np.array(states) @ U_o + E_y[target] @ V_o + np.array(contexts) @ C_o + weights["decoder/readout/bias"]
     W_o = E_y.T if config.tie_output else weights["output_projection/kernel"]
-    return Sentence(h, np.array(states), np.array(contexts), np.array(alignments), maxout(t) @ W_o)
+    logits = np.array(readouts[1:]) @ W_o
+    return Sentence(h, summary, np.array(states), np.array(contexts), np.array(alignments), logits)
 
 
 def cross_entropy(logits: Array, labels: Array, smoothing: float = 0.0) -> Array:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from attention_nmt.batching import BatchConfig
-from attention_nmt.config import ModelConfig, RunFolder, SearchConfig, atomic_write, from_dict, to_json
+from attention_nmt.config import CellConfig, ModelConfig, SearchConfig, from_dict, to_json
+from attention_nmt.run_folder import RunFolder, atomic_write
 
 WRONG_MODELS: list[tuple[str, Any, str]] = [
     ("embedding_size", 0, "an integer of at least 1"),
@@ -17,8 +18,10 @@ WRONG_MODELS: list[tuple[str, Any, str]] = [
     ("readout_dropout", 1.0, "in [0, 1)"),
     ("source_word_dropout", -0.1, "in [0, 1)"),
     ("embedding_dropout", float("nan"), "in [0, 1)"),
-    ("attention", "dot", "'bahdanau' or 'none'"),
-    ("cell", "lstm", "'gru'"),
+    ("attention", "dot", "one of ('bahdanau', 'luong_dot', 'luong_general', 'none')"),
+    ("cell", "rnn", "'gru' or 'lstm'"),
+    ("decoder_layers", 0, "an integer of at least 1"),
+    ("query", "next", "'previous' or 'current'"),
 ]
 WRONG_SEARCHES: list[tuple[str, Any, str]] = [
     ("beam_size", 0, "at least 1"),
@@ -57,6 +60,17 @@ def test_tied_sizes_must_agree() -> None:
         ModelConfig(tie_output=True, readout_units=128)
     with pytest.raises(ValueError, match=r"`target_vocabulary_size` must be source_vocabulary_size=4000 .* 50\."):
         ModelConfig(tie_source=True, target_vocabulary_size=50)
+
+
+def test_options_must_go_together() -> None:
+    with pytest.raises(ValueError, match=r"`query` must be 'previous' without attention. Received: 'current'"):
+        ModelConfig(attention="none", query="current")
+    with pytest.raises(ValueError, match=r"`query` must be 'current' with `input_feeding`. Received: 'previous'"):
+        ModelConfig(input_feeding=True)
+    with pytest.raises(ValueError, match=r"`decoder_units` must be 256, twice the encoder_units=128, .* 512"):
+        ModelConfig(attention="luong_dot", encoder_units=128)
+    with pytest.raises(ValueError, match=r"`kind` must be 'gru' or 'lstm'. Received: 'rnn'"):
+        CellConfig("rnn")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,13 @@ import pytest
 
 from attention_nmt.losses import CrossEntropy, Perplexity, TokenAccuracy
 from attention_nmt.model import Seq2Seq
-from tests.attention_nmt.tiny import Batch, loss_and_gradients, tiny_batch, tiny_model
+from tests.attention_nmt.tiny import VARIANTS, Batch, loss_and_gradients, tiny_batch, tiny_model
 
 LENGTHS = [(4, 3), (2, 5)]
-OPTIONS: list[dict[str, Any]] = [
-    {"attention": attention, "reset_after": reset} for attention in ("bahdanau", "none") for reset in (True, False)
-]
-NAMES = ["bahdanau, reset after", "bahdanau, reset before", "none, reset after", "none, reset before"]
 CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
-@pytest.fixture(params=OPTIONS, ids=NAMES)
+@pytest.fixture(params=VARIANTS.values(), ids=list(VARIANTS))
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
     return tiny_model(**request.param)
 

@@ -9,26 +9,32 @@ import keras
 import numpy as np
 import pytest
 
-from attention_nmt.attention import BahdanauAttention, FixedContext
-from attention_nmt.config import END
-from attention_nmt.decoder import AttendingGRU, Decoder, Readout
-from attention_nmt.encoder import GRU, Encoder, StackedOrthogonal
+from attention_nmt.attending import AttendingRecurrence
+from attention_nmt.attention import BahdanauAttention, FixedContext, LuongAttention
+from attention_nmt.config import END, CellConfig
+from attention_nmt.decoder import Decoder
+from attention_nmt.encoder import Encoder
+from attention_nmt.layers import Recurrent, SentenceDropout, StackedOrthogonal
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.model import Seq2Seq, WordDropout
-from tests.attention_nmt.tiny import TIED, Batch, tiny_batch, tiny_config, tiny_model
+from attention_nmt.readout import Readout
+from tests.attention_nmt.tiny import FEW, TIED, VARIANTS, Batch, tiny_batch, tiny_config, tiny_model
 
 LENGTHS = [(4, 3), (2, 5), (5, 4)]
-SAVED: list[dict[str, Any]] = [{}, {"attention": "none"}, TIED, {"reset_after": False, "readout_dropout": 0.3}]
+SAVED = [*VARIANTS.values(), TIED, {"reset_after": False, "readout_dropout": 0.3}]
 
 LAYERS: list[Callable[[], keras.layers.Layer]] = [
     lambda: BahdanauAttention(4, name="a"),
     lambda: FixedContext(name="f"),
-    lambda: GRU(5, reset_after=False, reverse=True, name="g"),
-    lambda: Encoder(5, bidirectional=False, reset_after=False, dropout=0.2, name="e"),
-    lambda: AttendingGRU(7, BahdanauAttention(4), reset_after=False, name="r"),
-    lambda: AttendingGRU(7, FixedContext(), name="r"),
+    lambda: LuongAttention("dot", name="l"),
+    lambda: Recurrent(5, CellConfig(reset_after=False), reverse=True, name="g"),
+    lambda: SentenceDropout(0.2, 2, name="d"),
+    lambda: Encoder(5, 2, bidirectional=False, cell=CellConfig("lstm"), dropout=0.2, layer_dropout=0.1, name="e"),
+    lambda: AttendingRecurrence(7, BahdanauAttention(4), CellConfig(layer_normalization=True), name="r"),
+    lambda: AttendingRecurrence(7, LuongAttention(), None, 3, "current", 5, 0.1, name="r"),
+    lambda: AttendingRecurrence(7, FixedContext(), name="r"),
     lambda: Readout(3, dropout=0.4, name="o"),
-    lambda: Decoder(7, 3, BahdanauAttention(4, name="own"), reset_after=False, readout_dropout=0.1, name="d"),
+    lambda: Decoder(7, 3, BahdanauAttention(4, name="own"), CellConfig("lstm"), 2, "current", True, 0.1, 0.2, name="d"),
     lambda: WordDropout(0.2, name="w"),
     lambda: Seq2Seq(tiny_config(embedding_dropout=0.2, **TIED), name="s"),
 ]
@@ -129,7 +135,7 @@ def test_initializer_config_round_trip() -> None:
     np.testing.assert_array_equal(again((3, 9)), StackedOrthogonal(seed=5)((3, 9)))
 
 
-@pytest.mark.parametrize("options", [{}, {"attention": "none"}, {"reset_after": False}, TIED], ids=str)
+@pytest.mark.parametrize("options", [*VARIANTS.values(), TIED], ids=[*VARIANTS, "tied"])
 def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     batch = tiny_batch(LENGTHS)
     expected = np.asarray(tiny_model(**options)(batch[0]))
@@ -137,10 +143,10 @@ def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(keras.ops.cast(model(batch[0]), "float32"), expected, atol=0.1)
     assert all(weight.dtype == "float32" for weight in model.weights)
     memory, state = model.start(batch[0]["source"])
-    present = [x for x in (*memory, *state) if x is not None]
+    present = [x for x in (*memory, *state.layers, *state.fed) if x is not None]
     assert {keras.backend.standardize_dtype(x.dtype) for x in present} == {"bfloat16"}
     step_logits, state, _ = model.step(batch[0]["target"][:, :1], state, memory)
-    assert keras.backend.standardize_dtype(state.hidden.dtype) == "bfloat16"
+    assert {keras.backend.standardize_dtype(x.dtype) for x in (*state.layers, *state.fed)} == {"bfloat16"}
     np.testing.assert_allclose(keras.ops.cast(step_logits[:, 0], "float32"), expected[:, 0], atol=0.1)
     losses = fit_losses(model, batch)
     assert np.isfinite(losses).all()
@@ -160,7 +166,7 @@ def test_a_precision_reaches_every_layer_and_stays_in_the_file(options: dict[str
     np.testing.assert_array_equal(*(keras.ops.cast(one(inputs), "float32") for one in (model, again)))
 
 
-@pytest.mark.parametrize("options", [{}, {"reset_after": False}, {"attention": "none"}], ids=str)
+@pytest.mark.parametrize("options", FEW.values(), ids=list(FEW))
 def test_graph_xla_or_neither_the_losses_are_equal(options: dict[str, Any]) -> None:
     """Over three updates, so the gradients count too."""
     batch = tiny_batch(LENGTHS)
@@ -173,6 +179,7 @@ def test_graph_xla_or_neither_the_losses_are_equal(options: dict[str, Any]) -> N
 DROPOUTS = [
     "embedding_dropout",
     "annotation_dropout",
+    "layer_dropout",
     "readout_dropout",
     "source_word_dropout",
     "target_word_dropout",
@@ -180,10 +187,11 @@ DROPOUTS = [
 
 
 @pytest.mark.parametrize("name", DROPOUTS)
-def test_dropout_acts_in_training_only(name: str) -> None:
-    options: dict[str, Any] = {name: 0.5}
+@pytest.mark.parametrize("kind", ["layers", "everything"])
+def test_dropout_acts_in_training_only(name: str, kind: str) -> None:
+    options: dict[str, Any] = {**VARIANTS[kind], name: 0.5}
     inputs = tiny_batch(LENGTHS)[0]
-    plain, model = tiny_model(), tiny_model(**options)
+    plain, model = tiny_model(**VARIANTS[kind]), tiny_model(**options)
     np.testing.assert_array_equal(model(inputs), plain(inputs))
     np.testing.assert_array_equal(model(inputs, training=False), plain(inputs))
     first, second = np.asarray(model(inputs, training=True)), np.asarray(model(inputs, training=True))

@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt import recurrence
+from attention_nmt.cells import CellWeights, gru_step
+from attention_nmt.config import CellConfig
 from attention_nmt.loops import scan
-from attention_nmt.recurrence import AttendingOutputs, AttentionWeights, GRUWeights
+from attention_nmt.recurrence import AttendingOutputs, AttentionWeights
 
 T, B, H, S, A, D = 6, 3, 5, 4, 3, 2
 MASK = (np.arange(T)[:, None] < np.array([6, 3, 0])).astype(np.float32)[:, :, None]
@@ -50,11 +52,11 @@ def test_gradient_of_the_gru(reverse: bool, jit_compile: bool) -> None:
     """With a row of words, one with padding behind it and one of padding only."""
 
     def own(inputs: tf.Tensor, initial: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
-        return recurrence.gru(inputs, tf.constant(MASK), initial, GRUWeights(*weights), reverse=reverse)
+        return recurrence.unroll(CellConfig(), inputs, tf.constant(MASK), initial, CellWeights(*weights), reverse)
 
     def derived(inputs: tf.Tensor, initial: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
         def step(state: tf.Tensor, xs: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            new = tf.where(xs[1] == 1, recurrence.gru_step(xs[0], state, GRUWeights(*weights), True), state)
+            new = tf.where(xs[1] == 1, gru_step(xs[0], state, CellWeights(*weights), CellConfig()), state)
             return new, new
 
         return scan(step, initial, (inputs, tf.constant(MASK)), reverse)[1]
@@ -74,7 +76,7 @@ def attending_tensors() -> list[tf.Tensor]:
 def own_attending(*tensors: tf.Tensor) -> AttendingOutputs:
     inputs, initial, context_kernel, *rest = tensors
     attention = AttentionWeights(*[*rest[2:], memory_bias()])
-    return recurrence.attending_gru(inputs, initial, context_kernel, GRUWeights(*rest[:2]), attention)
+    return recurrence.attending_gru(inputs, initial, context_kernel, CellWeights(*rest[:2]), attention)
 
 
 def derived_attending(*tensors: tf.Tensor) -> AttendingOutputs:
@@ -85,7 +87,7 @@ def derived_attending(*tensors: tf.Tensor) -> AttendingOutputs:
         energies = tf.einsum("bsa,a->bs", tf.tanh((state @ query_kernel)[:, None] + keys), scale)
         alignment = tf.nn.softmax(energies + memory_bias())
         context = tf.einsum("bs,bsd->bd", alignment, annotations)
-        state = recurrence.gru_step(x + context @ context_kernel, state, GRUWeights(kernel, bias), True)
+        state = gru_step(x + context @ context_kernel, state, CellWeights(kernel, bias), CellConfig())
         return AttendingOutputs(state, context, alignment)
 
     return recurrence.attending(step, inputs, initial)

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt import translator as translator_module
-from attention_nmt.config import RunFolder, SearchConfig
+from attention_nmt.config import SearchConfig
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translator import Translator
 from tests.attention_nmt.test_search_of_models import VOCABULARIES, ending_model

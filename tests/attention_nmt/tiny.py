@@ -17,6 +17,37 @@ SIZES: dict[str, Any] = {
     "attention_units": 4,
     "readout_units": 3,
 }
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no attention": {"attention": "none"},
+    "reset before": {"reset_after": False},
+    "no attention, reset before": {"attention": "none", "reset_after": False},
+    "lstm": {"cell": "lstm"},
+    "no attention, lstm layers": {"attention": "none", "cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},
+    "layers": {"encoder_layers": 3, "decoder_layers": 3},
+    "normalized": {"layer_normalization": True, "encoder_layers": 2, "decoder_layers": 2},
+    "normalized, reset before": {"layer_normalization": True, "reset_after": False},
+    "normalized lstm": {"layer_normalization": True, "cell": "lstm"},
+    "luong general": {"attention": "luong_general", "query": "current", "cell": "lstm", "decoder_layers": 2},
+    "luong dot, fed": {"attention": "luong_dot", "query": "current", "input_feeding": True, "decoder_units": 10},
+    "luong general, previous": {"attention": "luong_general"},
+    "fed": {"query": "current", "input_feeding": True},
+    "everything": {
+        "attention": "luong_general",
+        "query": "current",
+        "input_feeding": True,
+        "cell": "lstm",
+        "layer_normalization": True,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+    },
+    "current": {"query": "current", "layer_normalization": True},
+}
+"""Models of every kind, by name: what holds for one is to hold for all."""
+
+FEW = {name: VARIANTS[name] for name in ("default", "no attention, lstm layers", "everything")}
+"""For what takes seconds a model."""
+
 TIED: dict[str, Any] = {"tie_output": True, "tie_source": True, "readout_units": 6}
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]

@@ -1,6 +1,5 @@
 """A tiny SavedModel, and `serving.server` on it in a process of its own."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,17 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import grpc
-import keras
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from attention_nmt.config import ModelConfig, RunFolder
-from attention_nmt.model import Seq2Seq
-from attention_nmt.tokenizer import Tokenizer
 from serving import export
-from tests.serving.exported import TEXTS
-from tests.training.corpora import PAIRS
+from tests.serving.exported import random_run
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -122,19 +116,8 @@ def models(channel: grpc.Channel) -> model_service_pb2_grpc.ModelServiceStub:
 
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with random weights, far enough from 0 that translations differ."""
-    run = RunFolder(tmp_path_factory.mktemp("run"))
-    tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
-    tokenizer.save(run.source_tokenizer)
-    keras.utils.set_random_seed(3)
-    model = Seq2Seq(ModelConfig(310, 310, 12, 10, 16, attention_units=8, readout_units=12, tie_output=True))
-    for variable in model.trainable_variables:
-        variable.assign(3 * variable)
-    model.save(run.best)
-    run.config.write_text(json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5}}))
-    run.best_score.write_text(json.dumps({"step": 7, "dev_bleu": 12.5}))
-    run.samples.write_text("".join(text + "\n" for text in TEXTS if text))
-    return run.path
+    """A run folder of the default model."""
+    return random_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="session")

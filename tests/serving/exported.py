@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
+from attention_nmt.config import ModelConfig
+from attention_nmt.model import Seq2Seq
+from attention_nmt.run_folder import RunFolder
+from attention_nmt.tokenizer import Tokenizer
+from serving.predict import Servable
 from tests.training.corpora import PAIRS
 
 TEXTS = [source for source, _ in PAIRS[::40]] + ["", "zebra ½ 日本語", "A b c d e f g h i j k l m n o p."]
@@ -14,3 +24,31 @@ SIGNATURES = {"serving_default", "translate_nbest", "translate_with_alignment", 
 
 def string_proto(texts: list[str]) -> tensor_pb2.TensorProto:
     return tf.make_tensor_proto([text.encode() for text in texts], tf.string, [len(texts)])
+
+
+def random_run(path: Path, **options: Any) -> Path:
+    """A run folder of a model with random weights, far enough from 0 that translations differ."""
+    run = RunFolder(path)
+    tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
+    tokenizer.save(run.source_tokenizer)
+    keras.utils.set_random_seed(3)
+    sizes = {"attention_units": 8, "readout_units": 12, "tie_output": True}
+    model = Seq2Seq(ModelConfig(310, 310, 12, 10, 16, **{**sizes, **options}))
+    for variable in model.trainable_variables:
+        if variable.name != "scales":  # with larger ones roundings grow from step to step
+            variable.assign(3 * variable)
+    model.save(run.best)
+    run.config.write_text(json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5}}))
+    run.best_score.write_text(json.dumps({"step": 7, "dev_bleu": 12.5}))
+    run.samples.write_text("".join(text + "\n" for text in TEXTS if text))
+    return path
+
+
+def predict(version: Path, texts: list[str]) -> tuple[list[str], list[float]]:
+    """The translations and scores of the default signature, by the loader that serves."""
+    servable = Servable("nmt", 1, version)
+    try:
+        outputs = servable.predict({"text": string_proto(texts)}, "serving_default", [])
+    finally:
+        servable.close()
+    return [text.decode() for text in outputs["translation"].string_val], list(outputs["score"].float_val)

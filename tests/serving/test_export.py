@@ -14,25 +14,17 @@ import yaml
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.lite.python import schema_py_generated as schema_fb
 
-from attention_nmt.config import ModelConfig, RunFolder, SearchConfig
+from attention_nmt.config import ModelConfig, SearchConfig
 from attention_nmt.model import Seq2Seq
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.tokenizer import SPACE, Tokenizer
 from attention_nmt.translator import Translator
 from serving import benchmark, export, tflite
-from serving.predict import Servable
-from tests.serving.exported import SIGNATURES, TEXTS, string_proto
+from tests.attention_nmt.tiny import FEW
+from tests.serving.exported import SIGNATURES, TEXTS, predict, random_run
 from tests.training.corpora import PAIRS
 
 OPERATIONS = yaml.safe_load((Path(export.__file__).parent / "deploy/operations.yml").read_text(encoding="utf-8"))
-
-
-def predict(version: Path, texts: list[str]) -> tuple[list[str], list[float]]:
-    servable = Servable("nmt", 1, version)
-    try:
-        outputs = servable.predict({"text": string_proto(texts)}, "serving_default", [])
-    finally:
-        servable.close()
-    return [text.decode() for text in outputs["translation"].string_val], list(outputs["score"].float_val)
 
 
 def test_the_saved_model_translates_as_the_translator_does(run_dir: Path, version: Path) -> None:
@@ -112,6 +104,20 @@ def test_code_in_a_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
         Translator.from_run(tmp_path / "run")
 
 
+@pytest.mark.parametrize("kind", [name for name in FEW if name != "default"])
+def test_every_kind_of_model_is_exported(kind: str, tmp_path: Path) -> None:
+    """To a SavedModel and to LiteRT."""
+    run, count = random_run(tmp_path / "run", **FEW[kind]), sum(1 for text in TEXTS if text)
+    translator = Translator.from_run(run)
+    expected = translator(TEXTS)
+    translations, scores = predict(export.export(translator, tmp_path / "nmt"), TEXTS)
+    assert translations == [t.text for t in expected]
+    assert len(set(translations)) > 3
+    np.testing.assert_allclose(scores, [t.score for t in expected], atol=1e-4)
+    said = tflite.run(tflite.ConvertConfig(run, tmp_path / "model.tflite"))
+    assert f"{count} of {count} translations equal to the SavedModel's" in said
+
+
 def test_litert_translates_as_the_saved_model_does(run_dir: Path, tmp_path: Path) -> None:
     output = tmp_path / "model.tflite"
     for beam_size in (1, 3):
@@ -165,7 +171,7 @@ def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
 def test_a_tied_embedding_is_in_an_int8_file_once(tmp_path: Path) -> None:
     tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
     model = Seq2Seq(
-        ModelConfig(310, 310, 128, 4, 4, "bahdanau", 4, readout_units=128, tie_source=True, tie_output=True)
+        ModelConfig(310, 310, 128, 4, 4, attention_units=4, readout_units=128, tie_source=True, tie_output=True)
     )
     tflite.save_ids_model(Translator(model, tokenizer), str(tmp_path))
     parsed = schema_fb.Model.GetRootAs(tflite.convert(str(tmp_path), "int8"))

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from attention_nmt.batching import TrainingBatches
-from attention_nmt.config import BatchConfig, ModelConfig, RunFolder, to_json
+from attention_nmt.config import BatchConfig, ModelConfig, to_json
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.tokenizer import Tokenizer
 from tests.training.corpora import PAIRS
 from training.build import build

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_the_products_of_a_step_by_hand() -> None:
     without = products(ModelConfig(11, 13, 2, 3, 5, attention="none", readout_units=4), 17, 19, 23)
     encoder, decoder = 17 * 19 * (2 * 9 + 3 * 9), 17 * 23 * (2 * 15 + 5 * 15 + 3 * 15 + (5 + 2 + 3) * 8 + 4 * 13)
     assert sum(p.repeats * p.rows * p.inner * p.columns for p in without) == 3 * (encoder + decoder)
+    options: dict[str, Any] = {
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "query": "current",
+        "input_feeding": True,
+        "cell": "lstm",
+    }
+    fed = products(ModelConfig(11, 13, 2, 3, 5, attention="luong_general", readout_units=4, **options), 17, 19, 23)
+    encoder, keys = 2 * 17 * 19 * ((2 + 3) * 12 + (6 + 3) * 12), 17 * 19 * 6 * 5
+    decoder = 17 * 23 * ((2 + 5 + 4) * 20 + (5 + 5) * 20 + (5 + 2 + 6) * 8 + 4 * 13)
+    assert sum(p.repeats * p.rows * p.inner * p.columns for p in fed) == 3 * (encoder + keys + decoder)
 
 
 def test_a_vocabulary_that_the_text_does_not_support(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

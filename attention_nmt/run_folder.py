@@ -1,0 +1,103 @@
+"""Where a run folder keeps what a training makes, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attention_nmt.config import SearchConfig, from_dict
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary name beside `path`; renamed to `path` if the block ends well, removed if it does not.
+
+    Source: POSIX `rename`, which a reader sees as one step.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The layout of a run folder: whatever comes after a training reads this folder and nothing else."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """All settings of the run, as JSON."""
+        return self.path / "config.json"
+
+    @property
+    def source_tokenizer(self) -> Path:
+        """The tokenizer of the source language; the only one where the vocabulary is shared."""
+        return self.path / "tokenizer.model"
+
+    @property
+    def target_tokenizer(self) -> Path:
+        """The tokenizer of the target language, where it has one of its own."""
+        return self.path / "tokenizer.target.model"
+
+    @property
+    def best(self) -> Path:
+        """The weights with the highest dev BLEU, as a Keras file."""
+        return self.path / "best.keras"
+
+    @property
+    def best_score(self) -> Path:
+        """Their step, their dev BLEU, and on how many sentences it was computed, as JSON."""
+        return self.path / "best.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Everything a stopped training needs to go on."""
+        return self.path / "checkpoint.npz"
+
+    @property
+    def samples(self) -> Path:
+        """A few source sentences of the dev split, one a line, on which exports are checked."""
+        return self.path / "samples.txt"
+
+    @property
+    def logs(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "logs"
+
+    def read_config(self) -> dict[str, Any]:
+        """The fields of `config.json`.
+
+        Raises:
+            FileNotFoundError: the folder holds no `config.json`.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
+        return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def read_search(self, **changes: Any) -> SearchConfig:
+        """How the run searches, with what is not None of `changes` put over it.
+
+        Raises:
+            FileNotFoundError: the folder holds no `config.json`.
+            ValueError: a value outside its range.
+        """
+        search = from_dict(SearchConfig, self.read_config()["search"])
+        return dataclasses.replace(search, **{name: value for name, value in changes.items() if value is not None})
