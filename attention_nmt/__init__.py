@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from attention_nmt.attention import LuongAttention as LuongAttention
     from attention_nmt.attention import Memory as Memory
     from attention_nmt.batching import TrainingBatches as TrainingBatches
+    from attention_nmt.beam import beam_search as beam_search
     from attention_nmt.config import BatchConfig as BatchConfig
     from attention_nmt.config import ModelConfig as ModelConfig
     from attention_nmt.config import SearchConfig as SearchConfig
     from attention_nmt.decoder import Decoder as Decoder
-    from attention_nmt.decoding import beam_search as beam_search
-    from attention_nmt.decoding import greedy_search as greedy_search
     from attention_nmt.encoder import Encoder as Encoder
     from attention_nmt.losses import CrossEntropy as CrossEntropy
     from attention_nmt.losses import Perplexity as Perplexity
@@ -32,17 +31,19 @@ if TYPE_CHECKING:
     from attention_nmt.tokenizer import Tokenizer as Tokenizer
     from attention_nmt.translator import Translation as Translation
     from attention_nmt.translator import Translator as Translator
+    from attention_nmt.walk import greedy_search as greedy_search
 
 _MODULES = {
     "attention": ("BahdanauAttention", "FixedContext", "LuongAttention", "Memory"),
+    "beam": ("beam_search",),
     "batching": ("TrainingBatches",),
     "config": ("BatchConfig", "ModelConfig", "SearchConfig"),
     "decoder": ("Decoder",),
-    "decoding": ("beam_search", "greedy_search"),
     "encoder": ("Encoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),
     "model": ("Seq2Seq",),
     "tokenizer": ("Tokenizer",),
+    "walk": ("greedy_search",),
     "translator": ("Translation", "Translator"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -176,6 +176,9 @@ class SearchConfig:
     Attributes:
         beam_size: hypotheses kept for each sentence; 1 is greedy search.
         length_penalty: alpha of Wu et al. (2016), Eq. 14; 0 ranks by log-probability.
+        coverage_penalty: its beta, see `decoding.coverage`; the `beam_size` best are ranked with it.
+        temperature: above 0, translations are drawn at random, `beam_size` of each sentence: the lower, the likelier.
+        sampling_seed: of what is drawn; the same texts have the same samples in any batch.
         n_best: hypotheses returned for each sentence, at most `beam_size`.
         maximum_length_ratio, maximum_length_extra: a translation has at most
             `ratio * source pieces + extra` pieces, the end symbol included.
@@ -191,6 +194,9 @@ class SearchConfig:
 
     beam_size: int = 5
     length_penalty: float = 1.0
+    coverage_penalty: float = 0.0
+    temperature: float = 0.0
+    sampling_seed: int = 0
     n_best: int = 1
     maximum_length_ratio: float = 2.0
     maximum_length_extra: int = 10
@@ -199,12 +205,12 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         require(self.beam_size >= 1, "beam_size", "at least 1", self.beam_size)
-        require(self.length_penalty >= 0, "length_penalty", "at least 0", self.length_penalty)
+        for name in ("length_penalty", "coverage_penalty", "temperature", "maximum_length_ratio", "lookahead"):
+            require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        require(0 <= self.sampling_seed < 2**15, "sampling_seed", "from 0 to 32767", self.sampling_seed)
         within = 1 <= self.n_best <= self.beam_size
         require(within, "n_best", f"from 1 to beam_size={self.beam_size}", self.n_best)
-        require(self.maximum_length_ratio >= 0, "maximum_length_ratio", "at least 0", self.maximum_length_ratio)
         require(self.maximum_length_extra >= 1, "maximum_length_extra", "at least 1", self.maximum_length_extra)
-        require(self.lookahead >= 0, "lookahead", "at least 0", self.lookahead)
         require(self.maximum_source_length >= 2, "maximum_source_length", "at least 2", self.maximum_source_length)
 
 

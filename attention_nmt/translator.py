@@ -13,10 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from attention_nmt.config import END, PAD, START, SearchConfig, require
-from attention_nmt.decoding import Hypotheses, maximum_lengths, search
+from attention_nmt.decoding import maximum_lengths, search
+from attention_nmt.hypotheses import Hypotheses
 from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.model import SearchWeights, Seq2Seq
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.sampling import sentence_keys
 from attention_nmt.tokenizer import Tokenizer
 
 MAXIMUM_WORDS_BYTES = 2**28
@@ -81,11 +83,15 @@ def search_model(
     if weights is None and compact:  # LiteRT lays kernels out for itself, and would hold this one twice
         weights = model.search_weights(maximum_words_bytes=0)
 
+    aligns = alignments or config.coverage_penalty > 0
+
     def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
         logits, state, alignment = model.step(ids, state, memory, weights)
-        return logits, state, alignment if alignments else None
+        return logits, state, alignment if aligns else None
 
-    return search(step, state, memory, maximum_lengths(source, config), config, compact)
+    keys = sentence_keys(source) if config.temperature else None
+    found = search(step, state, memory, maximum_lengths(source, config), config, compact, keys)
+    return found if alignments else found._replace(alignments=None)
 
 
 class Translator:

@@ -19,7 +19,8 @@ from attention_nmt.config import SearchConfig, require
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
 from training.data import Corpus, GoldPair, gold_pairs
-from training.metrics import Score, align, alignment_error_rate, corpus_scores, diagonal_links, word_weights
+from training.metrics import Score, align, alignment_error_rate, corpus_scores, diagonal_links, spaced, word_weights
+from training.moses import moses_bleu
 from training.plots import save_alignment
 
 
@@ -35,7 +36,7 @@ class EvaluateConfig:
         output: where to write the scores, hypotheses and pictures; without it into `evaluation/NAME` of the run folder,
             where NAME is the split and what is given of dataset, languages and search. Scores of `hypotheses` are
             written only where it is given.
-        beam_size, length_penalty, lookahead: see `SearchConfig`; what is not given is the run's.
+        beam_size, length_penalty, coverage_penalty, lookahead: see `SearchConfig`; what is not given is the run's.
         pictures: alignments to draw.
     """
 
@@ -49,6 +50,7 @@ class EvaluateConfig:
     output: Path | None = None
     beam_size: int | None = None
     length_penalty: float | None = None
+    coverage_penalty: float | None = None
     lookahead: int | None = None
     pictures: int = 4
 
@@ -70,6 +72,7 @@ class EvaluateConfig:
             ("to-", self.target),
             ("beam-", self.beam_size),
             ("penalty-", self.length_penalty),
+            ("coverage-", self.coverage_penalty),
             ("lookahead-", self.lookahead),
         )
         return self.run_dir / "evaluation" / "-".join([self.split, *(f"{k}{v}" for k, v in given if v is not None)])
@@ -85,7 +88,7 @@ class EvaluateConfig:
     def search(self) -> SearchConfig:
         """The run's search with the flags put over it."""
         assert self.run_dir is not None, "only a run is searched with"
-        flags = {name: getattr(self, name) for name in ("beam_size", "length_penalty", "lookahead")}
+        flags = {name: getattr(self, name) for name in ("beam_size", "length_penalty", "coverage_penalty", "lookahead")}
         return RunFolder(self.run_dir).read_search(**flags)
 
 
@@ -152,6 +155,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         assert config.run_dir is not None, "a run where no hypotheses are given"
         texts = _translate(config, corpus, sources, references, report, output)
     scores = corpus_scores(texts, references, config.target)
+    if spaced(config.target):
+        scores.append(moses_bleu(texts, references, config.target))
     report["scores"] = [asdict(score) for score in scores]
     _say(report, scores)
     if output is not None:

@@ -220,17 +220,21 @@ def _check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
 
 
 def _metrics(language: str, lowercased: bool) -> tuple[BLEU, CHRF, TER]:
-    unspaced = _base(language) in _UNSPACED
+    unspaced = not spaced(language)
     ter = TER(case_sensitive=not lowercased, normalized=unspaced, asian_support=unspaced)
     return _bleu(language, lowercased), CHRF(lowercase=lowercased), ter
 
 
 def _bleu(language: str, lowercased: bool) -> BLEU:
-    base = _base(language)
     try:
-        return BLEU(lowercase=lowercased, tokenize=_TOKENIZERS.get(base, "13a"))
+        return BLEU(lowercase=lowercased, tokenize=_TOKENIZERS.get(base := _base(language), "13a"))
     except RuntimeError as error:  # what sacreBLEU raises where MeCab or its dictionary is missing
         raise ImportError(f"BLEU in {language!r} needs MeCab: pip install 'sacrebleu[{base}]'") from error
+
+
+def spaced(language: str) -> bool:
+    """Whether words of a language stand between spaces."""
+    return _base(language) not in _UNSPACED
 
 
 def _base(language: str) -> str:

@@ -26,6 +26,9 @@ WRONG_MODELS: list[tuple[str, Any, str]] = [
 WRONG_SEARCHES: list[tuple[str, Any, str]] = [
     ("beam_size", 0, "at least 1"),
     ("length_penalty", -1.0, "at least 0"),
+    ("coverage_penalty", -0.1, "at least 0"),
+    ("temperature", -1, "at least 0"),
+    ("sampling_seed", 2**15, "from 0 to 32767"),
     ("n_best", 6, "from 1 to beam_size=5"),
     ("n_best", 0, "from 1 to beam_size=5"),
     ("maximum_length_ratio", -0.5, "at least 0"),

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attention_nmt.beam import beam_search, coverage
 from attention_nmt.config import END, SearchConfig
-from attention_nmt.decoding import Hypotheses, beam_search, greedy_search, length_penalty, maximum_lengths, search
+from attention_nmt.decoding import maximum_lengths, search
+from attention_nmt.hypotheses import Hypotheses, length_penalty
 from attention_nmt.ranking import top
+from attention_nmt.walk import greedy_search
 from tests.attention_nmt.toy import Found, Toy, trimmed
 
 SENTENCES = [3, 14, 159, 265]
@@ -92,6 +95,33 @@ def test_a_sentence_is_done_when_nothing_live_can_win_soon(beam_size: int, n_bes
     assert (exact.scores[:, 0] >= found.scores[:, 0] - 1e-5).all()
     if lookahead == 0:
         assert (exact.scores[:, 0] > found.scores[:, 0] + 1e-3).any()
+
+
+@pytest.mark.parametrize(("beam_size", "n_best"), [(3, 1), (6, 3)])
+def test_coverage_ranks_the_beam_at_its_end(beam_size: int, n_best: int) -> None:
+    """Against plain Python; scores are those with the penalty, and some sentences have another best translation."""
+    toy, sentences, changed = Toy(end_bias=0.5), list(range(30)), 0
+    limits = [2 + i % 6 for i in sentences]
+    options: dict[str, Any] = {"beam_size": beam_size, "n_best": n_best, "lookahead": TO_THE_LIMIT}
+    found = run(toy, sentences, limits, coverage_penalty=0.8, **options)
+    plain = run(toy, sentences, limits, **options)
+    for row, (sentence, limit) in enumerate(zip(sentences, limits, strict=True)):
+        expected = toy.covered(sentence, limit, SearchConfig(coverage_penalty=0.8, **options))
+        assert_found(found, row, expected, toy, sentence)
+        changed += trimmed(found.ids[row, 0]) != trimmed(plain.ids[row, 0])
+    assert changed > 2
+
+
+def test_coverage_by_hand() -> None:
+    """Three words read 0.5, 1.25 and 0.25 times, and a column of padding: log 0.5 + log 1 + log 0.25."""
+    alignments = np.array([[[[0.5, 0.25, 0.25, 0], [0, 1, 0, 0]]]], np.float32)
+    np.testing.assert_allclose(coverage(alignments), [[np.log(0.125)]], rtol=1e-6)
+
+
+def test_coverage_needs_alignments() -> None:
+    toy, limits, config = Toy(), np.array([3], np.int32), SearchConfig(coverage_penalty=0.5)
+    with pytest.raises(ValueError, match=r"`coverage_penalty` must be 0 without alignments\. Received: 0\.5"):
+        search(toy.without_alignment, toy.state([1]), toy.memory([1]), limits, config)
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])

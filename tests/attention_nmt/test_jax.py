@@ -61,12 +61,14 @@ def test_importing_the_core_imports_no_tensorflow() -> None:
     modules = [
         "attending",
         "attention",
+        "beam",
         "cells",
         "config",
         "decoder",
         "decoding",
         "encoder",
         "gather",
+        "hypotheses",
         "layers",
         "loops",
         "losses",
@@ -74,7 +76,9 @@ def test_importing_the_core_imports_no_tensorflow() -> None:
         "readout",
         "recurrence",
         "run_folder",
+        "sampling",
         "types",
+        "walk",
     ]
     code = "".join(f"import attention_nmt.{module}\n" for module in modules)
     code += "import sys; from attention_nmt import Seq2Seq, CrossEntropy, beam_search\n"

@@ -1,5 +1,6 @@
 """A language in which every prefix has its own next-piece distribution, and searches in it by plain Python."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -94,6 +95,14 @@ class Toy:
                 if hope <= sorted(ended, reverse=True)[config.n_best - 1].score:
                     break
         return sorted(ended, reverse=True)[: config.n_best]
+
+    def covered(self, sentence: int, limit: int, config: SearchConfig) -> list[Found]:
+        """The `beam_size` best of a beam search, ranked with the coverage penalty."""
+        every = self.beam(sentence, limit, dataclasses.replace(config, n_best=config.beam_size))
+        read = [self.alignments[self.codes(sentence, f.ids)].sum(axis=0) for f in every]
+        penalties = [config.coverage_penalty * np.log(np.minimum(x, 1)).sum() for x in read]
+        ranked = [Found(f.score + p, f.ids) for f, p in zip(every, penalties, strict=True)]
+        return sorted(ranked, reverse=True)[: config.n_best]
 
 
 def trimmed(row: Any) -> tuple[int, ...]:

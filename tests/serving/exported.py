@@ -26,7 +26,7 @@ def string_proto(texts: list[str]) -> tensor_pb2.TensorProto:
     return tf.make_tensor_proto([text.encode() for text in texts], tf.string, [len(texts)])
 
 
-def random_run(path: Path, **options: Any) -> Path:
+def random_run(path: Path, search: dict[str, Any] | None = None, **options: Any) -> Path:
     """A run folder of a model with random weights, far enough from 0 that translations differ."""
     run = RunFolder(path)
     tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
@@ -38,7 +38,7 @@ def random_run(path: Path, **options: Any) -> Path:
         if variable.name != "scales":  # with larger ones roundings grow from step to step
             variable.assign(3 * variable)
     model.save(run.best)
-    run.config.write_text(json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5}}))
+    run.config.write_text(json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5, **(search or {})}}))
     run.best_score.write_text(json.dumps({"step": 7, "dev_bleu": 12.5}))
     run.samples.write_text("".join(text + "\n" for text in TEXTS if text))
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -104,10 +105,17 @@ def test_code_in_a_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
         Translator.from_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize("kind", [name for name in FEW if name != "default"])
-def test_every_kind_of_model_is_exported(kind: str, tmp_path: Path) -> None:
+SEARCHES: dict[str, dict[str, Any]] = {
+    "no attention, lstm layers": {"temperature": 0.7, "sampling_seed": 5},
+    "everything": {"coverage_penalty": 0.3},
+}
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_every_kind_of_model_and_search_is_exported(kind: str, tmp_path: Path) -> None:
     """To a SavedModel and to LiteRT."""
-    run, count = random_run(tmp_path / "run", **FEW[kind]), sum(1 for text in TEXTS if text)
+    run = random_run(tmp_path / "run", SEARCHES[kind], **FEW[kind])
+    count = sum(1 for text in TEXTS if text)
     translator = Translator.from_run(run)
     expected = translator(TEXTS)
     translations, scores = predict(export.export(translator, tmp_path / "nmt"), TEXTS)

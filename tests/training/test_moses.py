@@ -1,0 +1,28 @@
+"""Lowercased BLEU on Moses tokens, by hand."""
+
+import pytest
+from sacrebleu.metrics import BLEU
+
+from training.moses import moses_bleu
+
+
+def test_texts_are_normalized_tokenized_and_lowercased() -> None:
+    """German quotes and dashes become plain ones, punctuation stands by itself, hyphens stay, case goes."""
+    hypotheses = ["Ein „roter“ Hund – T-Shirt, schnell.", "Zwei Männer gehen die Straße entlang."]
+    references = ["ein roter Hund im t-shirt, schnell!", "Zwei Frauen gehen die Straße entlang."]
+    hypothesis_tokens = ['ein " roter " hund - t-shirt , schnell .', "zwei männer gehen die straße entlang ."]
+    reference_tokens = ["ein roter hund im t-shirt , schnell !", "zwei frauen gehen die straße entlang ."]
+    expected = BLEU(tokenize="none", force=True).corpus_score(hypothesis_tokens, [reference_tokens]).score
+    score = moses_bleu(hypotheses, references, "de-DE")
+    assert score.value == pytest.approx(expected)
+    assert 20 < score.value < 80
+    assert score.lowercased
+    assert "tok:none" in score.signature
+    assert "sacremoses." in score.signature
+
+
+def test_counts_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"must be equally many, and at least one\. Received: 1 and 2\."):
+        moses_bleu(["a"], ["a", "b"], "en")
+    with pytest.raises(ValueError, match="Received: 0 and 0"):
+        moses_bleu([], [], "en")
