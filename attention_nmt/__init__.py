@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from attention_nmt.losses import TokenAccuracy as TokenAccuracy
     from attention_nmt.model import Seq2Seq as Seq2Seq
     from attention_nmt.tokenizer import Tokenizer as Tokenizer
-    from attention_nmt.translator import Translation as Translation
+    from attention_nmt.translations import Translation as Translation
     from attention_nmt.translator import Translator as Translator
     from attention_nmt.walk import greedy_search as greedy_search
 
@@ -44,7 +44,8 @@ _MODULES = {
     "model": ("Seq2Seq",),
     "tokenizer": ("Tokenizer",),
     "walk": ("greedy_search",),
-    "translator": ("Translation", "Translator"),
+    "translations": ("Translation",),
+    "translator": ("Translator",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,15 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from attention_nmt.buckets import rectangles
 from attention_nmt.config import END, START, BatchConfig, require
 from attention_nmt.tokenizer import Tokenizer
 
 CHUNK = 1024
 """Pairs that are tokenized together."""
-
-TARGET_COST = 2
-"""The time of a target position over that of a source position. In products it is 3 to 4, but the source, too, should
-have little padding."""
 
 _MATRIX = tf.TensorSpec([None, None], tf.int32)
 SIGNATURE = ({"source": _MATRIX, "target": _MATRIX}, _MATRIX, tf.TensorSpec([None, None], tf.float32))
@@ -93,9 +90,25 @@ class TrainingBatches:
 
     def epoch(self, number: int) -> tf.data.Dataset:
         """The batches `({"source" [B, S], "target" [B, T]}, labels [B, T], weights [B, T])` of one epoch."""
-        pairs = shuffle(self.pairs, self.config.shuffle_pairs, (self.seed, number))
-        rows = self._tokenize(pairs, number).map(self._fit).unbatch()
-        return rows.group_by_window(lambda bucket, *_: bucket, self._pad, window_size_func=self._window).prefetch(16)
+        return self._epochs()(number)
+
+    def _epochs(self) -> Callable[[int], tf.data.Dataset]:
+        """A function from an epoch's number to its batches, which are to be read before it is called again.
+
+        It gives the same dataset each time, which asks for the number when it is iterated over: making one takes half
+        a second or more, whatever the corpus.
+        """
+        current = [0]
+        pairs = shuffle(self.pairs, self.config.shuffle_pairs, lambda: (self.seed, current[0]))
+        rows = self._tokenize(pairs, lambda: current[0]).map(self._fit).unbatch()
+        grouped = rows.group_by_window(lambda bucket, *_: bucket, self._pad, window_size_func=self._window)
+        dataset = grouped.prefetch(16)
+
+        def epoch(number: int) -> tf.data.Dataset:
+            current[0] = number
+            return dataset
+
+        return epoch
 
     def stream(self, epoch: int, skip: int, began: Callable[[int], None]) -> tf.data.Dataset:
         """The batches from a position on, without end.
@@ -107,9 +120,10 @@ class TrainingBatches:
         """
 
         def generate() -> Iterator[Any]:
-            left_out, position = skip, 0
+            epochs, left_out, position = self._epochs(), skip, 0
             for number in itertools.count(epoch):
-                for batch in self.epoch(number).skip(left_out).as_numpy_iterator():
+                batches = epochs(number)
+                for batch in (batches.skip(left_out) if left_out else batches).as_numpy_iterator():
                     yield batch
                     position += 1
                 left_out = 0
@@ -119,48 +133,58 @@ class TrainingBatches:
 
     def dataset(self) -> tf.data.Dataset:
         """One dataset for `fit`: each time that it is iterated over, it gives the next epoch."""
-        numbers = itertools.count()
-        epoch = lambda: self.epoch(next(numbers)).as_numpy_iterator()  # noqa: E731
+        numbers, epochs = itertools.count(), self._epochs()
+        epoch = lambda: epochs(next(numbers)).as_numpy_iterator()  # noqa: E731
         return tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4)
 
-    def _tokenize(self, pairs: tf.data.Dataset, epoch: int) -> tf.data.Dataset:
-        """Chunks of pairs of ids with the end symbol, ragged `[n, S]` and `[n, T]`."""
+    def _tokenize(self, pairs: tf.data.Dataset, epoch: Callable[[], int]) -> tf.data.Dataset:
+        """Chunks of pairs of ids with the end symbol, ragged `[n, S]` and `[n, T]`, and which have too many words."""
 
-        def tokenize(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.RaggedTensor, ...]:
+        def tokenize(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> tuple:
             if self.config.sampling_alpha:
-                return tuple(_end(self._sample(epoch, index, texts[side], side)) for side in (0, 1))
-            tokenizers = (self.source_tokenizer, self.target_tokenizer)
-            return tuple(_end(t.tokenize(text)) for t, text in zip(tokenizers, texts, strict=True))
+                ids = [_end(self._sample(epoch, index, texts[side], side)) for side in (0, 1)]
+            else:
+                tokenizers = (self.source_tokenizer, self.target_tokenizer)
+                ids = [_end(t.tokenize(text)) for t, text in zip(tokenizers, texts, strict=True)]
+            return *ids, self._wordy(texts)
 
         return pairs.rebatch(CHUNK).enumerate().map(tokenize)
 
-    def _sample(self, epoch: int, index: tf.Tensor, texts: tf.Tensor, side: int) -> tf.RaggedTensor:
+    def _sample(self, epoch: Callable[[], int], index: tf.Tensor, texts: tf.Tensor, side: int) -> tf.RaggedTensor:
         tokenizer = (self.source_tokenizer, self.target_tokenizer)[side]
 
         def draw(index: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            lines = tokenizer.sample(texts.tolist(), (self.seed, epoch, int(index), side), self.config.sampling_alpha)
+            seed = (self.seed, epoch(), int(index), side)
+            lines = tokenizer.sample(texts.tolist(), seed, self.config.sampling_alpha)
             flat = np.fromiter((i for line in lines for i in line), np.int32)
             return flat, np.array([len(line) for line in lines], np.int32)
 
         flat, lengths = tf.numpy_function(draw, [index, texts], [tf.int32, tf.int32])
         return tf.RaggedTensor.from_row_lengths(tf.ensure_shape(flat, [None]), tf.ensure_shape(lengths, [None]))
 
-    def _fate(self, source: tf.RaggedTensor, target: tf.RaggedTensor) -> tf.Tensor:
+    def _wordy(self, texts: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Which pairs have more than `maximum_words` on a side."""
+        if not self.config.maximum_words:
+            return tf.fill(tf.shape(texts[0]), False)
+        words = tf.stack([tf.strings.split(text).row_lengths() for text in texts])
+        return tf.reduce_max(words, axis=0) > self.config.maximum_words
+
+    def _fate(self, source: tf.RaggedTensor, target: tf.RaggedTensor, wordy: tf.Tensor) -> tf.Tensor:
         """Of each pair: 0 keep, 1 empty, 2 too long, 3 of too unequal lengths."""
         lengths = tf.stack([source.row_lengths(), target.row_lengths()])
         short, long = tf.reduce_min(lengths, axis=0), tf.reduce_max(lengths, axis=0)
         uneven = tf.cast(long, tf.float32) > self.config.maximum_ratio * tf.cast(short, tf.float32)
         fate = tf.where(uneven, 3, 0)
-        fate = tf.where(long > self.config.maximum_length, 2, fate)
+        fate = tf.where(wordy | (long > self.config.maximum_length), 2, fate)
         return tf.where(short == 1, 1, fate)
 
-    def _fit(self, source: tf.RaggedTensor, target: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _fit(self, source: tf.RaggedTensor, target: tf.RaggedTensor, wordy: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The bucket `[n]` and both sides `[n, maximum_length]` of those pairs of a chunk that are kept.
 
         All that depends on lengths is done here: functions that tf.data called for each pair took ten times as long as
         tokenizing it.
         """
-        keep = self._fate(source, target) == 0
+        keep = self._fate(source, target, wordy) == 0
         source, target = tf.ragged.boolean_mask(source, keep), tf.ragged.boolean_mask(target, keep)
         lengths = tf.stack([source.row_lengths(), target.row_lengths()], axis=-1)
         fits = tf.reduce_all(lengths[:, None] <= [shape[1:] for shape in self.shapes], axis=-1)
@@ -171,8 +195,8 @@ class TrainingBatches:
         """One pass over the corpus, in its own order; with sampled segmentation one draw, as each epoch is."""
         size = self.config.maximum_length + 1
         histogram, fates = np.zeros((size, size), np.int64), np.zeros(4, np.int64)
-        chunks = self._tokenize(self.pairs.batch(CHUNK), 0)
-        lengths = chunks.map(lambda s, t: (s.row_lengths(), t.row_lengths(), self._fate(s, t)))
+        chunks = self._tokenize(self.pairs.batch(CHUNK), lambda: 0)
+        lengths = chunks.map(lambda s, t, wordy: (s.row_lengths(), t.row_lengths(), self._fate(s, t, wordy)))
         for source, target, fate in lengths.as_numpy_iterator():
             keep = fate == 0
             np.add.at(histogram, (source[keep], target[keep]), 1)
@@ -193,16 +217,20 @@ class TrainingBatches:
         return window.batch(tf.cast(count, tf.int64)).map(batch)
 
 
-def shuffle(pairs: tf.data.Dataset, size: int, seed: tuple[int, int]) -> tf.data.Dataset:
+def shuffle(pairs: tf.data.Dataset, size: int, seed: Callable[[], tuple[int, int]]) -> tf.data.Dataset:
     """Batches of `size` consecutive elements, each in random order.
 
-    Unlike `tf.data.Dataset.shuffle`, whose order follows the global seed too, this depends on `seed` alone.
+    Unlike `tf.data.Dataset.shuffle`, whose order follows the global seed too, this depends on `seed` alone, which is
+    called when a batch is drawn.
     """
-    words = tf.constant(np.random.SeedSequence(seed).generate_state(2).astype(np.int32))
+
+    def words() -> np.ndarray:
+        return np.random.SeedSequence(seed()).generate_state(2).astype(np.int32)
 
     def permute(index: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         positions = tf.range(tf.shape(batch[0])[0])
-        drawn = tf.random.experimental.stateless_shuffle(positions, seed=words + tf.cast(index, tf.int32))
+        drawn_words = tf.ensure_shape(tf.numpy_function(words, [], tf.int32), [2])
+        drawn = tf.random.experimental.stateless_shuffle(positions, seed=drawn_words + tf.cast(index, tf.int32))
         return tuple(tf.gather(part, drawn) for part in batch)
 
     return pairs.batch(size).enumerate().map(permute)
@@ -224,52 +252,3 @@ def _batch(source: tf.Tensor, labels: tf.Tensor) -> tuple[dict[str, tf.Tensor], 
     target = tf.where((labels == 0) | (shifted == END), 0, shifted)
     target = tf.concat([shifted[:, :1], target[:, 1:]], axis=1)
     return {"source": source, "target": target}, labels, tf.cast(labels != 0, tf.float32)
-
-
-def rectangles(histogram: np.ndarray, count: int) -> list[tuple[int, int]]:
-    """At most `count` rectangles `(S, T)` such that each pair, put into the first that holds it, costs little.
-
-    A rectangle costs `S + TARGET_COST T`. Starts from rectangles that hold equal shares of the pairs and moves their
-    sides as long as that saves padding. The last one is for pairs longer than those that were counted.
-
-    Args:
-        histogram: pairs by source and target length.
-
-    Returns:
-        From the cheapest to the dearest.
-    """
-    limit = (histogram.shape[0] - 1, histogram.shape[1] - 1)
-    lengths = np.argwhere(histogram)
-    pairs = histogram[lengths[:, 0], lengths[:, 1]]
-    shapes = np.array([_quantiles(lengths, pairs, (i + 1) / (count - 1)) for i in range(count - 1)]).reshape(-1, 2)
-    least = _cost(shapes, limit, lengths, pairs)
-    steps = [step for size in (8, 4, 2, 1) for step in (-size, size)]
-    improved = True
-    while improved:
-        improved = False
-        for index, axis, step in itertools.product(range(len(shapes)), (0, 1), steps):
-            moved = shapes.copy()
-            moved[index, axis] = np.clip(moved[index, axis] + step, 2, limit[axis])
-            cost = _cost(moved, limit, lengths, pairs)
-            if cost < least:
-                shapes, least, improved = moved, cost, True
-    distinct = {(int(s), int(t)) for s, t in shapes} - {limit}
-    return [*sorted(distinct, key=lambda shape: (shape[0] + TARGET_COST * shape[1], shape)), limit]
-
-
-def _quantiles(lengths: np.ndarray, pairs: np.ndarray, share: float) -> list[int]:
-    """The source and the target length that `share` of the pairs do not exceed."""
-    found = []
-    for axis in (0, 1):
-        order = np.argsort(lengths[:, axis])
-        total = np.cumsum(pairs[order])
-        found.append(int(lengths[order, axis][np.searchsorted(total, share * total[-1])]))
-    return found
-
-
-def _cost(shapes: np.ndarray, limit: tuple[int, int], lengths: np.ndarray, pairs: np.ndarray) -> int:
-    """The cost of all pairs, padding included, if every pair goes into the cheapest rectangle that holds it."""
-    shapes = np.concatenate([shapes, [limit]])
-    fits = (lengths[:, None] <= shapes).all(axis=-1)
-    costs = np.where(fits, shapes[:, 0] + TARGET_COST * shapes[:, 1], np.iinfo(np.int64).max).min(axis=1)
-    return int((costs * pairs).sum())

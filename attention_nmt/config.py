@@ -142,6 +142,7 @@ class BatchConfig:
     Attributes:
         batch_size: sentences a batch, or target pieces a batch with `batch_unit="tokens"` (padding included).
         maximum_length: longer sentences are dropped, in pieces with the end symbol, on either side.
+        maximum_words: pairs are dropped with more words on either side, words being what spaces separate; 0: no limit.
         maximum_ratio: pairs are dropped whose longer side has over `ratio` times the pieces of the other.
         buckets: shapes of batches; XLA compiles once for each.
         shuffle_pairs: pairs that are read into memory together and put in random order.
@@ -154,6 +155,7 @@ class BatchConfig:
     batch_size: int = 64
     batch_unit: Literal["sentences", "tokens"] = "sentences"
     maximum_length: int = 80
+    maximum_words: int = 0
     maximum_ratio: float = 6.0
     buckets: int = 8
     shuffle_pairs: int = 200_000
@@ -163,6 +165,7 @@ class BatchConfig:
         require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
         require(self.batch_unit in ("sentences", "tokens"), "batch_unit", "'sentences' or 'tokens'", self.batch_unit)
         require(self.maximum_length >= 2, "maximum_length", "at least 2", self.maximum_length)
+        require(self.maximum_words >= 0, "maximum_words", "at least 0", self.maximum_words)
         require(self.maximum_ratio >= 1, "maximum_ratio", "at least 1", self.maximum_ratio)
         require(self.buckets >= 1, "buckets", "at least 1", self.buckets)
         require(self.shuffle_pairs >= 1, "shuffle_pairs", "at least 1", self.shuffle_pairs)

@@ -6,10 +6,9 @@ import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from attention_nmt.config import END, PAD, START, SearchConfig, require
@@ -20,48 +19,10 @@ from attention_nmt.model import SearchWeights, Seq2Seq
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.sampling import sentence_keys
 from attention_nmt.tokenizer import Tokenizer
+from attention_nmt.translations import Alignment, PairTensors, Translation, TranslationTensors, tokens_of, unpack
 
 MAXIMUM_WORDS_BYTES = 2**28
 """The most memory for products of all words: 256 MiB are 33,000 pieces with 512 decoder and 256 readout units."""
-
-
-class TranslationTensors(NamedTuple):
-    """What a graph gives for `B` sentences, `N` translations each, the best first."""
-
-    texts: tf.Tensor  # [B, N] string
-    scores: tf.Tensor  # [B, N] float32
-    source_tokens: tf.Tensor  # [B, S] string, the end symbol included, padding empty
-    target_tokens: tf.Tensor  # [B, N, T] string, likewise
-    alignments: tf.Tensor | None  # [B, N, T, S]
-    truncated: tf.Tensor  # [B] bool: the source was longer than allowed, and cut
-
-
-class PairTensors(NamedTuple):
-    """What a model thinks of `B` given translations."""
-
-    target_tokens: tf.Tensor  # [B, T] string, the end symbol included, padding empty
-    token_log_probabilities: tf.Tensor  # [B, T] float32, 0 on padding
-    log_probability: tf.Tensor  # [B] float32: their sum
-    truncated: tf.Tensor  # [B] bool: one of the texts was longer than allowed, and cut
-
-
-class Translation(NamedTuple):
-    """One translation of one sentence; `T` and `S` are its own lengths, the end symbols included."""
-
-    text: str
-    score: float
-    """The log-probability over the length penalty."""
-    source_tokens: list[str]
-    target_tokens: list[str]
-    alignment: np.ndarray | None  # [T, S], each row sums to 1
-
-
-class Alignment(NamedTuple):
-    """Which source tokens a given target reads at each of its tokens; the end symbols are included."""
-
-    source_tokens: list[str]
-    target_tokens: list[str]
-    weights: np.ndarray  # [T, S], each row sums to 1
 
 
 def search_model(
@@ -227,7 +188,7 @@ class Translator:
         batches = list(self._batches(strings))
 
         def translate(indices: list[int]) -> list[list[Translation]]:
-            return _unpack(self._translate[alignments](_strings([strings[i] for i in indices])))
+            return unpack(self._translate[alignments](_strings([strings[i] for i in indices])))
 
         with ThreadPoolExecutor(2) as pool:  # a search has many short operations, which leave cores idle
             for indices, translations in zip(batches, pool.map(translate, batches), strict=True):
@@ -246,7 +207,7 @@ class Translator:
         for indices in self._batches(sources):
             tensors = self._align(_strings([sources[i] for i in indices]), _strings([targets[i] for i in indices]))
             for index, *rows in zip(indices, *(x.numpy() for x in tensors), strict=True):
-                source, target = _tokens(rows[0]), _tokens(rows[1])
+                source, target = tokens_of(rows[0]), tokens_of(rows[1])
                 found[index] = Alignment(source, target, rows[2][: len(target), : len(source)])
         return [alignment for alignment in found if alignment is not None]
 
@@ -283,25 +244,3 @@ def _shifted(labels: tf.Tensor) -> tf.Tensor:
 
 def _strings(texts: Sequence[str | bytes]) -> tf.Tensor:
     return tf.constant([t.encode(errors="replace") if isinstance(t, str) else t for t in texts], tf.string)
-
-
-def _tokens(row: np.ndarray) -> list[str]:
-    """The tokens of one sentence without the padding."""
-    return [token.decode(errors="replace") for token in row if token]
-
-
-def _unpack(tensors: TranslationTensors) -> list[list[Translation]]:
-    """The translations of a batch without their padding."""
-    texts, scores, sources, targets = (x.numpy() for x in tensors[:4])
-    alignments = None if tensors.alignments is None else tensors.alignments.numpy()
-    unpacked = []
-    for b, source in enumerate(sources):
-        source_tokens = _tokens(source)
-        row = []
-        for n in range(texts.shape[1]):
-            tokens = _tokens(targets[b, n])
-            alignment = None if alignments is None else alignments[b, n, : len(tokens), : len(source_tokens)]
-            text = texts[b, n].decode(errors="replace")
-            row.append(Translation(text, float(scores[b, n]), source_tokens, tokens, alignment))
-        unpacked.append(row)
-    return unpacked

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import tensorflow as tf
 
-from attention_nmt.translator import TranslationTensors, Translator
+from attention_nmt.translations import TranslationTensors
+from attention_nmt.translator import Translator
 
 TEXT = tf.TensorSpec([None], tf.string, name="text")
 

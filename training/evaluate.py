@@ -1,4 +1,4 @@
-"""`python -m training.evaluate --run-dir RUN --split S`: BLEU, chrF, TER, alignment error rate and pictures."""
+"""`python -m training.evaluate --run-dir RUN --split S`: BLEU, chrF, TER, and what attention read."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ import tyro
 from attention_nmt.config import SearchConfig, require
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
-from training.data import Corpus, GoldPair, gold_pairs
-from training.metrics import Score, align, alignment_error_rate, corpus_scores, diagonal_links, spaced, word_weights
+from training.aligning import attended, error_rates, habits
+from training.data import Corpus, gold_pairs
+from training.metrics import Score, corpus_scores, spaced
 from training.moses import moses_bleu
+from training.page import alignment_page
 from training.plots import save_alignment
+
+PAGE_PAIRS = 300
+"""How many translations `alignments.html` shows, at most."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class EvaluateConfig:
             where NAME is the split and what is given of dataset, languages and search. Scores of `hypotheses` are
             written only where it is given.
         beam_size, length_penalty, coverage_penalty, lookahead: see `SearchConfig`; what is not given is the run's.
+        reverse_run: a run of the other direction: gold links are compared with both directions' symmetrized links, too.
         pictures: alignments to draw.
     """
 
@@ -52,6 +58,7 @@ class EvaluateConfig:
     length_penalty: float | None = None
     coverage_penalty: float | None = None
     lookahead: int | None = None
+    reverse_run: Path | None = None
     pictures: int = 4
 
     def __post_init__(self) -> None:
@@ -104,32 +111,18 @@ def read_hypotheses(path: Path, count: int) -> list[str]:
     return lines
 
 
-def error_rate(translator: Translator, gold: Sequence[GoldPair], sources: list[str], targets: list[str]) -> dict:
-    """The alignment error rate of forced decoding, in percent, and that of aligning along the diagonal.
-
-    Pairs whose words are not what the tokenizer spells (a cut source, an empty side) are left out and counted.
-    """
-    found, diagonal, used = [], [], list[GoldPair]()
-    tokenizers = (translator.target_tokenizer, translator.source_tokenizer)
-    for pair, alignment in zip(gold, translator.align(sources, targets), strict=True):
-        words = (pair.target_words, pair.source_words)
-        spelled = [[t.normalize(word) for word in side] for t, side in zip(tokenizers, words, strict=True)]
-        tokens = alignment.target_tokens[:-1]  # what the end symbol reads is no link
-        try:
-            weights = word_weights(alignment.weights[:-1], tokens, alignment.source_tokens, spelled[0], spelled[1])
-            diagonal.append(diagonal_links(len(pair.source_words), len(pair.target_words)))
-        except ValueError:
-            continue
-        found.append(align(weights))
-        used.append(pair)
-    if not used:
-        return {"AER pairs left out": len(gold)}
-    sure, possible = [pair.links for pair in used], [pair.possible for pair in used]
-    return {
-        "AER": alignment_error_rate(found, sure, possible),
-        "diagonal AER": alignment_error_rate(diagonal, sure, possible),
-        "AER pairs left out": len(gold) - len(used),
-    }
+def gold_report(
+    config: EvaluateConfig, translator: Translator, corpus: Corpus, sources: list[str], references: list[str]
+) -> dict[str, Any]:
+    """Error rates of alignments of the references, where the split has gold links."""
+    gold, reverse = gold_pairs(corpus, config.split), None
+    if config.reverse_run is not None:
+        require(gold is not None, "split", "one with gold links, which reverse_run is for", config.split)
+        languages = tuple(RunFolder(config.reverse_run).read_config()[side] for side in ("source", "target"))
+        expected = (corpus.target, corpus.source)
+        require(languages == expected, "reverse_run", f"a run from {expected[0]} to {expected[1]}", languages)
+        reverse = Translator.from_run(config.reverse_run)
+    return error_rates(translator, gold, sources, references, reverse) if gold else {}
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -172,7 +165,7 @@ def _translate(
     report: dict[str, Any],
     output: Path | None,
 ) -> list[str]:
-    """Translates, notes the speed and the alignment error rate, and draws."""
+    """Translates, notes the speed and what attention does, and draws it."""
     assert config.run_dir is not None, "checked by the caller"
     translator = Translator.from_run(config.run_dir, config.search()).frozen()
     drawn = translator(sources[: config.pictures])
@@ -181,24 +174,41 @@ def _translate(
     translations = translator(sources, alignments=False)
     report["sentences_per_s"] = len(sources) / (time.perf_counter() - began)
     report["search"] = asdict(translator.search)
-    gold = gold_pairs(corpus, config.split)
-    if translator.model.config.attention != "none":
-        if gold:
-            report |= error_rate(translator, gold, sources, references)
-        for index, t in enumerate(drawn):
-            if output is not None and t.alignment is not None and t.target_tokens:
-                path = output / f"alignment-{index + 1}.png"
-                save_alignment(path, t.alignment, t.source_tokens, t.target_tokens)
-    return [t.text for t in translations]
+    texts = [t.text for t in translations]
+    if translator.model.config.attention == "none":
+        return texts
+    report |= gold_report(config, translator, corpus, sources, references)
+    pairs = attended(translator, corpus, sources, texts, references)
+    if pairs and spaced(corpus.source) and spaced(corpus.target):
+        report["habits"] = habits([pair.weights for pair in pairs])._asdict()
+    if output is None:
+        return texts
+    for index, t in enumerate(drawn):
+        if t.alignment is not None and t.target_tokens:
+            save_alignment(output / f"alignment-{index + 1}.png", t.alignment, t.source_tokens, t.target_tokens)
+    title = f"{corpus.dataset}, {config.split}: {corpus.source} to {corpus.target}"
+    with atomic_write(output / "alignments.html") as temporary:
+        page = alignment_page(title, (corpus.source, corpus.target), pairs[:PAGE_PAIRS])
+        temporary.write_text(page, encoding="utf-8")
+    return texts
 
 
 def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
     print(f"{report['dataset']}, {report['split']}: {report['sentences']} sentences")
     for score in scores:
         print(f"{'lowercased' if score.lowercased else 'cased':<11}{score}")
-    for name in ("AER", "diagonal AER", "AER pairs left out", "sentences_per_s"):
-        if report.get(name):
-            print(f"{name} {report[name]:.2f}")
+    for name, value in report.items():
+        if "AER" in name or name == "sentences_per_s":
+            print(f"{name} {value:.2f}")
+    if "habits" in report:
+        print(
+            "{source_words:.2f} source words hold 90 % of a target word's weight;".format(**report["habits"]), end=" "
+        )
+        print(
+            "attention moves back {moves_back:.1f} % of the times and stays {stays:.2f} words.".format(
+                **report["habits"]
+            )
+        )
 
 
 def _write(output: Path, texts: Sequence[str], report: dict[str, Any]) -> None:

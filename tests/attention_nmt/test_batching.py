@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.batching import CHUNK, TrainingBatches, rectangles, shuffle
+from attention_nmt.batching import CHUNK, TrainingBatches, shuffle
+from attention_nmt.buckets import rectangles
 from attention_nmt.config import END, START, BatchConfig
 from attention_nmt.tokenizer import Tokenizer
 
@@ -143,7 +144,8 @@ def test_the_order_does_not_follow_the_global_seed(pairs: list[tuple[str, str]],
 
 def test_shuffled_within_what_is_held_in_memory() -> None:
     blocks = [
-        b.tolist() for (b,) in shuffle(tf.data.Dataset.range(50).map(lambda i: (i,)), 20, (1, 2)).as_numpy_iterator()
+        b.tolist()
+        for (b,) in shuffle(tf.data.Dataset.range(50).map(lambda i: (i,)), 20, lambda: (1, 2)).as_numpy_iterator()
     ]
     assert [sorted(block) for block in blocks] == [list(range(20)), list(range(20, 40)), list(range(40, 50))]
     assert all(block != sorted(block) for block in blocks)
@@ -179,6 +181,14 @@ def test_what_is_dropped_is_counted(tokenizer: Tokenizer) -> None:
     assert str(statistics) == "1 pairs; dropped: 3 empty, 0 too long, 2 of too unequal lengths"
     statistics = make(cases, tokenizer, maximum_length=1000, maximum_ratio=1000).statistics
     assert statistics.kept == 3
+    for words, kept in ((1, 0), (2, 1), (39, 1), (40, 3)):
+        cases = [("a dog", "a  dog "), (long, "a dog"), ("a dog", long)]
+        limits = {"maximum_length": 1000, "maximum_ratio": 1000, "maximum_words": words}
+        if kept:
+            assert make(cases, tokenizer, **limits).statistics.kept == kept
+        else:
+            with pytest.raises(ValueError, match="3 too long"):
+                make(cases, tokenizer, **limits)
 
 
 def test_nothing_left_to_train_on(tokenizer: Tokenizer) -> None:

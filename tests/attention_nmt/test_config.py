@@ -39,6 +39,7 @@ WRONG_BATCHES: list[tuple[str, Any, str]] = [
     ("batch_size", 0, "at least 1"),
     ("batch_unit", "words", "'sentences' or 'tokens'"),
     ("maximum_length", 1, "at least 2"),
+    ("maximum_words", -1, "at least 0"),
     ("maximum_ratio", 0.9, "at least 1"),
     ("buckets", 0, "at least 1"),
     ("shuffle_pairs", 0, "at least 1"),

@@ -64,7 +64,7 @@ def test_steps_are_teacher_forcing_one_word_at_a_time(model: Seq2Seq) -> None:
 
 
 def test_the_loss_and_every_gradient_are_those_of_the_equations(model: Seq2Seq) -> None:
-    """Against central differences of the float64 oracle: three entries of each weight, and a direction through all."""
+    """Against central differences of the float64 oracle: along each weight's largest entry, and through all of it."""
     batch, smoothing = tiny_batch(LENGTHS), 0.1
     value, gradients = loss_and_gradients(model, batch, CrossEntropy(smoothing))
     weights = oracle.read_weights(model)
@@ -73,9 +73,7 @@ def test_the_loss_and_every_gradient_are_those_of_the_equations(model: Seq2Seq) 
     assert gradients.keys() == weights.keys()
     for path, weight in weights.items():
         directions = [generator.choice([-1.0, 1.0], weight.shape)]
-        largest = np.argmax(np.abs(gradients[path]))
-        entries = (largest, *generator.integers(0, weight.size, 2))
-        directions += [np.eye(1, weight.size, entry).reshape(weight.shape) for entry in entries]
+        directions += [np.eye(1, weight.size, int(np.abs(gradients[path]).argmax())).reshape(weight.shape)]
         for direction in directions:
             moved = [weights | {path: weight + sign * epsilon * direction} for sign in (1, -1)]
             plus, minus = (oracle.loss(model, batch, w, smoothing) for w in moved)

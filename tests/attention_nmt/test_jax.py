@@ -13,13 +13,13 @@ import pytest
 
 from attention_nmt.losses import CrossEntropy
 from attention_nmt.model import Seq2Seq
-from tests.attention_nmt.tiny import FEW, loss_and_gradients, tiny_batch, tiny_model
+from tests.attention_nmt.tiny import VARIANTS, loss_and_gradients, tiny_batch, tiny_model
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-OPTIONS: list[dict[str, Any]] = list(FEW.values())
+OPTIONS: list[dict[str, Any]] = [{}, VARIANTS["everything"]]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def expected(model: Seq2Seq, searches: bool) -> dict[str, np.ndarray]:
     return values | (searched(model) if searches else {})
 
 
-@pytest.mark.parametrize("number", range(len(OPTIONS)), ids=lambda number: str(OPTIONS[number]))
+@pytest.mark.parametrize("number", range(len(OPTIONS)), ids=["default", "everything"])
 def test_a_model_on_jax(number: int, computed: Path) -> None:
     """Logits, gradients of the loss, greedy and beam search, with no module of TensorFlow imported."""
     values = expected(tiny_model(**OPTIONS[number]), searches=True)

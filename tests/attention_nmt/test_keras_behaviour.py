@@ -77,7 +77,8 @@ def test_learns_to_copy() -> None:
     metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
     model.compile(keras.optimizers.Adam(0.02), CrossEntropy(0.1), weighted_metrics=metrics, jit_compile=False)
     before = model.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
-    model.fit(inputs, labels, batch_size=64, epochs=100, verbose=0)
+    repeated = {name: np.tile(ids, (100, 1)) for name, ids in inputs.items()}
+    model.fit(repeated, np.tile(labels, (100, 1)), batch_size=64, shuffle=False, verbose=0)
     after = model.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
     assert before["loss"] > 3
     assert after["accuracy"] > 0.9
@@ -109,7 +110,7 @@ def test_keras_file_keeps_optimizer_and_loss(tmp_path: Path) -> None:
     assert losses[:2] == pytest.approx(losses[2:], rel=1e-5)
 
 
-@pytest.mark.parametrize("options", SAVED, ids=str)
+@pytest.mark.parametrize("options", [*FEW.values(), TIED], ids=str)
 def test_weights_file_round_trip(options: dict[str, Any], tmp_path: Path) -> None:
     model, other = tiny_model(1, **options), tiny_model(2, **options)
     inputs = tiny_batch(LENGTHS)[0]
@@ -135,7 +136,7 @@ def test_initializer_config_round_trip() -> None:
     np.testing.assert_array_equal(again((3, 9)), StackedOrthogonal(seed=5)((3, 9)))
 
 
-@pytest.mark.parametrize("options", [*VARIANTS.values(), TIED], ids=[*VARIANTS, "tied"])
+@pytest.mark.parametrize("options", [*FEW.values(), TIED], ids=[*FEW, "tied"])
 def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     batch = tiny_batch(LENGTHS)
     expected = np.asarray(tiny_model(**options)(batch[0]))
@@ -166,13 +167,13 @@ def test_a_precision_reaches_every_layer_and_stays_in_the_file(options: dict[str
     np.testing.assert_array_equal(*(keras.ops.cast(one(inputs), "float32") for one in (model, again)))
 
 
-@pytest.mark.parametrize("options", FEW.values(), ids=list(FEW))
+@pytest.mark.parametrize("options", [{}, VARIANTS["everything"]], ids=["default", "everything"])
 def test_graph_xla_or_neither_the_losses_are_equal(options: dict[str, Any]) -> None:
-    """Over three updates, so the gradients count too."""
+    """Over three updates, so the gradients count too. What XLA compiles is a graph, and takes it longest."""
     batch = tiny_batch(LENGTHS)
     expected = fit_losses(tiny_model(**options), batch)
     assert len(set(expected)) == 3
-    for how in (False, True):
+    for how in (True,) if options else (False, True):
         assert fit_losses(tiny_model(**options), batch, jit_compile=how) == pytest.approx(expected, rel=1e-4), how
 
 
@@ -187,11 +188,11 @@ DROPOUTS = [
 
 
 @pytest.mark.parametrize("name", DROPOUTS)
-@pytest.mark.parametrize("kind", ["layers", "everything"])
-def test_dropout_acts_in_training_only(name: str, kind: str) -> None:
-    options: dict[str, Any] = {**VARIANTS[kind], name: 0.5}
+def test_dropout_acts_in_training_only(name: str) -> None:
+    layers: dict[str, Any] = {"encoder_layers": 2, "decoder_layers": 2}
+    dropped = layers | {name: 0.5}
     inputs = tiny_batch(LENGTHS)[0]
-    plain, model = tiny_model(**VARIANTS[kind]), tiny_model(**options)
+    plain, model = tiny_model(**layers), tiny_model(**dropped)
     np.testing.assert_array_equal(model(inputs), plain(inputs))
     np.testing.assert_array_equal(model(inputs, training=False), plain(inputs))
     first, second = np.asarray(model(inputs, training=True)), np.asarray(model(inputs, training=True))

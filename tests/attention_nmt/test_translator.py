@@ -48,9 +48,14 @@ def test_translations(translator: Translator, tokenizer: Tokenizer) -> None:
     assert [t.text for t in translator(TEXTS)] == [found[0].text for found in translator.n_best(TEXTS)]
 
 
-@pytest.mark.parametrize("maximum_bytes", [2**28, 100])
 @pytest.mark.parametrize(
-    "options", [{}, {"attention": "none", "reset_after": False}, {"tie_output": True, "readout_units": 6}], ids=str
+    ("options", "maximum_bytes"),
+    [
+        ({}, 2**28),
+        ({"attention": "none", "reset_after": False}, 2**28),
+        ({"tie_output": True, "readout_units": 6}, 100),
+    ],
+    ids=str,
 )
 def test_frozen_weights_translate_alike(
     options: dict[str, Any], maximum_bytes: int, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch

@@ -26,14 +26,21 @@ def string_proto(texts: list[str]) -> tensor_pb2.TensorProto:
     return tf.make_tensor_proto([text.encode() for text in texts], tf.string, [len(texts)])
 
 
-def random_run(path: Path, search: dict[str, Any] | None = None, **options: Any) -> Path:
-    """A run folder of a model with random weights, far enough from 0 that translations differ."""
+def random_run(
+    path: Path, search: dict[str, Any] | None = None, target_vocabulary_size: int = 310, **options: Any
+) -> Path:
+    """A run folder of a model with random weights, far enough from 0 that translations differ.
+
+    With another size than 310 the target has a vocabulary of its own.
+    """
     run = RunFolder(path)
     tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
     tokenizer.save(run.source_tokenizer)
+    if target_vocabulary_size != 310:
+        Tokenizer.train([text for _, text in PAIRS], target_vocabulary_size).save(run.target_tokenizer)
     keras.utils.set_random_seed(3)
     sizes = {"attention_units": 8, "readout_units": 12, "tie_output": True}
-    model = Seq2Seq(ModelConfig(310, 310, 12, 10, 16, **{**sizes, **options}))
+    model = Seq2Seq(ModelConfig(310, target_vocabulary_size, 12, 10, 16, **{**sizes, **options}))
     for variable in model.trainable_variables:
         if variable.name != "scales":  # with larger ones roundings grow from step to step
             variable.assign(3 * variable)

@@ -43,10 +43,12 @@ def translator(run: Path) -> Translator:
 
 
 @pytest.fixture(scope="module")
-def address(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(run: Path, run_dir: Path, version: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server in a process of its own; if it is not there any more when all tests are done, that is an error."""
-    output = tmp_path_factory.mktemp("contract") / "nmt"
-    assert export.main(["--run-dir", str(run), "--output", str(output)]) == 0
+    output = version.parent
+    if run != run_dir:
+        output = tmp_path_factory.mktemp("contract") / "nmt"
+        assert export.main(["--run-dir", str(run), "--output", str(output)]) == 0
     with local_server(output) as server:
         yield server.address
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import sacrebleu
+from matplotlib.image import imread
 
+from attention_nmt.config import SearchConfig
+from attention_nmt.translator import Translator
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
-from training import evaluate, train
+from training import evaluate, search_study, train
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A corpus and a run folder that was trained on it for a moment."""
+    """A corpus, three of its pairs with gold links, and a run folder that was trained on it for a moment."""
     folder = write_folder(tmp_path_factory.mktemp("corpus"))
+    for language, texts in (("en", "½ dog\n\nThe dog\n"), ("fr", "½ chien\nle\nLe chien\n")):
+        (folder / f"{language}.gold.txt").write_text(texts)
+    (folder / "align.gold.txt").write_text("0-0 1-1\n\n0-0 1?1\n")
     run = tmp_path_factory.mktemp("runs") / "run"
     schedule = ["--steps=8", "--warmup-steps=2", "--evaluate-steps=8"]
     assert train.main(["--dataset", str(folder), "--run-dir", str(run), *TINY_MODEL, *schedule]) == 0
@@ -30,6 +37,7 @@ def test_a_run(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     assert sorted(p.name for p in output.iterdir()) == [
         "alignment-1.png",
         "alignment-2.png",
+        "alignments.html",
         "hypotheses.txt",
         "scores.json",
     ]
@@ -40,19 +48,41 @@ def test_a_run(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     assert "tok:13a" in report["scores"][0]["signature"]
     assert report["sentences"] == 10
     assert report["sentences_per_s"] > 0
-    assert said.count("version:") == 6
+    assert said.count("version:") == 7
+    assert 1 <= report["habits"]["source_words"] <= 10
+    assert f"{report['habits']['source_words']:.2f} source words hold 90 %" in said
+    assert f'"reference": "{PAIRS[-10][1]}"' in (output / "alignments.html").read_text()
 
 
 def test_pairs_that_cannot_be_aligned_are_counted(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    folder, run = trained
-    for language, texts in (("en", "½ dog\n\nThe dog\n"), ("fr", "½ chien\nle\nLe chien\n")):
-        (folder / f"{language}.gold.txt").write_text(texts)
-    (folder / "align.gold.txt").write_text("0-0 1-1\n\n0-0 1?1\n")
+    _, run = trained
     assert evaluate.main(["--run-dir", str(run), "--split", "gold", "--output", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "scores.json").read_text())
     assert report["AER pairs left out"] == 1  # the blank source; what the tokenizer normalizes is aligned
     # Along the diagonal: four links, three of them sure, all possible, of three sure ones: 1 - (3 + 4) / (4 + 3).
     assert report["diagonal AER"] == pytest.approx(0)
+    assert 0 <= report["AER later"] <= 100
+    assert "AER of both" not in report
+
+
+def test_both_directions_of_gold_links(
+    trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other direction's run is this one under another name: its links are those of the texts turned round."""
+    _, run = trained
+    shutil.copytree(run, tmp_path / "reverse")
+    arguments = ["--run-dir", str(run), "--split", "gold", "--output", str(tmp_path / "out"), "--reverse-run"]
+    assert evaluate.main([*arguments, str(tmp_path / "reverse")]) == 1
+    assert "`reverse_run` must be a run from fr to en. Received: ('en', 'fr')" in capsys.readouterr().err
+    config = json.loads((tmp_path / "reverse" / "config.json").read_text())
+    (tmp_path / "reverse" / "config.json").write_text(json.dumps(config | {"source": "fr", "target": "en"}))
+    assert evaluate.main([*arguments, str(tmp_path / "reverse")]) == 0
+    report = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert {f"AER{of}{end}" for of in ("", " of the other direction", " of both") for end in ("", " later")} < set(
+        report
+    )
+    assert evaluate.main([*arguments, str(tmp_path / "reverse"), "--split", "test"]) == 1
+    assert "`split` must be one with gold links" in capsys.readouterr().err
 
 
 def test_hypotheses_of_another_system(
@@ -68,6 +98,28 @@ def test_hypotheses_of_another_system(
     hypotheses.write_text("one\n")
     assert evaluate.main(arguments) == 1
     assert "must be a file of 10 lines, one for each source. Received: 1." in capsys.readouterr().err
+
+
+def test_the_study_of_searches(trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every search once; its BLEU is that of evaluating with its flags."""
+    _, run = trained
+    output = tmp_path / "docs" / "study"
+    arguments = ["--run-dir", str(run), "--output", str(output), "--beam-sizes", "3", "--sentences", "9"]
+    assert search_study.main([*arguments, "--length-penalties", "0", "1", "--coverage-penalties", "0.3"]) == 0
+    points = json.loads(output.with_suffix(".json").read_text())
+    assert [tuple(p.values())[:3] for p in points] == [(3, 0, 0), (3, 1, 0), (3, 1, 0.3)]
+    assert all(p["words"] > 0 and p["sentences_per_s"] > 0 for p in points)
+    search = SearchConfig(3, length_penalty=1, coverage_penalty=0.3)
+    sources, references = zip(*PAIRS[-20:-11], strict=True)
+    texts = [t.text for t in Translator.from_run(run, search)(sources)]
+    assert points[-1]["bleu"] == pytest.approx(sacrebleu.corpus_bleu(texts, [references]).score)
+    axes = search_study.figure([search_study.Point(**p) for p in points]).axes
+    labels = [[line.get_label() for line in axis.get_lines()] for axis in axes]
+    assert labels == [["0", "1"], ["0", "0.3"]]
+    assert axes[1].get_lines()[1].get_ydata() == pytest.approx([p["bleu"] for p in points[2:]])
+    assert imread(output.with_suffix(".png")).shape[:2] == (420, 900)
+    assert search_study.main([*arguments, "--beam-sizes", "0"]) == 1
+    assert "`beam_size` must be at least 1" in capsys.readouterr().err
 
 
 def test_nothing_to_evaluate(capsys: pytest.CaptureFixture[str]) -> None:

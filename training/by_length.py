@@ -1,0 +1,126 @@
+"""`python -m training.by_length --systems NAME=FOLDER ... --dataset D --output O`: BLEU by the length of the source.
+
+Figure 2 and table 1 of Bahdanau, Cho and Bengio (arXiv 1409.0473), of any systems' translations.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from attention_nmt.config import require
+from attention_nmt.run_folder import atomic_write
+from training.data import Corpus
+from training.evaluate import read_hypotheses
+from training.metrics import LengthBucket, bleu_by_length, corpus_bleu
+
+
+@dataclass(frozen=True)
+class ByLengthConfig:
+    """What to compare.
+
+    Attributes:
+        systems: `NAME=FOLDER` for each system, where the translations of a split are in
+            `FOLDER/SPLIT/hypotheses.txt`, as `training.evaluate` leaves them in `evaluation` of a run folder.
+        output: the files to write, without their endings: `.png` and `.json`.
+        dataset, source, target, data_dir: see `training.train`.
+        splits: what was translated; the plot is of all of them together.
+        edges: the greatest number of source words of each point but the last.
+    """
+
+    systems: tuple[str, ...]
+    output: Path
+    dataset: str
+    source: str = "en"
+    target: str = "fr"
+    data_dir: str | None = None
+    splits: tuple[str, ...] = ("test",)
+    edges: tuple[int, ...] = (10, 20, 30, 40, 50, 60)
+
+    def __post_init__(self) -> None:
+        named = all("=" in system for system in self.systems)
+        require(named and len(self.systems) > 0, "systems", "NAME=FOLDER, one or more", self.systems)
+        require(len(self.splits) > 0, "splits", "at least one", self.splits)
+
+    def folders(self) -> dict[str, Path]:
+        """The systems' folders by their names."""
+        return {name: Path(folder) for name, _, folder in (system.partition("=") for system in self.systems)}
+
+
+def compare(config: ByLengthConfig) -> dict[str, Any]:
+    """BLEU (cased) of each system for each split, and by the length of the source for all splits together.
+
+    Raises:
+        ValueError: the data or a file of translations is at fault.
+        FileNotFoundError: a system has no translations of a split.
+    """
+    corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
+    texts = {split: corpus.texts(split) for split in config.splits}
+    sources, references = ([text for split in texts.values() for text in split[side]] for side in (0, 1))
+    lengths, found = [len(source.split()) for source in sources], dict[str, Any]()
+    for name, folder in config.folders().items():
+        hypotheses = {s: read_hypotheses(folder / s / "hypotheses.txt", len(texts[s][0])) for s in config.splits}
+        all_of_them = [text for split in config.splits for text in hypotheses[split]]
+        buckets = bleu_by_length(all_of_them, references, lengths, config.edges, config.target)
+        scores = {split: corpus_bleu(hypotheses[split], texts[split][1], config.target) for split in config.splits}
+        found[name] = {"splits": scores, "buckets": [bucket._asdict() for bucket in buckets]}
+    return found
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The comparison in Markdown."""
+    first = next(iter(found.values()))
+    spans = [f"{_span(LengthBucket(**bucket))} ({bucket['sentences']})" for bucket in first["buckets"]]
+    head = ["BLEU, cased", *first["splits"], *spans]
+    lines = [head, ["---"] * len(head)]
+    for name, scores in found.items():
+        values = [*scores["splits"].values(), *(bucket["bleu"] for bucket in scores["buckets"])]
+        lines.append([name, *(f"{value:.2f}" for value in values)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def figure(found: Mapping[str, Any]) -> Figure:
+    """One line a system, one point a span of lengths."""
+    drawn = Figure(figsize=(7, 4.5), dpi=100, layout="constrained")
+    FigureCanvasAgg(drawn)
+    axis = drawn.add_subplot()
+    for name, scores in found.items():
+        buckets = [LengthBucket(**bucket) for bucket in scores["buckets"]]
+        axis.plot([_span(bucket) for bucket in buckets], [bucket.bleu for bucket in buckets], "o-", label=name)
+    axis.set(xlabel="words of the source", ylabel="BLEU, cased")
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return drawn
+
+
+def _span(bucket: LengthBucket) -> str:
+    return f"{bucket.low}+" if bucket.high is None else f"{max(bucket.low, 1)}-{bucket.high}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 with one line on what is at fault."""
+    try:
+        config = tyro.cli(ByLengthConfig, prog="training.by_length", args=arguments)
+        found = compare(config)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    with atomic_write(Path(f"{config.output}.json")) as temporary:
+        temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    with atomic_write(Path(f"{config.output}.png")) as temporary:
+        figure(found).savefig(temporary, format="png")
+    print(table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
