@@ -2,7 +2,7 @@
 
 Names of axes, the same in code, comments and docstrings: `B` batch, `S` source positions, `T` target positions, `K`
 beam, `N` best hypotheses, `Q` queries of a sentence, `V` vocabulary, `E` embedding, `H` decoder units, `A` attention
-units, `D` annotation size.
+units, `D` annotation size, `l` readout units, `G` blocks of a cell's kernel: 3 of a GRU, 4 of an LSTM.
 
 Names are imported when they are first used: layers, losses and search need Keras only, and `Tokenizer`,
 `TrainingBatches` and `Translator` need TensorFlow.
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from attention_nmt.batching import TrainingBatches as TrainingBatches
     from attention_nmt.beam import beam_search as beam_search
     from attention_nmt.config import BatchConfig as BatchConfig
+    from attention_nmt.config import CellConfig as CellConfig
     from attention_nmt.config import ModelConfig as ModelConfig
     from attention_nmt.config import SearchConfig as SearchConfig
     from attention_nmt.decoder import Decoder as Decoder
+    from attention_nmt.decoding import search as search
     from attention_nmt.encoder import Encoder as Encoder
     from attention_nmt.losses import CrossEntropy as CrossEntropy
     from attention_nmt.losses import Perplexity as Perplexity
@@ -37,8 +39,9 @@ _MODULES = {
     "attention": ("BahdanauAttention", "FixedContext", "LuongAttention", "Memory"),
     "beam": ("beam_search",),
     "batching": ("TrainingBatches",),
-    "config": ("BatchConfig", "ModelConfig", "SearchConfig"),
+    "config": ("BatchConfig", "CellConfig", "ModelConfig", "SearchConfig"),
     "decoder": ("Decoder",),
+    "decoding": ("search",),
     "encoder": ("Encoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),
     "model": ("Seq2Seq",),

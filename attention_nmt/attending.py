@@ -80,6 +80,7 @@ class AttendingRecurrence(CellLayer):
     ) -> None:
         super().__init__(units, cell, **kwargs)
         require(layers >= 1, "layers", "at least 1", layers)
+        require(query in ("previous", "current"), "query", "'previous' or 'current'", query)
         require(query == "current" or not feed_units, "query", "'current' with input feeding", query)
         self.attention, self.query, self.feed_units = attention, query, feed_units
         self.layer_dropout, dtype = layer_dropout, self.dtype_policy

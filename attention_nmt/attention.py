@@ -122,7 +122,8 @@ class LuongAttention(keras.layers.Layer):
         score: `dot`, for which `H` must equal `D`, or `general`.
 
     Raises:
-        ValueError: another score; or, when it is built, queries and annotations of unequal depths with `dot`.
+        ValueError: another score; when it is built, queries and annotations of unequal depths with `dot`; `prepare`
+            before it is built with `general`, which does not know `H` before.
 
     Source: Luong, Pham and Manning (2015), arXiv 1508.04025, section 3.1, global attention. Which state `s` is and
     where the context goes is the decoder's business: `AttendingRecurrence` with `query="current"` is that paper's.
@@ -145,6 +146,10 @@ class LuongAttention(keras.layers.Layer):
 
     def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
         """Computes once per sentence what every step reads; see `BahdanauAttention.prepare`."""
+        if self.score == "general" and not self.built:
+            raise ValueError(
+                "`prepare` with the score 'general' must follow `build`, which learns `H`. Received: no build."
+            )
         keys = annotations if self.score == "dot" else self.key_projection(annotations)
         return Memory(annotations, keys, mask_bias(mask, self.compute_dtype))
 

@@ -115,8 +115,8 @@ class TrainingBatches:
 
         Args:
             epoch, skip: the position: an epoch and how many of its batches to leave out.
-            began: called with the number of batches before each later epoch, counted from the position, when its first
-                batch is made.
+            began: called with the number of batches before each later epoch, counted from the position, when the last
+                batch before it has been taken.
         """
 
         def generate() -> Iterator[Any]:
@@ -132,7 +132,10 @@ class TrainingBatches:
         return tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE).prefetch(4)
 
     def dataset(self) -> tf.data.Dataset:
-        """One dataset for `fit`: each time that it is iterated over, it gives the next epoch."""
+        """One dataset for `fit`: each time that it is iterated over, it gives the next epoch.
+
+        Only once one is over may the next one begin.
+        """
         numbers, epochs = itertools.count(), self._epochs()
         epoch = lambda: epochs(next(numbers)).as_numpy_iterator()  # noqa: E731
         return tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4)

@@ -39,7 +39,7 @@ def beam_search(
     Live and ended hypotheses compete for the same slots by their scores, log-probability over length penalty, and an
     ended one keeps its score. A sentence is done when none of its live hypotheses, were it to lose nothing more and to
     end within `lookahead` pieces, could enter its `n_best`. What reaches the limit counts as it is. With a coverage
-    penalty the search goes on until `beam_size` hypotheses are settled so, which are ranked with it at the end.
+    penalty the search goes on until none is live: `beam_size` hypotheses have ended, and are ranked with it.
 
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
@@ -60,6 +60,8 @@ def beam_search(
         require(alignments is not None, "coverage_penalty", "0 without alignments", config.coverage_penalty)
         covering = _along(alignments, origins, tokens)
         scores = ops.where(scores > IMPOSSIBLE / 2, scores + config.coverage_penalty * coverage(covering), scores)
+        scores, order = ops.top_k(scores, config.n_best)
+        return Hypotheses(select(tokens, order), scores, select(covering, order))
     scores, order = ops.top_k(scores, config.n_best)
     tokens = select(tokens, order)
     if alignments is not None:
@@ -71,12 +73,16 @@ def coverage(alignments: Tensor) -> Tensor:
     """How little of the source hypotheses read, `sum_j log min(sum_i alpha_ij, 1)`, at most 0, `[B, K]`.
 
     Args:
-        alignments: `[B, K, T, S]`; a source position that nobody reads at all is padding and does not count.
+        alignments: `[B, K, T, S]`; a source position of which nobody reads anything is padding and does not count.
+            (In float16 a word of which less than 3e-8 is read is taken for padding.)
+
+    Returns:
+        float32.
 
     Source: Wu et al. (2016), arXiv 1609.08144, Eq. 14. Departure from it: it ranks finished hypotheses, and does not
     prune unfinished ones.
     """
-    read = ops.sum(alignments, axis=2)
+    read = ops.sum(ops.cast(alignments, "float32"), axis=2)
     return ops.sum(ops.log(ops.where(read > 0, ops.minimum(read, 1.0), 1.0)), axis=-1)
 
 

@@ -41,7 +41,8 @@ def cell_step(cell: CellConfig, inputs: Tensor, state: Tensor, weights: CellWeig
     recurrent bias is added after it.
 
     Source: Ba, Kiros and Hinton (2016), arXiv 1607.06450, section 3.1 and supplementary material.
-    Departures from it: the gates are normalized each by itself, the memory of an LSTM is not.
+    Departures from it: the gates are normalized each by itself, the memory of an LSTM is not; the inputs' bias is
+    normalized with them.
     """
     if weights.scales is not None:
         inputs = normalize_gates(inputs, weights.scales[0], cell.gates)

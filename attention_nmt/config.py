@@ -25,11 +25,11 @@ class CellConfig:
 
     Attributes:
         kind: `gru` or `lstm`.
-        reset_after: False is the paper's GRU, which resets the state before the recurrent product.
+        reset_after: of a GRU; False is the paper's, which resets the state before the recurrent product.
         layer_normalization: normalize what gates are made of.
 
     Raises:
-        ValueError: another kind.
+        ValueError: another kind, or an LSTM with `reset_after=False`.
     """
 
     kind: Literal["gru", "lstm"] = "gru"
@@ -38,6 +38,7 @@ class CellConfig:
 
     def __post_init__(self) -> None:
         require(self.kind in ("gru", "lstm"), "kind", "'gru' or 'lstm'", self.kind)
+        require(self.reset_after or self.kind == "gru", "reset_after", "True with an LSTM", self.reset_after)
 
     @property
     def gates(self) -> int:
@@ -77,7 +78,8 @@ class ModelConfig:
     """Of Bahdanau's attention; Luong's has none."""
     query: Literal["previous", "current"] = "previous"
     """Which state attends: the previous one of the first decoder layer, whose context that layer then reads
-    (Bahdanau), or the current one of the last layer (Luong)."""
+    (Bahdanau), or the current one of the last layer (Luong). With Bahdanau's attention and the current state, training
+    holds the hidden layer of all positions, `[B, T, S, A]`, unless input feeding makes it go step by step."""
     input_feeding: bool = False
     """With the current state as the query: the first decoder layer reads the previous readout."""
     cell: Literal["gru", "lstm"] = "gru"
@@ -109,6 +111,7 @@ class ModelConfig:
                 require(0 <= value < 1, field.name, "in [0, 1)", value)
         require(self.attention in ATTENTIONS, "attention", f"one of {ATTENTIONS}", self.attention)
         require(self.cell in ("gru", "lstm"), "cell", "'gru' or 'lstm'", self.cell)
+        require(self.reset_after or self.cell == "gru", "reset_after", "True with an LSTM", self.reset_after)
         require(self.query in ("previous", "current"), "query", "'previous' or 'current'", self.query)
         self._check_attention()
         if self.tie_output:
@@ -179,20 +182,21 @@ class SearchConfig:
     Attributes:
         beam_size: hypotheses kept for each sentence; 1 is greedy search.
         length_penalty: alpha of Wu et al. (2016), Eq. 14; 0 ranks by log-probability.
-        coverage_penalty: its beta, see `decoding.coverage`; the `beam_size` best are ranked with it.
-        temperature: above 0, translations are drawn at random, `beam_size` of each sentence: the lower, the likelier.
+        coverage_penalty: its beta, of beam search; see `beam.coverage`. The `beam_size` best are ranked with it.
+        temperature: from 0.001 on, translations are drawn at random, `beam_size` of each sentence, of which the
+            `n_best` likeliest are given; the lower, the likelier. `beam_size=1` gives a plain sample.
         sampling_seed: of what is drawn; the same texts have the same samples in any batch.
         n_best: hypotheses returned for each sentence, at most `beam_size`.
-        maximum_length_ratio, maximum_length_extra: a translation has at most
-            `ratio * source pieces + extra` pieces, the end symbol included.
+        maximum_length_ratio: a translation has at most so many pieces for each of the source, and
+        maximum_length_extra: so many more, the end symbol included.
         lookahead: a sentence is done when none of its live hypotheses, were it to lose nothing more and to end within
             so many more pieces, could be among the `n_best`. With as many as a translation may have, it finds what a
-            search to the limit finds.
+            search to the limit finds; so does a search with a coverage penalty, whatever is given here.
         maximum_source_length: a longer source is cut to so many pieces, the end symbol included: the time and memory
             that one request can take are bounded.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value outside its range, or a coverage penalty in sampling.
     """
 
     beam_size: int = 5
@@ -210,6 +214,9 @@ class SearchConfig:
         require(self.beam_size >= 1, "beam_size", "at least 1", self.beam_size)
         for name in ("length_penalty", "coverage_penalty", "temperature", "maximum_length_ratio", "lookahead"):
             require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        require(not 0 < self.temperature < 1e-3, "temperature", "0 or at least 0.001", self.temperature)
+        if self.temperature:
+            require(not self.coverage_penalty, "coverage_penalty", "0 with a temperature", self.coverage_penalty)
         require(0 <= self.sampling_seed < 2**15, "sampling_seed", "from 0 to 32767", self.sampling_seed)
         within = 1 <= self.n_best <= self.beam_size
         require(within, "n_best", f"from 1 to beam_size={self.beam_size}", self.n_best)

@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from attention_nmt.attending import AttendingRecurrence, DecoderState, DecoderStep, Query
-from attention_nmt.attention import Memory
-from attention_nmt.config import CellConfig
+from attention_nmt.attention import FixedContext, Memory
+from attention_nmt.config import CellConfig, require
 from attention_nmt.loops import scan
 from attention_nmt.readout import Readout
 from attention_nmt.types import Tensor
@@ -49,6 +49,10 @@ class Decoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        attends = not isinstance(attention, FixedContext)
+        require(
+            attends or not input_feeding, "attention", "one that aligns, with input feeding", type(attention).__name__
+        )
         dtype, feed_units = self.dtype_policy, readout_units if input_feeding else 0
         self.recurrence = AttendingRecurrence(
             units, attention, cell, layers, query, feed_units, layer_dropout, dtype=dtype, name="recurrence"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from attention_nmt.config import CellConfig, from_dict, require
+from attention_nmt.config import CellConfig, require
 from attention_nmt.layers import Recurrent, SentenceDropout
 from attention_nmt.types import Tensor
 
@@ -34,8 +34,8 @@ class Encoder(keras.layers.Layer):
         dropout: rate on the annotations, one mask per sentence for all of its positions.
         layer_dropout: likewise on what each layer hands to the next one.
 
-    Source: Bahdanau et al. (2015), section 3.2 and appendix A.2.1; the summary is the backward annotation of the first
-    word, from which appendix A.2.2 makes `s_0`; forward only, it is the end state. Residual connections: Wu et al.
+    Source: Bahdanau et al. (2015), section 3.2 and appendix A.2.1; the summary is the last layer's backward state at
+    the first word, from which appendix A.2.2 makes `s_0`; forward only, its end state. Residual connections: Wu et al.
     (2016), arXiv 1609.08144, section 3.1.
     """
 
@@ -52,11 +52,10 @@ class Encoder(keras.layers.Layer):
         super().__init__(**kwargs)
         require(layers >= 1, "layers", "at least 1", layers)
         self.units, self.bidirectional, self.dropout, self.layer_dropout = units, bidirectional, dropout, layer_dropout
-        self.cell = from_dict(CellConfig, cell, "cell") if isinstance(cell, dict) else cell or CellConfig()
         dtype = self.dtype_policy
-        self.forward = [Recurrent(units, self.cell, dtype=dtype, name=f"forward_{k}") for k in range(layers)]
+        self.forward = [Recurrent(units, cell, dtype=dtype, name=f"forward_{k}") for k in range(layers)]
         self.backward = [
-            Recurrent(units, self.cell, reverse=True, dtype=dtype, name=f"backward_{k}")
+            Recurrent(units, cell, reverse=True, dtype=dtype, name=f"backward_{k}")
             for k in range(layers if bidirectional else 0)
         ]
         rates, parts = [*[layer_dropout] * (layers - 1), dropout], 2 if bidirectional else 1
@@ -98,4 +97,4 @@ class Encoder(keras.layers.Layer):
         """The constructor's arguments."""
         own = {"units": self.units, "layers": len(self.forward), "bidirectional": self.bidirectional}
         rates = {"dropout": self.dropout, "layer_dropout": self.layer_dropout}
-        return {**super().get_config(), **own, "cell": dataclasses.asdict(self.cell), **rates}
+        return {**super().get_config(), **own, "cell": dataclasses.asdict(self.forward[0].cell), **rates}

@@ -21,7 +21,7 @@ class Hypotheses(NamedTuple):
     """The best translations of a batch, the best first."""
 
     ids: Tensor  # [B, N, T] int32, padding behind the end symbol
-    scores: Tensor  # [B, N] float32: the log-probability over the length penalty, by which they are ranked
+    scores: Tensor  # [B, N] float32: by which they are ranked; see `beam_search`
     alignments: Tensor | None  # [B, N, T, S], zeros on padding
 
 

@@ -54,6 +54,7 @@ class CellLayer(keras.layers.Layer):
         require(units >= 1, "units", "at least 1", units)
         self.units = units
         self.cell = from_dict(CellConfig, cell, "cell") if isinstance(cell, dict) else cell or CellConfig()
+        require(isinstance(self.cell, CellConfig), "cell", "a CellConfig, its fields, or None", cell)
 
     @property
     def columns(self) -> int:
@@ -93,7 +94,7 @@ class CellLayer(keras.layers.Layer):
         reverse: bool = False,
         keep_tape: bool = True,
     ) -> Tensor:
-        """The hidden state after each position `[T, B, H]` of time-major inputs `[T, B, E]`; see `Recurrent.call`.
+        """The hidden state after each position `[T, B, H]` of time-major inputs `[T, B, E]`; see `recurrence.unroll`.
 
         To be called within a layer's `call`, whose dtype policy then holds here.
         """

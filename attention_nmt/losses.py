@@ -96,11 +96,13 @@ class CrossEntropy(keras.losses.Loss):
 
     Args:
         label_smoothing: eps in [0, 1), see `smoothed_cross_entropy`.
-        consistency: alpha of R-Drop, at least 0; above 0 it takes batches that hold each pair twice, as
-            `TrainingBatches` with `copies=2` gives them.
+        consistency: alpha of R-Drop, at least 0. Above 0 it is for batches that hold each pair twice, half of the rows
+            apart, as `TrainingBatches` with `copies=2` gives them, and for no others: which rows belong together
+            cannot be seen.
 
     Raises:
-        ValueError: a smoothing outside [0, 1), a consistency below 0, or an odd number of rows with a consistency.
+        ValueError: a smoothing outside [0, 1), a consistency below 0, or, with one, a number of rows that is known and
+            odd.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ class Translation(NamedTuple):
 
     text: str
     score: float
-    """The log-probability over the length penalty."""
+    """The log-probability over the length penalty, plus the coverage penalty where there is one."""
     source_tokens: list[str]
     target_tokens: list[str]
     alignment: np.ndarray | None  # [T, S], each row sums to 1

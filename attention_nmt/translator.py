@@ -44,7 +44,8 @@ def search_model(
     if weights is None and compact:  # LiteRT lays kernels out for itself, and would hold this one twice
         weights = model.search_weights(maximum_words_bytes=0)
 
-    aligns = alignments or config.coverage_penalty > 0
+    covers = config.coverage_penalty > 0 and config.beam_size > 1
+    aligns = alignments or covers
 
     def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
         logits, state, alignment = model.step(ids, state, memory, weights)
@@ -67,7 +68,7 @@ class Translator:
         search_weights: see `frozen`.
 
     Raises:
-        ValueError: a vocabulary is not of the model's size.
+        ValueError: a vocabulary is not of the model's size, or a coverage penalty goes with a model without attention.
 
     Example:
 
@@ -89,6 +90,8 @@ class Translator:
         self.model, self.search, self.batch_size = model, search or SearchConfig(), batch_size
         self.search_weights = search_weights
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer or source_tokenizer
+        covering = self.search.coverage_penalty if model.config.attention == "none" else 0.0
+        require(not covering, "coverage_penalty", "0 for a model without attention", covering)
         for side, tokenizer in (("source", self.source_tokenizer), ("target", self.target_tokenizer)):
             size, key = tokenizer.vocabulary_size, f"{side}_vocabulary_size"
             expected = getattr(model.config, key)

@@ -41,8 +41,9 @@ class ExportConfig:
     Attributes:
         run_dir: a trained run folder.
         output: the folder of the model's versions.
-        beam_size, length_penalty, maximum_length_ratio: how the endpoint searches, see `SearchConfig`; what is not
-            given is the run's.
+        beam_size: hypotheses that the endpoint keeps; without it the run's, like the next two.
+        length_penalty: alpha of Wu et al. (2016), Eq. 14.
+        maximum_length_ratio: see `SearchConfig`.
         keep: remove all versions but so many of the newest; without it none is removed.
     """
 

@@ -34,7 +34,7 @@ def signatures(translator: Translator) -> dict[str, Callable[..., Outputs]]:
     score_pairs: `source` `[B]` and `target` `[B]` to `target_tokens` `[B, T]`, `token_log_probabilities` `[B, T]`,
         `log_probability` `[B]`, their sum, and `truncated`.
 
-    `score` is the log-probability over the length penalty; `truncated` says which texts were over the limit and cut.
+    `score` is as in `Translation`; `truncated` says which texts were over the limit and cut.
     """
     search = translator.search
     all_of_beam = Translator(

@@ -10,7 +10,8 @@ import numpy as np
 
 from attention_nmt.translator import Translator
 from training.data import Corpus, GoldPair
-from training.metrics import Link, align, alignment_error_rate, diagonal_links, spaced, word_weights
+from training.links import Link, align, alignment_error_rate, diagonal_links, grow_diagonal, word_weights
+from training.metrics import spaced
 from training.page import AlignedPair
 
 MOST = 0.9
@@ -21,7 +22,7 @@ class WordWeights(NamedTuple):
     """Attention between the words of one pair, [target words, source words]."""
 
     same: np.ndarray  # while a piece is written
-    later: np.ndarray  # one step later, when the piece has been read
+    later: np.ndarray  # one step later, by a query that has seen what was read for the piece
 
 
 class Habits(NamedTuple):
@@ -63,7 +64,7 @@ def attended(
 ) -> list[AlignedPair]:
     """What was read for the words of each target, by forced decoding; for its pieces, if spaces separate no words.
 
-    Pairs whose words are not what the tokenizer spells are left out.
+    Pairs whose words are not what the tokenizer spells are left out: those with an empty side or a cut source.
     """
     if not (spaced(corpus.source) and spaced(corpus.target)):
         found = zip(translator.align(sources, targets), references, strict=True)
@@ -129,23 +130,3 @@ def error_rates(
             report[f"AER of both{end}"] = alignment_error_rate(both, sure, possible)
     diagonal = [diagonal_links(len(gold[i].source_words), len(gold[i].target_words)) for i in used]
     return {**report, "diagonal AER": alignment_error_rate(diagonal, sure, possible)}
-
-
-def grow_diagonal(one: AbstractSet[Link], other: AbstractSet[Link]) -> set[Link]:
-    """The links of both directions, and those of either that touch one of them and link a word that has none yet.
-
-    Touching is by side or corner. Links are added in the order of their words until none can be.
-
-    Source: Koehn, Och and Marcu (2003), section 3.1: `grow-diag`.
-    """
-    links, candidates = set(one & other), sorted((one | other) - (one & other))
-    grown = True
-    while grown:
-        grown = False
-        for s, t in candidates:
-            sources, targets = {x for x, _ in links}, {y for _, y in links}
-            near = any((s + i, t + j) in links for i in (-1, 0, 1) for j in (-1, 0, 1))
-            if (s, t) not in links and near and (s not in sources or t not in targets):
-                links.add((s, t))
-                grown = True
-    return links

@@ -5,22 +5,23 @@ Figure 2 and table 1 of Bahdanau, Cho and Bengio (arXiv 1409.0473), of any syste
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
 import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from attention_nmt.config import require
-from attention_nmt.run_folder import atomic_write
 from training.data import Corpus
 from training.evaluate import read_hypotheses
 from training.metrics import LengthBucket, bleu_by_length, corpus_bleu
+from training.plots import plain_figure, save_measured
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class ByLengthConfig:
         systems: `NAME=FOLDER` for each system, where the translations of a split are in
             `FOLDER/SPLIT/hypotheses.txt`, as `training.evaluate` leaves them in `evaluation` of a run folder.
         output: the files to write, without their endings: `.png` and `.json`.
-        dataset, source, target, data_dir: see `training.train`.
+        dataset: a TFDS name or a folder of `LANG.SPLIT.txt` files.
+        source: the language that was translated from, as the dataset calls it.
+        target: the language that was translated to.
+        data_dir: where TFDS keeps prepared datasets.
         splits: what was translated; the plot is of all of them together.
         edges: the greatest number of source words of each point but the last.
     """
@@ -48,6 +52,8 @@ class ByLengthConfig:
     def __post_init__(self) -> None:
         named = all("=" in system for system in self.systems)
         require(named and len(self.systems) > 0, "systems", "NAME=FOLDER, one or more", self.systems)
+        names = [system.partition("=")[0] for system in self.systems]
+        require(len(set(names)) == len(names), "systems", "of different names", self.systems)
         require(len(self.splits) > 0, "splits", "at least one", self.splits)
 
     def folders(self) -> dict[str, Path]:
@@ -58,6 +64,9 @@ class ByLengthConfig:
 def compare(config: ByLengthConfig) -> dict[str, Any]:
     """BLEU (cased) of each system for each split, and by the length of the source for all splits together.
 
+    Returns:
+        What was compared, the signature of all scores, and for each system `splits` and `buckets`.
+
     Raises:
         ValueError: the data or a file of translations is at fault.
         FileNotFoundError: a system has no translations of a split.
@@ -65,34 +74,34 @@ def compare(config: ByLengthConfig) -> dict[str, Any]:
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     texts = {split: corpus.texts(split) for split in config.splits}
     sources, references = ([text for split in texts.values() for text in split[side]] for side in (0, 1))
-    lengths, found = [len(source.split()) for source in sources], dict[str, Any]()
+    lengths, systems = [len(source.split()) for source in sources], dict[str, Any]()
+    signature = corpus_bleu(references, references, config.target).signature
     for name, folder in config.folders().items():
         hypotheses = {s: read_hypotheses(folder / s / "hypotheses.txt", len(texts[s][0])) for s in config.splits}
         all_of_them = [text for split in config.splits for text in hypotheses[split]]
         buckets = bleu_by_length(all_of_them, references, lengths, config.edges, config.target)
-        scores = {split: corpus_bleu(hypotheses[split], texts[split][1], config.target) for split in config.splits}
-        found[name] = {"splits": scores, "buckets": [bucket._asdict() for bucket in buckets]}
-    return found
+        scores = {s: corpus_bleu(hypotheses[s], texts[s][1], config.target).value for s in config.splits}
+        systems[name] = {"splits": scores, "buckets": [bucket._asdict() for bucket in buckets]}
+    return {"dataset": config.dataset, "signature": signature, "systems": systems}
 
 
-def table(found: Mapping[str, Any]) -> str:
-    """The comparison in Markdown."""
-    first = next(iter(found.values()))
+def table(systems: Mapping[str, Any]) -> str:
+    """The systems' scores in Markdown."""
+    first = next(iter(systems.values()))
     spans = [f"{_span(LengthBucket(**bucket))} ({bucket['sentences']})" for bucket in first["buckets"]]
     head = ["BLEU, cased", *first["splits"], *spans]
     lines = [head, ["---"] * len(head)]
-    for name, scores in found.items():
+    for name, scores in systems.items():
         values = [*scores["splits"].values(), *(bucket["bleu"] for bucket in scores["buckets"])]
         lines.append([name, *(f"{value:.2f}" for value in values)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def figure(found: Mapping[str, Any]) -> Figure:
+def figure(systems: Mapping[str, Any]) -> Figure:
     """One line a system, one point a span of lengths."""
-    drawn = Figure(figsize=(7, 4.5), dpi=100, layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = plain_figure(7, 4.5)
     axis = drawn.add_subplot()
-    for name, scores in found.items():
+    for name, scores in systems.items():
         buckets = [LengthBucket(**bucket) for bucket in scores["buckets"]]
         axis.plot([_span(bucket) for bucket in buckets], [bucket.bleu for bucket in buckets], "o-", label=name)
     axis.set(xlabel="words of the source", ylabel="BLEU, cased")
@@ -111,14 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = tyro.cli(ByLengthConfig, prog="training.by_length", args=arguments)
         found = compare(config)
+        print(table(found["systems"]), found["signature"], sep="\n\n")
+        save_measured(config.output, found, figure(found["systems"]))
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    with atomic_write(Path(f"{config.output}.json")) as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    with atomic_write(Path(f"{config.output}.png")) as temporary:
-        figure(found).savefig(temporary, format="png")
-    print(table(found))
     return 0
 
 

@@ -230,7 +230,7 @@ class DevBleu(keras.callbacks.Callback):
         self.translator.refresh()
         translations = self.translator(self.sources, alignments=False)
         drawn = self.translator(self.sources[:PICTURES])
-        bleu = corpus_bleu([t.text for t in translations], self.references, self.target_language)
+        bleu = corpus_bleu([t.text for t in translations], self.references, self.target_language).value
         progress.waited += 1
         progress.evaluated = progress.step
         if bleu > progress.best_bleu:

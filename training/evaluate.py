@@ -18,9 +18,9 @@ import tyro
 from attention_nmt.config import SearchConfig, require
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
-from training.aligning import attended, error_rates, habits
-from training.data import Corpus, gold_pairs
-from training.metrics import Score, corpus_scores, spaced
+from training.aligning import Habits, attended, error_rates, habits
+from training.data import Corpus, GoldPair, gold_pairs
+from training.metrics import Score, corpus_bleu, corpus_scores, spaced
 from training.moses import moses_bleu
 from training.page import alignment_page
 from training.plots import save_alignment
@@ -35,13 +35,19 @@ class EvaluateConfig:
 
     Attributes:
         run_dir: a trained run folder; not needed where `hypotheses`, `dataset`, `source` and `target` are given.
-        dataset, source, target, data_dir: see `training.train`; what is not given is the run's.
+        dataset: a TFDS name or a folder of `LANG.SPLIT.txt` files; without it the run's.
+        source: the language to translate from, as the dataset calls it; without it the run's.
+        target: the language to translate to; without it the run's.
+        data_dir: where TFDS keeps prepared datasets; without it the run's.
         split: the split to translate.
         hypotheses: a file with one translation a line, to be scored instead of the run's own.
         output: where to write the scores, hypotheses and pictures; without it into `evaluation/NAME` of the run folder,
             where NAME is the split and what is given of dataset, languages and search. Scores of `hypotheses` are
             written only where it is given.
-        beam_size, length_penalty, coverage_penalty, lookahead: see `SearchConfig`; what is not given is the run's.
+        beam_size: hypotheses that are kept; without it the run's, like the next three.
+        length_penalty: alpha of Wu et al. (2016), Eq. 14.
+        coverage_penalty: beta of the same.
+        lookahead: see `SearchConfig`.
         reverse_run: a run of the other direction: gold links are compared with both directions' symmetrized links, too.
         pictures: alignments to draw.
     """
@@ -66,6 +72,8 @@ class EvaluateConfig:
             complete = None not in (self.hypotheses, self.dataset, self.source, self.target)
             expected = "given, or else --hypotheses, --dataset, --source and --target"
             require(complete, "run_dir", expected, self.run_dir)
+        if self.reverse_run is not None:
+            require(self.hypotheses is None, "hypotheses", "left out with reverse_run", str(self.hypotheses))
         require(self.pictures >= 0, "pictures", "at least 0", self.pictures)
 
     def folder(self) -> Path | None:
@@ -111,18 +119,20 @@ def read_hypotheses(path: Path, count: int) -> list[str]:
     return lines
 
 
-def gold_report(
-    config: EvaluateConfig, translator: Translator, corpus: Corpus, sources: list[str], references: list[str]
-) -> dict[str, Any]:
-    """Error rates of alignments of the references, where the split has gold links."""
-    gold, reverse = gold_pairs(corpus, config.split), None
-    if config.reverse_run is not None:
-        require(gold is not None, "split", "one with gold links, which reverse_run is for", config.split)
-        languages = tuple(RunFolder(config.reverse_run).read_config()[side] for side in ("source", "target"))
-        expected = (corpus.target, corpus.source)
-        require(languages == expected, "reverse_run", f"a run from {expected[0]} to {expected[1]}", languages)
-        reverse = Translator.from_run(config.reverse_run)
-    return error_rates(translator, gold, sources, references, reverse) if gold else {}
+def reverse_of(config: EvaluateConfig, corpus: Corpus, gold: Sequence[GoldPair] | None) -> Translator | None:
+    """The translator of the other direction, if one is given.
+
+    Raises:
+        ValueError: there are no gold links to compare with, or it is of other languages.
+        FileNotFoundError: its run folder is not complete.
+    """
+    if config.reverse_run is None:
+        return None
+    require(gold is not None, "split", "one with gold links, which reverse_run is for", config.split)
+    languages = tuple(RunFolder(config.reverse_run).read_config()[side] for side in ("source", "target"))
+    expected = (corpus.target, corpus.source)
+    require(languages == expected, "reverse_run", f"a run from {expected[0]} to {expected[1]}", languages)
+    return Translator.from_run(config.reverse_run)
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -134,6 +144,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     Raises:
         ValueError: the data or the file of hypotheses is at fault.
         FileNotFoundError: the run folder is not complete.
+        ImportError: what scoring the target language needs is not installed.
     """
     output, config = config.folder(), config.complete()
     assert config.dataset is not None
@@ -141,6 +152,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     assert config.target is not None
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     sources, references = corpus.texts(config.split)
+    corpus_bleu(references, references, config.target)  # what scoring this language lacks shows now
     report: dict[str, Any] = {"dataset": config.dataset, "split": config.split, "sentences": len(sources)}
     if config.hypotheses:
         texts = read_hypotheses(config.hypotheses, len(sources))
@@ -167,7 +179,11 @@ def _translate(
 ) -> list[str]:
     """Translates, notes the speed and what attention does, and draws it."""
     assert config.run_dir is not None, "checked by the caller"
+    gold = gold_pairs(corpus, config.split)
+    reverse = reverse_of(config, corpus, gold)
     translator = Translator.from_run(config.run_dir, config.search()).frozen()
+    attends = translator.model.config.attention != "none"
+    require(attends or reverse is None, "reverse_run", "given for a model with attention only", str(config.reverse_run))
     drawn = translator(sources[: config.pictures])
     translator(sources[:1], alignments=False)  # traces the graph, which is not translation
     began = time.perf_counter()
@@ -175,10 +191,12 @@ def _translate(
     report["sentences_per_s"] = len(sources) / (time.perf_counter() - began)
     report["search"] = asdict(translator.search)
     texts = [t.text for t in translations]
-    if translator.model.config.attention == "none":
+    if not attends:
         return texts
-    report |= gold_report(config, translator, corpus, sources, references)
+    if gold:
+        report |= error_rates(translator, gold, sources, references, reverse)
     pairs = attended(translator, corpus, sources, texts, references)
+    report["pairs without alignment"] = len(sources) - len(pairs)
     if pairs and spaced(corpus.source) and spaced(corpus.target):
         report["habits"] = habits([pair.weights for pair in pairs])._asdict()
     if output is None:
@@ -187,8 +205,10 @@ def _translate(
         if t.alignment is not None and t.target_tokens:
             save_alignment(output / f"alignment-{index + 1}.png", t.alignment, t.source_tokens, t.target_tokens)
     title = f"{corpus.dataset}, {config.split}: {corpus.source} to {corpus.target}"
+    shown = pairs[:PAGE_PAIRS]
+    about = f"{len(shown)} of {len(sources)} translations, the first ones; what is read for each of their words when "
+    page = alignment_page(title, f"{about}the whole translation is given.", (corpus.source, corpus.target), shown)
     with atomic_write(output / "alignments.html") as temporary:
-        page = alignment_page(title, (corpus.source, corpus.target), pairs[:PAGE_PAIRS])
         temporary.write_text(page, encoding="utf-8")
     return texts
 
@@ -198,16 +218,15 @@ def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
     for score in scores:
         print(f"{'lowercased' if score.lowercased else 'cased':<11}{score}")
     for name, value in report.items():
-        if "AER" in name or name == "sentences_per_s":
+        if isinstance(value, float):
             print(f"{name} {value:.2f}")
+    if report.get("AER pairs left out"):
+        print(f"AER pairs left out: {report['AER pairs left out']}")
     if "habits" in report:
+        found = Habits(**report["habits"])
         print(
-            "{source_words:.2f} source words hold 90 % of a target word's weight;".format(**report["habits"]), end=" "
-        )
-        print(
-            "attention moves back {moves_back:.1f} % of the times and stays {stays:.2f} words.".format(
-                **report["habits"]
-            )
+            f"{found.source_words:.2f} source words hold 90 % of a target word's weight; attention moves back "
+            f"{found.moves_back:.1f} % of the times and stays on a word for {found.stays:.2f}."
         )
 
 

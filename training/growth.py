@@ -18,15 +18,14 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from attention_nmt.config import ModelConfig, SearchConfig
-from attention_nmt.run_folder import atomic_write
 from attention_nmt.translator import search_model
 from training.benchmark import synthetic_stream
 from training.build import build
 from training.memory import resident_mb
+from training.plots import plain_figure, save_measured
 from training.presets import TrainConfig
 
 LENGTHS, BATCHES = (10, 25, 50, 100, 200), (1, 4, 16, 64, 256)
@@ -72,8 +71,7 @@ def measure(kind: str, batch: int, length: int) -> dict[str, Any]:
 
 def figure(points: Sequence[dict[str, Any]]) -> Figure:
     """Four plots: time and memory, by length and by batch; both axes logarithmic, so that a slope is a power."""
-    drawn = Figure(figsize=(9, 7), dpi=100, layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = plain_figure(9, 7)
     axes = drawn.subplots(2, 2)
     for column, (along, fixed, value) in enumerate((("length", "batch", BATCH), ("batch", "length", LENGTH))):
         chosen = sorted((p for p in points if p[fixed] == value), key=lambda p: p[along])
@@ -110,10 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         points.append(json.loads(done.stdout.splitlines()[-1]))
         print(points[-1], flush=True)
-    with atomic_write(options.output / "growth.json") as temporary:
-        temporary.write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
-    with atomic_write(options.output / "growth.png") as temporary:
-        figure(points).savefig(temporary, format="png")
+    save_measured(options.output / "growth", points, figure(points))
     return 0
 
 

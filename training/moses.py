@@ -8,14 +8,15 @@ from importlib.metadata import version
 from sacrebleu.metrics import BLEU
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
-from training.metrics import Score
+from training.metrics import Score, base_language, check_counts
 
 
 def moses_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:
-    """Gives BLEU of texts that were normalized, tokenized and lowercased, both sides alike.
+    """Gives BLEU of texts that were lowercased, normalized and tokenized, both sides alike.
 
-    The steps: punctuation by `MosesPunctNormalizer`, tokens by `MosesTokenizer` without escapes and without splitting
-    hyphens, `str.lower`, and BLEU of what stands between the spaces, which is `multi-bleu.perl`'s.
+    The steps are those of Multi30k's own scripts: `str.lower`, punctuation by `MosesPunctNormalizer`, tokens by
+    `MosesTokenizer` without escapes and without splitting hyphens, and BLEU without smoothing of what stands between
+    the spaces, which is `multi-bleu.perl`'s.
 
     Args:
         hypotheses, references: one detokenized text a sentence.
@@ -26,16 +27,14 @@ def moses_bleu(hypotheses: Sequence[str], references: Sequence[str], target_lang
 
     Source: the evaluation of Wu et al. (2021), arXiv 2105.14462, section 4, with sacremoses for Moses' scripts.
     """
-    if len(hypotheses) != len(references) or not references:
-        counts = f"{len(hypotheses)} and {len(references)}"
-        raise ValueError(f"hypotheses and references must be equally many, and at least one. Received: {counts}.")
-    language = target_language.lower().replace("_", "-").split("-")[0]
+    check_counts(hypotheses, references)
+    language = base_language(target_language)
     normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
 
     def tokens(text: str) -> str:
-        return tokenizer.tokenize(normalizer.normalize(text), return_str=True, escape=False).lower()
+        return tokenizer.tokenize(normalizer.normalize(text.lower()), return_str=True, escape=False)
 
-    bleu = BLEU(tokenize="none", force=True)
+    bleu = BLEU(tokenize="none", smooth_method="none", force=True)
     score = bleu.corpus_score([tokens(text) for text in hypotheses], [[tokens(text) for text in references]])
-    signature = f"{bleu.get_signature()} after sacremoses.{version('sacremoses')}|{language}|lc"
+    signature = f"{bleu.get_signature()} after lc|sacremoses.{version('sacremoses')}|{language}"
     return Score("BLEU of Moses tokens", score.score, signature, lowercased=True)

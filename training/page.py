@@ -21,11 +21,12 @@ class AlignedPair(NamedTuple):
     reference: str
 
 
-def alignment_page(title: str, languages: tuple[str, str], pairs: Sequence[AlignedPair]) -> str:
+def alignment_page(title: str, about: str, languages: tuple[str, str], pairs: Sequence[AlignedPair]) -> str:
     """A page on which pointing at a target word lights up the source words that it read, and the other way round.
 
     Args:
         title: the page's heading.
+        about: what the page is to say of its sentences, in a sentence or two.
         languages: codes of the source's and the target's.
         pairs: in the order in which they are shown. Weights are written in percent, to a tenth.
 
@@ -40,9 +41,11 @@ def alignment_page(title: str, languages: tuple[str, str], pairs: Sequence[Align
             raise ValueError(
                 f"weights of pair {number} must have shape (target, source) = {expected}. Received: {found}."
             )
-        shares = np.round(100 * pair.weights, 1).tolist()
+        shares = np.round(100 * np.asarray(pair.weights, np.float64), 1).tolist()
         words = {"source": list(pair.source_words), "target": list(pair.target_words)}
         sentences.append({**words, "weights": shares, "reference": pair.reference})
-    text = json.dumps({"title": title, "languages": languages, "sentences": sentences}, ensure_ascii=False)
+    text = json.dumps(
+        {"title": title, "about": about, "languages": languages, "sentences": sentences}, ensure_ascii=False
+    )
     # Within a script "<" could begin its end, or a comment; in JSON it occurs in strings only.
     return TEMPLATE.read_text(encoding="utf-8").replace("DATA", text.replace("<", "\\u003c"), 1)

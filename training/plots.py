@@ -1,9 +1,10 @@
-"""Heat maps of alignments in the manner of figure 3 of Bahdanau, Cho and Bengio (arXiv 1409.0473).
+"""Plots, and heat maps of alignments in the manner of figure 3 of Bahdanau, Cho and Bengio (arXiv 1409.0473).
 
-Source words run along the top, target words down the left side; black is weight 0 and white is weight 1. Figures are
-built without pyplot, so nothing here touches its global state or needs a display.
+In these source words run along the top, target words down the left side; black is weight 0 and white is weight 1.
+Figures are built without pyplot, so nothing here touches its global state or needs a display.
 """
 
+import json
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +16,8 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from attention_nmt.run_folder import atomic_write
 
 _CELL_INCHES = 0.28
 _BORDER_INCHES = 0.12
@@ -60,21 +63,31 @@ def save_alignment(
 ) -> None:
     """Writes `alignment_figure` as a PNG file, whatever the name ends in; makes missing folders.
 
-    The image is written beside `path` and then renamed, so a reader never finds half of it.
-
     Raises:
         ValueError: as for `alignment_figure`.
         OSError: the file cannot be written.
     """
-    figure = alignment_figure(weights, source_tokens, target_tokens)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        figure.savefig(partial, format="png")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    save(alignment_figure(weights, source_tokens, target_tokens), Path(path))
+
+
+def plain_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches, which makes room for what labels need."""
+    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as a PNG file; a reader never finds half of it."""
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def save_measured(output: Path, values: Any, figure: Figure) -> None:
+    """Writes what was measured as `OUTPUT.json` and its plot as `OUTPUT.png`."""
+    with atomic_write(Path(f"{output}.json")) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    save(figure, Path(f"{output}.png"))
 
 
 def alignment_image(weights: np.ndarray, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> np.ndarray:

@@ -14,9 +14,11 @@ class TrainConfig:
 
     Attributes:
         dataset: a TFDS name, a folder of `LANG.SPLIT.txt` files, or the bundled grammar_en_fr.
-        source, target: languages, as the dataset calls them.
+        source: the language to translate from, as the dataset calls it.
+        target: the language to translate to.
         data_dir: where TFDS keeps prepared datasets.
-        train_split, dev_split: names of splits; without a dev split, the one that is called like one.
+        train_split: the name of the split to train on.
+        dev_split: the name of the split to evaluate on; without one, the split that is called like one.
         dev_sentences: evaluate on the first so many sentences of the dev split.
         vocabulary_size: pieces of each vocabulary, or of both languages' together.
         shared_vocabulary: one vocabulary for both languages.
@@ -24,7 +26,8 @@ class TrainConfig:
         learning_rate: its highest value; it rises for `warmup_steps` and falls along a cosine.
         final_learning_rate: the share of the highest value that is left at the end. Averaged weights need no fall to 0.
         gradient_norm: the global norm to which gradients are clipped.
-        label_smoothing, consistency: see `losses.CrossEntropy`. With a consistency a batch holds half as many pairs,
+        label_smoothing: the share of the labels that is spread over all pieces.
+        consistency: weight of R-Drop, the divergence of two dropout passes; above 0 a batch holds half as many pairs,
             each twice.
         average_decay: the share of themselves that averaged weights keep at each step; 0: no averages.
         evaluate_steps: steps between evaluations on the dev split.

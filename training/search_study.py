@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attention_nmt.config import SearchConfig
-from attention_nmt.run_folder import RunFolder, atomic_write
+from attention_nmt.config import SearchConfig, require
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.translator import Translator
 from training.data import Corpus
 from training.metrics import corpus_bleu
+from training.plots import plain_figure, save_measured
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,9 @@ class StudyConfig:
         beam_sizes: hypotheses that are kept.
         length_penalties: each with every beam, without a coverage penalty.
         coverage_penalties: each with every beam and the run's length penalty.
+
+    Raises:
+        ValueError: there is no sentence.
     """
 
     run_dir: Path
@@ -46,12 +48,16 @@ class StudyConfig:
     length_penalties: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0)
     coverage_penalties: tuple[float, ...] = (0.1, 0.2, 0.4)
 
+    def __post_init__(self) -> None:
+        require(self.sentences >= 1, "sentences", "at least 1", self.sentences)
+
     def searches(self) -> Iterator[SearchConfig]:
         """Every search once, the run's other settings in all of them."""
         run, tried = RunFolder(self.run_dir), set[SearchConfig]()
         for beam in self.beam_sizes:
             flags = [{"length_penalty": penalty, "coverage_penalty": 0.0} for penalty in self.length_penalties]
-            flags += [{"coverage_penalty": penalty} for penalty in self.coverage_penalties]
+            # Coverage ranks the hypotheses of a beam, of which greedy search has one.
+            flags += [{"coverage_penalty": penalty} for penalty in self.coverage_penalties if beam > 1]
             for one in flags:
                 search = run.read_search(beam_size=beam, **one)
                 if search not in tried:
@@ -70,36 +76,45 @@ class Point(NamedTuple):
     sentences_per_s: float
 
 
-def study(config: StudyConfig) -> list[Point]:
-    """Translates the split with every search; prints each point.
+def study(config: StudyConfig) -> Iterator[dict[str, Any]]:
+    """Translates the split with every search.
+
+    Yields:
+        After each search what was translated, the signature of the scores, and all points so far.
 
     Raises:
         ValueError: the data or a setting is at fault.
         FileNotFoundError: the run folder is not complete.
+        ImportError: what scoring the target language needs is not installed.
     """
     run = RunFolder(config.run_dir).read_config()
     corpus = Corpus(run["dataset"], run["source"], run["target"], run["data_dir"])
     split = config.split or run["dev_split"] or corpus.dev_split()
     sources, references = (texts[: config.sentences] for texts in corpus.texts(split))
-    written, points = sum(len(text.split()) for text in references), []
-    for search in config.searches():
-        translator = Translator.from_run(config.run_dir, search).frozen()
+    signature = corpus_bleu(references, references, corpus.target).signature
+    about = {"dataset": corpus.dataset, "split": split, "sentences": len(sources), "signature": signature}
+    loaded = Translator.from_run(config.run_dir)
+    written, points = sum(len(text.split()) for text in references), list[Point]()
+    translators = [
+        Translator(loaded.model, loaded.source_tokenizer, search, loaded.target_tokenizer)
+        for search in config.searches()
+    ]
+    for plain in translators:
+        translator = plain.frozen()
         translator(sources[:1], alignments=False)  # traces the graph, which is not translation
         began = time.perf_counter()
         texts = [translation.text for translation in translator(sources, alignments=False)]
         seconds = time.perf_counter() - began
-        words = sum(len(text.split()) for text in texts) / written
-        bleu = corpus_bleu(texts, references, corpus.target)
+        words, search = sum(len(text.split()) for text in texts) / max(written, 1), translator.search
+        bleu = corpus_bleu(texts, references, corpus.target).value
         penalties = (search.length_penalty, search.coverage_penalty)
         points.append(Point(search.beam_size, *penalties, bleu, words, len(sources) / seconds))
-        print(points[-1], flush=True)
-    return points
+        yield {**about, "points": [point._asdict() for point in points]}
 
 
 def figure(points: Sequence[Point]) -> Figure:
     """BLEU by beam: a line for each length penalty on the left, for each coverage penalty on the right."""
-    drawn = Figure(figsize=(9, 4.2), dpi=100, layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = plain_figure(9, 4.2)
     kept = {point.length_penalty for point in points if point.coverage_penalty}
     axes = drawn.subplots(1, 2, sharey=True)
     groups = (
@@ -119,17 +134,15 @@ def figure(points: Sequence[Point]) -> Figure:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 with one line on what is at fault."""
+    """The command line, which writes what it has after each search; 1 with one line on what is at fault."""
     try:
         config = tyro.cli(StudyConfig, prog="training.search_study", args=arguments)
-        points = study(config)
+        for found in study(config):
+            print(Point(**found["points"][-1]), flush=True)
+            save_measured(config.output, found, figure([Point(**point) for point in found["points"]]))
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    with atomic_write(Path(f"{config.output}.json")) as temporary:
-        temporary.write_text(json.dumps([p._asdict() for p in points], indent=1) + "\n", encoding="utf-8")
-    with atomic_write(Path(f"{config.output}.png")) as temporary:
-        figure(points).savefig(temporary, format="png")
     return 0
 
 

@@ -57,8 +57,12 @@ def claim(run: RunFolder, config: TrainConfig) -> None:
         ValueError: the folder holds a run of another config, or no run; the message names what differs.
     """
     if run.config.is_file():
-        old, new = _flat(run.read_config()), _flat(json.loads(to_json(config)))
-        different = [f"{k}: {old.get(k)!r} there, {new.get(k)!r} here" for k in new if old.get(k) != new[k]]
+        # A run that is older than a field has its default.
+        old, new = (
+            _flat(json.loads(to_json(TrainConfig()))) | _flat(run.read_config()),
+            _flat(json.loads(to_json(config))),
+        )
+        different = [f"{name}: {old[name]!r} there, {new[name]!r} here" for name in new if old[name] != new[name]]
         if different:
             raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
         return

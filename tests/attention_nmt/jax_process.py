@@ -13,12 +13,14 @@ from attention_nmt.config import SearchConfig
 from attention_nmt.decoding import maximum_lengths, search
 from attention_nmt.losses import CrossEntropy
 from attention_nmt.model import Seq2Seq
+from attention_nmt.sampling import sentence_keys
 from tests.attention_nmt.tiny import tiny_batch, tiny_config
 
 LENGTHS = [(5, 4), (3, 6), (0, 0), (6, 5)]
 SEARCHES = {
     "greedy": SearchConfig(beam_size=1),
-    "beam": SearchConfig(beam_size=4, n_best=2, length_penalty=0.7),
+    "beam": SearchConfig(beam_size=4, n_best=2, length_penalty=0.7, coverage_penalty=0.3),
+    "sample": SearchConfig(beam_size=2, n_best=2, temperature=0.8, sampling_seed=3),
 }
 
 
@@ -27,7 +29,7 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
     source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
     for name, config in SEARCHES.items():
         memory, state = model.start(source)
-        found = search(model.step, state, memory, maximum_lengths(source, config), config)
+        found = search(model.step, state, memory, maximum_lengths(source, config), config, keys=sentence_keys(source))
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values
 

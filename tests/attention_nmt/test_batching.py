@@ -152,15 +152,24 @@ def test_shuffled_within_what_is_held_in_memory() -> None:
     assert [i - 20 for i in blocks[1]] != blocks[0]
 
 
-def test_a_dataset_for_fit_goes_on_with_the_next_epoch(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
-    batches = make(pairs, tokenizer)
+SAMPLED = pytest.mark.parametrize("options", [{}, {"sampling_alpha": 0.2, "maximum_length": 300}], ids=str)
+
+
+@SAMPLED
+def test_a_dataset_for_fit_goes_on_with_the_next_epoch(
+    options: dict[str, Any], pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    batches = make(pairs, tokenizer, **options)
     whole = batches.dataset()
     for number in (0, 1):
         assert found(list(whole.as_numpy_iterator())) == found(epoch(batches, number))
 
 
-def test_a_stream_goes_on_from_a_position(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
-    batches, began = make(pairs, tokenizer), list[int]()
+@SAMPLED
+def test_a_stream_goes_on_from_a_position(
+    options: dict[str, Any], pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    batches, began = make(pairs, tokenizer, **options), list[int]()
     epochs = [epoch(batches, number) for number in (1, 2)]
     left = len(epochs[0]) - 3
     stream = list(batches.stream(1, 3, began.append).take(left + len(epochs[1])).as_numpy_iterator())

@@ -28,6 +28,7 @@ WRONG_SEARCHES: list[tuple[str, Any, str]] = [
     ("length_penalty", -1.0, "at least 0"),
     ("coverage_penalty", -0.1, "at least 0"),
     ("temperature", -1, "at least 0"),
+    ("temperature", 1e-5, "0 or at least 0.001"),
     ("sampling_seed", 2**15, "from 0 to 32767"),
     ("n_best", 6, "from 1 to beam_size=5"),
     ("n_best", 0, "from 1 to beam_size=5"),
@@ -75,6 +76,11 @@ def test_options_must_go_together() -> None:
         ModelConfig(attention="luong_dot", encoder_units=128)
     with pytest.raises(ValueError, match=r"`kind` must be 'gru' or 'lstm'. Received: 'rnn'"):
         CellConfig("rnn")  # type: ignore[arg-type]
+    for make in (lambda: CellConfig("lstm", reset_after=False), lambda: ModelConfig(cell="lstm", reset_after=False)):
+        with pytest.raises(ValueError, match=r"`reset_after` must be True with an LSTM\. Received: False"):
+            make()
+    with pytest.raises(ValueError, match=r"`coverage_penalty` must be 0 with a temperature\. Received: 0\.2"):
+        SearchConfig(coverage_penalty=0.2, temperature=1)
 
 
 @pytest.mark.parametrize(

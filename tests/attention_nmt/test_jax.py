@@ -36,19 +36,19 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def expected(model: Seq2Seq, searches: bool) -> dict[str, np.ndarray]:
+def expected(model: Seq2Seq) -> dict[str, np.ndarray]:
     from tests.attention_nmt.jax_process import LENGTHS, searched
 
     batch = tiny_batch(LENGTHS)
     _, gradients = loss_and_gradients(model, batch, CrossEntropy(0.1))
     values = {"logits": np.asarray(model(batch[0]))} | {f"gradient {path}": g for path, g in gradients.items()}
-    return values | (searched(model) if searches else {})
+    return values | searched(model)
 
 
 @pytest.mark.parametrize("number", range(len(OPTIONS)), ids=["default", "everything"])
 def test_a_model_on_jax(number: int, computed: Path) -> None:
-    """Logits, gradients of the loss, greedy and beam search, with no module of TensorFlow imported."""
-    values = expected(tiny_model(**OPTIONS[number]), searches=True)
+    """Logits, gradients of the loss, every search, with no module of TensorFlow imported."""
+    values = expected(tiny_model(**OPTIONS[number]))
     with np.load(computed / f"{number}.out.npz") as on_jax:
         assert list(on_jax["imported"]) == []
         for name, value in values.items():

@@ -120,6 +120,19 @@ def test_weights_file_round_trip(options: dict[str, Any], tmp_path: Path) -> Non
     np.testing.assert_array_equal(other(inputs), model(inputs))
 
 
+def test_layers_say_what_does_not_go_together() -> None:
+    cell: Any = "lstm"
+    with pytest.raises(ValueError, match=r"`cell` must be a CellConfig, its fields, or None\. Received: 'lstm'"):
+        Encoder(5, cell=cell)
+    query: Any = "next"
+    with pytest.raises(ValueError, match=r"`query` must be 'previous' or 'current'\. Received: 'next'"):
+        Decoder(7, 3, BahdanauAttention(4), query=query)
+    with pytest.raises(ValueError, match=r"`attention` must be one that aligns, with input feeding.* 'FixedContext'"):
+        Decoder(7, 3, FixedContext(), query="current", input_feeding=True)
+    with pytest.raises(ValueError, match="'general' must follow `build`"):
+        LuongAttention().prepare(np.zeros((1, 2, 3), np.float32), np.ones((1, 2), bool))
+
+
 @pytest.mark.parametrize("make", LAYERS, ids=lambda make: type(make()).__name__)
 def test_configs_round_trip(make: Callable[[], keras.layers.Layer]) -> None:
     """Through JSON, and equal in every field after it."""
@@ -187,9 +200,17 @@ DROPOUTS = [
 ]
 
 
-@pytest.mark.parametrize("name", DROPOUTS)
-def test_dropout_acts_in_training_only(name: str) -> None:
-    layers: dict[str, Any] = {"encoder_layers": 2, "decoder_layers": 2}
+FED: dict[str, Any] = {"decoder_layers": 2, "query": "current", "input_feeding": True}
+DROPPED = [
+    *(({"encoder_layers": 2}, name) for name in DROPOUTS),
+    ({"decoder_layers": 2}, "layer_dropout"),
+    (FED, "layer_dropout"),
+    (FED, "readout_dropout"),
+]
+
+
+@pytest.mark.parametrize(("layers", "name"), DROPPED, ids=str)
+def test_dropout_acts_in_training_only(layers: dict[str, Any], name: str) -> None:
     dropped = layers | {name: 0.5}
     inputs = tiny_batch(LENGTHS)[0]
     plain, model = tiny_model(**layers), tiny_model(**dropped)

@@ -51,6 +51,23 @@ def test_a_batch_translates_as_its_sentences_do(
                 np.testing.assert_allclose(one.alignment, other.alignment, atol=1e-4)
 
 
+def test_coverage_in_low_precision() -> None:
+    """Sums are of float32, and alignments and scores finite, whatever attention computes in."""
+    model = tiny_model(dtype="mixed_bfloat16", **VOCABULARIES)
+    source = tiny_batch([(7, 1), (3, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
+    config = SearchConfig(beam_size=3, coverage_penalty=0.4, maximum_length_ratio=1)
+    memory, state = model.start(source)
+    found = search(model.step, state, memory, maximum_lengths(source, config), config)
+    assert keras.backend.standardize_dtype(found.scores.dtype) == "float32"
+    assert np.isfinite(np.asarray(found.scores)).all()
+
+
+def test_coverage_needs_attention(tokenizer: Tokenizer) -> None:
+    model = tiny_model(attention="none", **VOCABULARIES)
+    with pytest.raises(ValueError, match=r"`coverage_penalty` must be 0 for a model without attention.* 0\.2"):
+        Translator(model, tokenizer, SearchConfig(coverage_penalty=0.2))
+
+
 @pytest.mark.parametrize(
     ("beam_size", "kind"),
     [(1, "default"), (4, "default"), (4, "normalized, reset before"), (4, "luong dot, fed"), (4, "everything")],

@@ -177,7 +177,7 @@ def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
     sizes = {}
     for quantize in ("none", "float16", "int8"):
         output = tmp_path / f"{quantize}.tflite"
-        assert "translations equal" in tflite.run(tflite.ConvertConfig(run_dir, output, quantize, beam_size=1))
+        assert "translations equal" in tflite.run(tflite.ConvertConfig(run_dir, output, quantize))
         sizes[quantize] = output.stat().st_size
         assert tflite.translate(output.read_bytes(), [[50, 60, 70]])
     assert max(sizes["int8"], sizes["float16"]) < sizes["none"]

@@ -1,9 +1,58 @@
-"""Links and habits of attention, by hand."""
+"""Error rates and habits of attention, by hand."""
+
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from training.aligning import grow_diagonal, habits
+from attention_nmt.translations import Alignment
+from training.aligning import attended, error_rates, habits
+from training.data import Corpus, GoldPair
+
+
+def aligner(source: str, target: str, read: list[int]) -> Any:
+    """A translator whose pieces are words, and which reads one source piece at each target piece, the end included."""
+    tokens = [[f"\u2581{word}" for word in text.split()] + ["</s>"] for text in (source, target)]
+    same = SimpleNamespace(normalize=lambda text: text)
+    alignment = Alignment(tokens[0], tokens[1], np.eye(len(tokens[0]), dtype=np.float32)[read])
+    return SimpleNamespace(
+        source_tokenizer=same, target_tokenizer=same, align=lambda sources, _: [alignment for _ in sources]
+    )
+
+
+def test_error_rates_by_hand() -> None:
+    """Of a b c with x y, where a-x is sure and c-y possible; a second pair is spelled otherwise."""
+    gold = [GoldPair(["a", "b", "c"], ["x", "y"], frozenset({(0, 0)}), frozenset({(2, 1)}))]
+    gold.append(GoldPair(["q"], ["x"], frozenset({(0, 0)})))
+    forward = aligner("a b c", "x y", [0, 1, 2])  # a-x b-y; later b-x c-y
+    backward = aligner("x y", "a b c", [0, 0, 1, 2])  # a-x b-x c-y; later a-x b-y, and c with the first
+    found = error_rates(forward, gold, ["a b c", "q"], ["x y", "x"], backward)
+    assert found.pop("AER pairs left out") == 1
+    assert found == pytest.approx(
+        {
+            "AER": 100 * (1 - 2 / 3),
+            "AER later": 100 * (1 - 1 / 3),
+            "AER of the other direction": 100 * (1 - 3 / 4),
+            "AER of the other direction later": 100 * (1 - 2 / 4),
+            "AER of both": 100 * (1 - 3 / 5),  # a-x is in both, and b-x, b-y and c-y grow from it
+            "AER of both later": 100,  # nothing is in both
+            "diagonal AER": 0,
+        }
+    )
+    alone = error_rates(forward, gold, ["a b c", "q"], ["x y", "x"])
+    assert alone == {name: found[name] for name in ("AER", "AER later", "diagonal AER")} | {"AER pairs left out": 1}
+
+
+def test_what_was_read_for_words_and_where_no_spaces_are_for_pieces() -> None:
+    translator = aligner("a b", "x", [1, 2])
+    (pair,) = attended(translator, Corpus("D", "en", "fr"), ["a b"], ["x"], ["reference"])
+    assert (pair.source_words, pair.target_words, pair.reference) == (["a", "b"], ["x"], "reference")
+    np.testing.assert_array_equal(pair.weights, [[0, 1]])
+    (pair,) = attended(translator, Corpus("D", "en", "zh"), ["a b"], ["x"], ["reference"])
+    assert pair.source_words == ["\u2581a", "\u2581b", "</s>"]
+    np.testing.assert_array_equal(pair.weights, [[0, 1, 0], [0, 0, 1]])
+    assert attended(translator, Corpus("D", "en", "fr"), ["other"], ["x"], ["reference"]) == []
 
 
 def test_habits_by_hand() -> None:
@@ -19,12 +68,3 @@ def test_habits_by_hand() -> None:
 def test_habits_need_a_word() -> None:
     with pytest.raises(ValueError, match=r"at least one target word. Received: none\."):
         habits([])
-
-
-def test_grow_diagonal_by_hand() -> None:
-    """Both have 0-0 and 3-3. 0-1 and 1-1 touch 0-0 and link a new word each, 2-2 then touches 1-1, 6-6 nothing."""
-    one = {(0, 0), (1, 1), (3, 3), (6, 6)}
-    other = {(0, 0), (0, 1), (2, 2), (3, 3)}
-    assert grow_diagonal(one, other) == {(0, 0), (0, 1), (1, 1), (2, 2), (3, 3)}
-    assert grow_diagonal({(0, 0), (1, 1)}, {(0, 0), (1, 1), (0, 1)}) == {(0, 0), (1, 1)}
-    assert grow_diagonal({(5, 5)}, {(1, 1)}) == set()

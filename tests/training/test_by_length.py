@@ -34,12 +34,15 @@ def arguments(tmp_path: Path) -> list[str]:
 
 def test_a_table_and_a_plot(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert by_length.main(arguments) == 0
-    found = json.loads((tmp_path / "out/lengths.json").read_text())
+    written = json.loads((tmp_path / "out/lengths.json").read_text())
+    found = written["systems"]
     partly = sacrebleu.corpus_bleu(["ten eleven twelve x q"], [[REFERENCES["test"][2]]]).score
     assert [b["bleu"] for b in found["short"]["buckets"]][:2] == [pytest.approx(100), pytest.approx(partly)]
     assert found["right"]["splits"] == {"test": pytest.approx(100), "long": pytest.approx(100)}
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| BLEU, cased | test | long | 1-3 (2) | 4-10 (1) | 11+ (1) |"
+    assert lines[-1] == written["signature"]
+    assert "tok:13a" in lines[-1]
     assert lines[2] == "| right | 100.00 | 100.00 | 100.00 | 100.00 | 100.00 |"
     (axis,) = by_length.figure(found).axes
     assert [line.get_label() for line in axis.get_lines()] == ["right", "short"]
@@ -54,7 +57,8 @@ def test_what_cannot_be_compared(arguments: list[str], tmp_path: Path, capsys: p
     (tmp_path / "short/test/hypotheses.txt").unlink()
     assert by_length.main(arguments) == 1
     assert "No such file" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        by_length.main([*arguments, "--systems", "nameless"])
-    assert "`systems` must be NAME=FOLDER, one or more" in capsys.readouterr().err
+    for systems, message in ((["nameless"], "NAME=FOLDER, one or more"), (["a=b", "a=c"], "of different names")):
+        with pytest.raises(SystemExit):
+            by_length.main([*arguments, "--systems", *systems])
+        assert f"`systems` must be {message}" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -85,6 +85,19 @@ def test_both_directions_of_gold_links(
     assert "`split` must be one with gold links" in capsys.readouterr().err
 
 
+def test_a_target_that_writes_no_spaces(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    """Pieces on the page, no habits of words, no tokens of Moses."""
+    _, run = trained
+    for language, text in (("en", "a dog\na cat\n"), ("zh", "一只狗\n一只猫\n")):
+        (tmp_path / f"{language}.test.txt").write_text(text)
+    arguments = ["--run-dir", str(run), "--dataset", str(tmp_path), "--target", "zh", "--output", str(tmp_path / "out")]
+    assert evaluate.main(arguments) == 0
+    report = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert len(report["scores"]) == 6
+    assert "habits" not in report
+    assert '"</s>"' in (tmp_path / "out" / "alignments.html").read_text().replace("\\u003c", "<")
+
+
 def test_hypotheses_of_another_system(
     trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,12 +114,15 @@ def test_hypotheses_of_another_system(
 
 
 def test_the_study_of_searches(trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every search once; its BLEU is that of evaluating with its flags."""
+    """Every search once, though the run's length penalty is 1 and no coverage penalty is one of 0, too."""
     _, run = trained
     output = tmp_path / "docs" / "study"
     arguments = ["--run-dir", str(run), "--output", str(output), "--beam-sizes", "3", "--sentences", "9"]
-    assert search_study.main([*arguments, "--length-penalties", "0", "1", "--coverage-penalties", "0.3"]) == 0
-    points = json.loads(output.with_suffix(".json").read_text())
+    assert search_study.main([*arguments, "--length-penalties", "0", "1", "--coverage-penalties", "0", "0.3"]) == 0
+    found = json.loads(output.with_suffix(".json").read_text())
+    points = found["points"]
+    assert (found["split"], found["sentences"]) == ("val", 9)
+    assert "tok:13a" in found["signature"]
     assert [tuple(p.values())[:3] for p in points] == [(3, 0, 0), (3, 1, 0), (3, 1, 0.3)]
     assert all(p["words"] > 0 and p["sentences_per_s"] > 0 for p in points)
     search = SearchConfig(3, length_penalty=1, coverage_penalty=0.3)

@@ -10,20 +10,23 @@ import pytest
 
 from training.page import AlignedPair, alignment_page
 
-PAIR = AlignedPair(["a", "</script><b>"], ["un", "«b»", "c"], np.array([[1, 0], [0.25, 0.7504], [0.0, 0.9]]), "r & s")
+PAIR = AlignedPair(
+    ["a", "</script><b>"], ["un", "«b»", "c"], np.array([[1, 0], [0.25, 0.7504], [0.0, 0.333]], np.float32), "r & s"
+)
 
 
 def test_the_page_holds_words_and_percents_and_asks_no_network() -> None:
-    page = alignment_page("T <i>", ("en", "fr"), [PAIR])
+    page = alignment_page("T <i>", "A & b.", ("en", "fr"), [PAIR])
     (text,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
     assert json.loads(text) == {
         "title": "T <i>",
+        "about": "A & b.",
         "languages": ["en", "fr"],
         "sentences": [
             {
                 "source": ["a", "</script><b>"],
                 "target": ["un", "«b»", "c"],
-                "weights": [[100, 0], [25, 75], [0, 90]],
+                "weights": [[100, 0], [25, 75], [0, 33.3]],
                 "reference": "r & s",
             }
         ],
@@ -34,4 +37,4 @@ def test_the_page_holds_words_and_percents_and_asks_no_network() -> None:
 
 def test_weights_of_another_shape() -> None:
     with pytest.raises(ValueError, match=r"weights of pair 0 must have shape .* = \(3, 2\)\. Received: \(2, 3\)"):
-        alignment_page("T", ("en", "fr"), [PAIR._replace(weights=PAIR.weights.T)])
+        alignment_page("T", "", ("en", "fr"), [PAIR._replace(weights=PAIR.weights.T)])

@@ -11,7 +11,7 @@ import pytest
 from attention_nmt.batching import TrainingBatches
 from attention_nmt.tokenizer import Tokenizer
 from training.data import Corpus, gold_pairs, iterate_texts
-from training.metrics import alignment_error_rate, diagonal_links
+from training.links import alignment_error_rate, diagonal_links
 from training.presets import base
 
 DATA = os.environ.get("ATTENTION_NMT_DATA")

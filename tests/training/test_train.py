@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from attention_nmt.config import ModelConfig
+from attention_nmt.run_folder import RunFolder
 from tests.attention_nmt.tiny import tiny_batch
 from tests.training.corpora import TINY_MODEL, command, run, write_folder
 from training.build import build
 from training.callbacks import Progress
 from training.presets import TrainConfig
-from training.train import main
+from training.train import claim, main
 
 STEPS = 36
 ARGUMENTS = [
@@ -147,6 +148,28 @@ def test_a_run_of_another_config_is_refused(
     arguments = ["--dataset", str(folder), "--run-dir", str(finished[0]), *ARGUMENTS, "--decoder-units=17"]
     assert main(arguments) == 1
     assert "Different: decoder_units: 16 there, 17 here." in capsys.readouterr().err
+
+
+def test_a_run_that_is_older_than_a_field_goes_on(tmp_path: Path) -> None:
+    """With the value that it had before there was one."""
+    config, run = TrainConfig(), RunFolder(tmp_path / "run")
+    claim(run, config)
+    written = json.loads(run.config.read_text())
+    del written["consistency"], written["batches"]["maximum_words"]
+    run.config.write_text(json.dumps(written))
+    claim(run, config)
+    with pytest.raises(ValueError, match=r"Different: consistency: 0\.0 there, 1\.0 here\."):
+        claim(run, TrainConfig(consistency=1.0))
+
+
+def test_a_consistency_is_trained_on_pairs_that_stand_twice(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr("training.train.fit", lambda *arguments: seen.append(arguments[1]))
+    for number, flags in enumerate(([], ["--consistency=1"])):
+        assert main(["--dataset", str(folder), "--run-dir", str(tmp_path / str(number)), *ARGUMENTS, *flags]) == 0
+    assert [batches.copies for batches in seen] == [1, 2]
 
 
 def test_a_folder_of_something_else_is_refused(
