@@ -28,7 +28,7 @@ def main() -> None:
         tf.data.Dataset.from_tensor_slices(tuple(map(list, zip(*PAIRS, strict=True)))),
         tokenizer,
         tokenizer,
-        BatchConfig(batch_size=16, buckets=2),
+        BatchConfig(batch_size=16, buckets=1),
     )
     config = TrainConfig(model=SIZES, vocabulary_size=310, learning_rate=0.01, warmup_steps=1, steps=100)
     model = build(config, 310, 310)

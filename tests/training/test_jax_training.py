@@ -1,4 +1,4 @@
-"""A model trained on JAX by `fit`, from the same tf.data, is exported and served on TensorFlow."""
+"""A model trained on JAX by `fit`, from the same tf.data, translates on TensorFlow."""
 
 import importlib.util
 import json
@@ -10,11 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from attention_nmt.translator import Translator
-from serving import export
-from serving.predict import Servable
 
 ROOT = Path(__file__).parents[2]
 JAX = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
@@ -30,7 +27,7 @@ def process(module: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_from_jax_to_an_endpoint(tmp_path: Path) -> None:
+def test_from_jax_to_a_translator(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process("tests.training.jax_fit", str(run))
     first, second = json.loads((run / "losses.json").read_text())
@@ -39,12 +36,7 @@ def test_from_jax_to_an_endpoint(tmp_path: Path) -> None:
     with np.load(run / "batch.npz") as batch:
         logits = model({"source": batch["source"], "target": batch["target"]})
         np.testing.assert_allclose(logits, batch["logits"], rtol=0, atol=1e-5)
-    assert export.main(["--run-dir", str(run), "--output", str(tmp_path / "export")]) == 0
-    servable = Servable("nmt", 1, tmp_path / "export" / "1")
-    text = "The black dog sees a white cat."
-    outputs = servable.predict({"text": tf.make_tensor_proto([text.encode()])})
-    servable.close()
-    assert outputs["translation"].string_val[0].decode() == Translator.from_run(run)([text])[0].text
+    assert Translator.from_run(run)(["The black dog sees a white cat."])[0].text
 
 
 def test_the_benchmark_on_jax() -> None:
@@ -55,9 +47,3 @@ def test_the_benchmark_on_jax() -> None:
     assert report["backend"] == "jax"
     assert (report["shapes"], report["target_padding"], report["padding"]) == (1, 0, 0)
     assert report["target_tokens_per_s"] > 0
-    code = (
-        "import sys, training.benchmark; print([m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'tyro')])"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=JAX, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
