@@ -14,10 +14,10 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tyro
 from matplotlib.figure import Figure
 
 from attention_nmt.config import require
+from training.command import command
 from training.data import Corpus
 from training.evaluate import read_hypotheses
 from training.metrics import LengthBucket, bleu_by_length, corpus_bleu
@@ -115,17 +115,16 @@ def _span(bucket: LengthBucket) -> str:
     return f"{bucket.low}+" if bucket.high is None else f"{max(bucket.low, 1)}-{bucket.high}"
 
 
+def run(config: ByLengthConfig) -> None:
+    """Compares, prints the table, and writes both files."""
+    found = compare(config)
+    print(table(found["systems"]), found["signature"], sep="\n\n")
+    save_measured(config.output, found, figure(found["systems"]))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 with one line on what is at fault."""
-    try:
-        config = tyro.cli(ByLengthConfig, prog="training.by_length", args=arguments)
-        found = compare(config)
-        print(table(found["systems"]), found["signature"], sep="\n\n")
-        save_measured(config.output, found, figure(found["systems"]))
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """The command line; see `command`."""
+    return command(ByLengthConfig, "training.by_length", arguments, run)
 
 
 if __name__ == "__main__":

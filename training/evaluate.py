@@ -13,12 +13,11 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tyro
-
 from attention_nmt.config import SearchConfig, require
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
 from training.aligning import Habits, attended, error_rates, habits
+from training.command import command
 from training.data import Corpus, GoldPair, gold_pairs
 from training.metrics import Score, corpus_bleu, corpus_scores, spaced
 from training.moses import moses_bleu
@@ -239,14 +238,8 @@ def _write(output: Path, texts: Sequence[str], report: dict[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 with one line on what is at fault."""
-    try:
-        config = tyro.cli(EvaluateConfig, prog="training.evaluate", args=arguments)
-        evaluate(config)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """The command line; see `command`."""
+    return command(EvaluateConfig, "training.evaluate", arguments, evaluate)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from training.metrics import Score, base_language, check_counts
 def moses_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:
     """Gives BLEU of texts that were lowercased, normalized and tokenized, both sides alike.
 
-    The steps are those of Multi30k's own scripts: `str.lower`, punctuation by `MosesPunctNormalizer`, tokens by
-    `MosesTokenizer` without escapes and without splitting hyphens, and BLEU without smoothing of what stands between
-    the spaces, which is `multi-bleu.perl`'s.
+    The steps are those of Multi30k's `scripts/task1-tokenize.sh`: `str.lower`, punctuation by `MosesPunctNormalizer`,
+    tokens by `MosesTokenizer` without escapes and without splitting hyphens; and BLEU without smoothing of what stands
+    between the spaces, which is `multi-bleu.perl`'s.
 
     Args:
         hypotheses, references: one detokenized text a sentence.

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tyro
 from matplotlib.figure import Figure
 
 from attention_nmt.config import SearchConfig, require
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translator import Translator
+from training.command import command
 from training.data import Corpus
 from training.metrics import corpus_bleu
 from training.plots import plain_figure, save_measured
@@ -133,17 +133,16 @@ def figure(points: Sequence[Point]) -> Figure:
     return drawn
 
 
+def run(config: StudyConfig) -> None:
+    """Writes both files anew after each search, and prints what it gave."""
+    for found in study(config):
+        print(Point(**found["points"][-1]), flush=True)
+        save_measured(config.output, found, figure([Point(**point) for point in found["points"]]))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line, which writes what it has after each search; 1 with one line on what is at fault."""
-    try:
-        config = tyro.cli(StudyConfig, prog="training.search_study", args=arguments)
-        for found in study(config):
-            print(Point(**found["points"][-1]), flush=True)
-            save_measured(config.output, found, figure([Point(**point) for point in found["points"]]))
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """The command line; see `command`."""
+    return command(StudyConfig, "training.search_study", arguments, run)
 
 
 if __name__ == "__main__":
