@@ -36,7 +36,9 @@ def test_the_pipeline_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report.keys() == {"pipeline_target_tokens_per_s", "memory_mb_after_a_tenth", "memory_mb_at_the_end"}
     assert report["pipeline_target_tokens_per_s"] > 0
-    assert 100 < report["memory_mb_after_a_tenth"] < 1.1 * report["memory_mb_at_the_end"] < 20_000
+    # Other tests' memory may be freed between the two, so neither is the greater one.
+    assert 100 < report["memory_mb_after_a_tenth"] < 20_000
+    assert 100 < report["memory_mb_at_the_end"] < 20_000
     assert benchmark.main([*flags, "--target-vocabulary-size=311"]) == 1
     assert "`target_vocabulary_size` must be that of the source, 310" in capsys.readouterr().err
 
