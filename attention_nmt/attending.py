@@ -48,11 +48,14 @@ class AttendingRecurrence(CellLayer):
         c_i = attention(s_{i-1}, h)    s_i = cell(s_{i-1}, [y_{i-1}; c_i])
         s_i = cell(s_{i-1}, [y_{i-1}; t_{i-1}])    c_i = attention(s_i, h)      t_{i-1} with input feeding only
 
+    With `word_query` the energies of the first case are `v_a . tanh(W_a s_{i-1} + V_a y_{i-1} + U_a h_j)`: attention
+    knows which word was chosen last, which the previous state has not read.
+
     From the second layer on a layer adds what it makes to what it reads. The query is the first layer's state in the
     first case, what the last layer hands to the readout in the second.
 
     Weights: those that `CellLayer` names, for the previous word; `context_kernel` `[D, GH]` or, with input feeding,
-    `feed_kernel` `[l, GH]`; those of the attention and of the other layers.
+    `feed_kernel` `[l, GH]`; `query_kernel` V_a `[E, A]`; those of the attention and of the other layers.
 
     Args:
         units, cell: see `CellLayer`.
@@ -62,6 +65,7 @@ class AttendingRecurrence(CellLayer):
         query: which state attends.
         feed_units: `l`, the units of the previous readout that the first layer reads; 0: no input feeding.
         layer_dropout: rate on what each layer hands to the next one.
+        word_query: attention reads the previous word, too; of `BahdanauAttention` with the previous state.
 
     Source: Bahdanau et al. (2015), section 3.1 and appendix A.2.2; Luong et al. (2015), arXiv 1508.04025, section 3,
     and its 3.3 for input feeding. Residual connections: Wu et al. (2016), arXiv 1609.08144, section 3.1.
@@ -76,13 +80,17 @@ class AttendingRecurrence(CellLayer):
         query: Query = "previous",
         feed_units: int = 0,
         layer_dropout: float = 0.0,
+        word_query: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(units, cell, **kwargs)
         require(layers >= 1, "layers", "at least 1", layers)
         require(query in ("previous", "current"), "query", "'previous' or 'current'", query)
         require(query == "current" or not feed_units, "query", "'current' with input feeding", query)
-        self.attention, self.query, self.feed_units = attention, query, feed_units
+        reads = isinstance(attention, BahdanauAttention) and query == "previous"
+        expected = "False without a BahdanauAttention by the previous state"
+        require(reads or not word_query, "word_query", expected, word_query)
+        self.attention, self.query, self.feed_units, self.word_query = attention, query, feed_units, word_query
         self.layer_dropout, dtype = layer_dropout, self.dtype_policy
         self.upper = [Recurrent(units, self.cell, dtype=dtype, name=f"upper_{k}") for k in range(1, layers)]
         self.dropouts = [SentenceDropout(layer_dropout, dtype=dtype, name=f"dropout_{k}") for k in range(1, layers)]
@@ -92,6 +100,8 @@ class AttendingRecurrence(CellLayer):
         self.add_cell(embedded_shape[-1])
         if self.query == "previous":
             self.context_kernel = self.add_weight((memory_shape.values[-1], self.columns), name="context_kernel")
+        if self.word_query:
+            self.query_kernel = self.add_weight((embedded_shape[-1], self.attention.units), name="query_kernel")
         if self.feed_units:
             self.feed_kernel = self.add_weight((self.feed_units, self.columns), name="feed_kernel")
         for layer in self.upper:
@@ -103,13 +113,15 @@ class AttendingRecurrence(CellLayer):
         """One step for `Q` hypotheses of each sentence.
 
         Args:
-            words: products of the previous words `[B, Q, GH + 2l]`, from `Decoder.project_words`.
+            words: products of the previous words `[B, Q, GH + 2l]` or, with `word_query`, `[B, Q, GH + 2l + A]`, from
+                `Decoder.project_words`.
             memory: products of the annotations, from `Decoder.project`.
             masks: of dropout between layers, `[B Q, H]` each; none in a search.
         """
         alignment, positions = None, ops.shape(words)[1]
         if self.query == "previous":
-            sums, alignment = self.attention(hidden(state.layers[0], self.units), memory)
+            words, read = self._split(words, -self.attention.units) if self.word_query else (words, ())
+            sums, alignment = self.attention(hidden(state.layers[0], self.units), memory, *read)
             words = words + sums
         # In rows: products and slices of three axes take more operations on TensorFlow.
         products = ops.reshape(words, (-1, words.shape[-1]))
@@ -163,15 +175,23 @@ class AttendingRecurrence(CellLayer):
         contexts, alignments = (ops.transpose(x, (1, 0, 2)) for x in (outputs.contexts, outputs.alignments))
         return Unrolled(tops, contexts, None if memory.keys is None else alignments)
 
+    @staticmethod
+    def _split(words: Tensor, column: int) -> tuple[Tensor, tuple[Tensor]]:
+        """The columns of words' products for the layers, and those for attention."""
+        return words[..., :column], (words[..., column:],)
+
     def _attend(self, embedded: Tensor, initial: Tensor, memory: Memory) -> AttendingOutputs:
         """The first layer over whole targets `[T, B, E]`, attending with its previous state."""
         inputs = ops.matmul(embedded, self.kernel) + self.input_bias
+        if self.word_query:
+            inputs = ops.concatenate([inputs, ops.matmul(embedded, self.query_kernel)], axis=-1)
         if has_gradient(self.cell) and isinstance(self.attention, BahdanauAttention):
             kernel, weights = ops.copy(self.context_kernel), self.attention.recurrence_weights(memory)
             return attending_gru(inputs, initial, kernel, self.cell_weights(), weights)
 
         def step(x: Tensor, state: Tensor) -> AttendingOutputs:
-            context, alignment = self.attention(hidden(state, self.units)[:, None], memory)
+            x, read = self._split(x, self.columns) if self.word_query else (x, ())
+            context, alignment = self.attention(hidden(state, self.units)[:, None], memory, *read)
             # Without attention a column that is thrown away: not every backend writes rows of no width.
             alignment = state[:, :1] if alignment is None else alignment[:, 0]
             x = x + ops.matmul(context[:, 0], self.context_kernel)
@@ -183,8 +203,8 @@ class AttendingRecurrence(CellLayer):
         """The constructor's arguments."""
         attention = keras.saving.serialize_keras_object(self.attention)
         own = {"attention": attention, "layers": 1 + len(self.upper), "query": self.query}
-        rates = {"feed_units": self.feed_units, "layer_dropout": self.layer_dropout}
-        return {**super().get_config(), **own, **rates}
+        more = {"feed_units": self.feed_units, "layer_dropout": self.layer_dropout, "word_query": self.word_query}
+        return {**super().get_config(), **own, **more}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> AttendingRecurrence:

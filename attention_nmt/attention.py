@@ -79,11 +79,12 @@ class BahdanauAttention(keras.layers.Layer):
         keys = self.key_projection(annotations)
         return Memory(annotations, keys, mask_bias(mask, self.compute_dtype))
 
-    def call(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def call(self, query: Tensor, memory: Memory, words: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Attends with `Q` queries per sentence.
 
         Args:
             query: previous decoder states `[B, Q, H]`.
+            words: what is added to their products with W_a `[B, Q, A]`; see `AttendingRecurrence`.
 
         Returns:
             The contexts, sums of the memory's values, `[B, Q, D]`, and the alignments `[B, Q, S]`, whose rows sum to 1.
@@ -92,6 +93,8 @@ class BahdanauAttention(keras.layers.Layer):
         assert memory.bias is not None, "made by `prepare`"
         # In rows: a product of three axes with a matrix takes ten more operations on TensorFlow.
         rows = ops.matmul(ops.reshape(query, (-1, query.shape[-1])), self.query_kernel)
+        if words is not None:
+            rows = rows + ops.reshape(words, (-1, self.units))
         query = ops.reshape(rows, (-1, ops.shape(query)[1], 1, self.units))
         hidden = ops.tanh(query + memory.keys[:, None])
         energies = ops.matmul(ops.reshape(hidden, (-1, self.units)), self.scale[:, None])

@@ -80,6 +80,8 @@ class ModelConfig:
     """Which state attends: the previous one of the first decoder layer, whose context that layer then reads
     (Bahdanau), or the current one of the last layer (Luong). With Bahdanau's attention and the current state, training
     holds the hidden layer of all positions, `[B, T, S, A]`, unless input feeding makes it go step by step."""
+    word_query: bool = False
+    """With the previous state as the query: Bahdanau's attention reads the previous word beside it."""
     input_feeding: bool = False
     """With the current state as the query: the first decoder layer reads the previous readout."""
     cell: Literal["gru", "lstm"] = "gru"
@@ -125,6 +127,10 @@ class ModelConfig:
     def _check_attention(self) -> None:
         if self.attention == "none":
             require(self.query == "previous", "query", "'previous' without attention", self.query)
+        if self.word_query:
+            reads = self.attention == "bahdanau" and self.query == "previous"
+            expected = "False without Bahdanau's attention by the previous state"
+            require(reads, "word_query", expected, self.word_query)
         if self.input_feeding:
             require(self.query == "current", "query", "'current' with `input_feeding`", self.query)
         if self.attention == "luong_dot":

@@ -26,7 +26,7 @@ class Decoder(keras.layers.Layer):
         units: `H`.
         readout_units: `l`.
         attention: `BahdanauAttention`, `LuongAttention` or `FixedContext`.
-        cell, layers, query, layer_dropout: see `AttendingRecurrence`.
+        cell, layers, query, layer_dropout, word_query: see `AttendingRecurrence`.
         input_feeding: the first layer reads the previous readout, zeros before the first.
         readout_dropout: see `Readout`.
 
@@ -46,6 +46,7 @@ class Decoder(keras.layers.Layer):
         input_feeding: bool = False,
         readout_dropout: float = 0.0,
         layer_dropout: float = 0.0,
+        word_query: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -55,7 +56,7 @@ class Decoder(keras.layers.Layer):
         )
         dtype, feed_units = self.dtype_policy, readout_units if input_feeding else 0
         self.recurrence = AttendingRecurrence(
-            units, attention, cell, layers, query, feed_units, layer_dropout, dtype=dtype, name="recurrence"
+            units, attention, cell, layers, query, feed_units, layer_dropout, word_query, dtype=dtype, name="recurrence"
         )
         self.state_units = units * self.recurrence.cell.states
         self.initial = keras.layers.Dense(self.state_units * layers, activation="tanh", dtype=dtype, name="initial")
@@ -69,6 +70,7 @@ class Decoder(keras.layers.Layer):
             "input_feeding": input_feeding,
             "readout_dropout": readout_dropout,
             "layer_dropout": layer_dropout,
+            "word_query": word_query,
         }
 
     @property
@@ -108,18 +110,21 @@ class Decoder(keras.layers.Layer):
         return memory._replace(values=self._products(memory.values, [*kernels, self.readout.kernel[rows]]))
 
     def project_words(self, embedded: Tensor) -> Tensor:
-        """What `step` reads of a previous word: what the recurrence and the readout make of it, biases included.
+        """What `step` reads of a previous word: what recurrence, readout and attention make of it, biases included.
 
         Args:
             embedded: embedded words `[..., E]`; of a whole vocabulary, for a search that then looks words up.
 
         Returns:
-            `[..., GH + 2l]`.
+            `[..., GH + 2l]` or, with `word_query`, `[..., GH + 2l + A]`.
         """
-        units = self.recurrence.units
-        kernel = self.readout.kernel[units : units + embedded.shape[-1]]
-        bias = ops.concatenate([self.recurrence.input_bias, self.readout.bias])
-        return self._products(embedded, [self.recurrence.kernel, kernel]) + ops.cast(bias, self.compute_dtype)
+        recurrence, units = self.recurrence, self.recurrence.units
+        kernels = [recurrence.kernel, self.readout.kernel[units : units + embedded.shape[-1]]]
+        biases = [recurrence.input_bias, self.readout.bias]
+        if recurrence.word_query:
+            kernels.append(recurrence.query_kernel)
+            biases.append(ops.zeros((recurrence.attention.units,), self.readout.bias.dtype))
+        return self._products(embedded, kernels) + ops.cast(ops.concatenate(biases), self.compute_dtype)
 
     def _products(self, inputs: Tensor, kernels: list[Tensor]) -> Tensor:
         """Inputs `[..., N]` by kernels `[N, C]`, their columns side by side."""
@@ -130,8 +135,9 @@ class Decoder(keras.layers.Layer):
 
     @property
     def word_columns(self) -> int:
-        """`GH + 2l`, the columns of `project_words`."""
-        return self.recurrence.columns + 2 * self.readout.units
+        """The columns of `project_words`."""
+        read = self.recurrence.attention.units if self.recurrence.word_query else 0
+        return self.recurrence.columns + 2 * self.readout.units + read
 
     def step(
         self, words: Tensor, state: DecoderState, memory: Memory, masks: tuple[Tensor, ...] = ()
@@ -139,7 +145,7 @@ class Decoder(keras.layers.Layer):
         """The readout `[B, Q, l]` after one step, the next state, and the alignment `[B, Q, S]` or None.
 
         Args:
-            words: the previous words `[B, Q, GH + 2l]`, from `project_words`.
+            words: the previous words `[B, Q, N]`, from `project_words`.
             memory: from `project`.
             masks: see `AttendingRecurrence`.
         """

@@ -47,7 +47,7 @@ class WordDropout(keras.layers.Layer):
 class SearchWeights(NamedTuple):
     """What every step of a search reads of the weights and of nothing else, laid out for it."""
 
-    words: Tensor | None  # [V, GH + 2l]: `Decoder.project_words` of every piece
+    words: Tensor | None  # [V, N]: `Decoder.project_words` of every piece
     output_kernel: Tensor | None
     """`[l, V]`: a product of few rows with a tied embedding as it lies takes seven times as long on a CPU."""
 
@@ -115,6 +115,7 @@ class Seq2Seq(keras.Model):
             c.query,
             c.input_feeding,
             c.readout_dropout,
+            word_query=c.word_query,
             name="decoder",
             **rates,
         )

@@ -156,11 +156,12 @@ def attending_gru(
 ) -> AttendingOutputs:
     """A reset-after GRU that attends with its previous state, over whole targets, with its own gradient.
 
-        e_ij = v_a . tanh(s_{i-1} W_a + U_a h_j)      alpha_i = softmax(e_i)      c_i = sum_j alpha_ij h_j
+        e_ij = v_a . tanh(s_{i-1} W_a + q_i + U_a h_j)      alpha_i = softmax(e_i)      c_i = sum_j alpha_ij h_j
         s_i = GRU(s_{i-1}, y_i + c_i C)
 
     Args:
-        inputs: projected previous words `y` `[T, B, 3H]`.
+        inputs: projected previous words `y` `[T, B, 3H]` or, where attention reads them, too, `[y; q]`
+            `[T, B, 3H + A]`; else `q` is 0.
         initial: `s_0` `[B, H]`.
         context_kernel: `C` `[D, 3H]`.
 
@@ -173,14 +174,18 @@ def attending_gru(
 def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *rest: Tensor) -> tuple[tuple, Callable]:
     gru, attention = CellWeights(*rest[:2]), AttentionWeights(*rest[2:])
     columns = gru.kernel.shape[-1]
+    words_are_read = inputs.shape[-1] > columns
     hidden_kernel = ops.concatenate([gru.kernel, attention.query_kernel], axis=-1)
 
     def forward(state: Tensor, x: Tensor) -> tuple:
         hidden = ops.matmul(state, hidden_kernel)
-        context, alignment = _attend(hidden[:, columns:], attention)
+        query = hidden[:, columns:]
+        if words_are_read:
+            x, query = x[:, :columns], query + x[:, columns:]
+        context, alignment = _attend(query, attention)
         x = x + ops.matmul(context, context_kernel)
         state, tape = reset_after_step(x, hidden[:, :columns] + gru.bias, state)
-        return state, (AttendingOutputs(state, context, alignment), hidden[:, columns:], tape)
+        return state, (AttendingOutputs(state, context, alignment), query, tape)
 
     _, (outputs, queries, tapes) = scan(forward, initial, inputs)
 
@@ -205,6 +210,8 @@ def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *res
         d_context_kernel = ops.matmul(ops.transpose(_rows(outputs.contexts)), _rows(d_inputs))
         d_annotations = ops.einsum("tbs,tbd->bsd", outputs.alignments, d_contexts)
         d_gru = (d_hidden_kernel[:, :columns], _sum_rows(d_products)[:columns])
+        if words_are_read:
+            d_inputs = ops.concatenate([d_inputs, d_products[:, :, columns:]], axis=-1)
         d_attention = (d_hidden_kernel[:, columns:], carry.scale, carry.keys, d_annotations)
         return d_inputs, carry.state, d_context_kernel, *d_gru, *d_attention, ops.zeros_like(attention.bias)
 

@@ -54,7 +54,7 @@ def _decoder_products(config: ModelConfig, batch: int, source: int, target: int)
     additive, previous, fed = config.attention == "bahdanau", config.query == "previous", config.input_feeding
     keys = {"bahdanau": config.attention_units, "luong_general": hidden}.get(config.attention, 0)
     found = [Product(1, source * batch, depth, keys)] if keys else []
-    found += [Product(1, target * batch, size, columns)]
+    found += [Product(1, target * batch, size, columns + (config.attention_units if config.word_query else 0))]
     queries = config.attention_units if additive and previous else 0
     found += [Product(target, batch, hidden, columns + queries)]
     found += [Product(target, batch, depth, columns)] if previous else []

@@ -104,8 +104,8 @@ def softmax(e: Array) -> Array:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def attend(model: Any, weights: Weights, s: Array, h: Array) -> Array:
-    """The weights [T_x] of the annotations for a state."""
+def attend(model: Any, weights: Weights, s: Array, y: Array, h: Array) -> Array:
+    """The weights [T_x] of the annotations for a state and, where it is read, the previous word."""
     path = "decoder/recurrence/attention"
     if model.config.attention == "luong_dot":
         return softmax(h @ s)
@@ -114,7 +114,8 @@ def attend(model: Any, weights: Weights, s: Array, h: Array) -> Array:
     # Appendix A.1.2: alpha_ij = softmax_j(v_a . tanh(W_a s_{i-1} + U_a h_j)).
     W_a, v_a = weights[f"{path}/query_kernel"], weights[f"{path}/scale"]
     U_a = weights[f"{path}/key_projection/kernel"]
-    return softmax(np.array([v_a @ np.tanh(s @ W_a + h_j @ U_a) for h_j in h]))
+    read = y @ weights["decoder/recurrence/query_kernel"] if model.config.word_query else 0
+    return softmax(np.array([v_a @ np.tanh(s @ W_a + read + h_j @ U_a) for h_j in h]))
 
 
 def maxout(x: Array) -> Array:
@@ -148,9 +149,9 @@ def run(model: Any, source: Array, target: Array, weights: Weights | None = None
     first = np.tanh(summary @ weights["decoder/initial/kernel"] + weights["decoder/initial/bias"])
     layers = np.split(first, config.decoder_layers)
 
-    def read_source(s: Array) -> tuple[Array, Array]:
+    def read_source(s: Array, y: Array) -> tuple[Array, Array]:
         """RNNencdec: Cho et al. (2014), the summary at every step."""
-        alpha = attend(model, weights, s, h) if config.attention != "none" else np.zeros(len(h))
+        alpha = attend(model, weights, s, y, h) if config.attention != "none" else np.zeros(len(h))
         return (alpha @ h if config.attention != "none" else h[-1]), alpha
 
     path = "decoder/recurrence"
@@ -165,7 +166,7 @@ def run(model: Any, source: Array, target: Array, weights: Weights | None = None
         if config.input_feeding:
             read.append(readouts[-1])
         if not current:
-            c, alpha = read_source(layers[0][:n])
+            c, alpha = read_source(layers[0][:n], y)
             read.append(c)
         layers[0] = step(units[0], np.concatenate(read), layers[0])
         top = layers[0][:n]
@@ -173,7 +174,7 @@ def run(model: Any, source: Array, target: Array, weights: Weights | None = None
             layers[k] = step(units[k], top, layers[k])
             top = top + layers[k][:n]
         if current:
-            c, alpha = read_source(top)
+            c, alpha = read_source(top, y)
         readouts.append(maxout(top @ U_o + y @ V_o + c @ C_o + weights["decoder/readout/bias"]))
         states.append(np.concatenate(layers))
         contexts.append(c)

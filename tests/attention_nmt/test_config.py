@@ -72,6 +72,9 @@ def test_options_must_go_together() -> None:
         ModelConfig(attention="none", query="current")
     with pytest.raises(ValueError, match=r"`query` must be 'current' with `input_feeding`. Received: 'previous'"):
         ModelConfig(input_feeding=True)
+    for options in ({"attention": "luong_general"}, {"query": "current"}, {"attention": "none"}):
+        with pytest.raises(ValueError, match="`word_query` must be False without Bahdanau's attention by the previous"):
+            ModelConfig(word_query=True, **options)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`decoder_units` must be 256, twice the encoder_units=128, .* 512"):
         ModelConfig(attention="luong_dot", encoder_units=128)
     with pytest.raises(ValueError, match=r"`kind` must be 'gru' or 'lstm'. Received: 'rnn'"):

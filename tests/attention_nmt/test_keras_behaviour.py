@@ -129,6 +129,9 @@ def test_layers_say_what_does_not_go_together() -> None:
         Decoder(7, 3, BahdanauAttention(4), query=query)
     with pytest.raises(ValueError, match=r"`attention` must be one that aligns, with input feeding.* 'FixedContext'"):
         Decoder(7, 3, FixedContext(), query="current", input_feeding=True)
+    for attention, query in ((LuongAttention(), "previous"), (BahdanauAttention(4), "current")):
+        with pytest.raises(ValueError, match="`word_query` must be False without a BahdanauAttention by the previous"):
+            Decoder(7, 3, attention, query=query, word_query=True)
     with pytest.raises(ValueError, match="'general' must follow `build`"):
         LuongAttention().prepare(np.zeros((1, 2, 3), np.float32), np.ones((1, 2), bool))
 

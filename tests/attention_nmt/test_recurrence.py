@@ -68,8 +68,9 @@ def test_gradient_of_the_gru(reverse: bool, jit_compile: bool) -> None:
     np.testing.assert_array_equal(states[:, 2], np.broadcast_to(tensors[1][2], (T, H)))  # all padding: never moves
 
 
-def attending_tensors() -> list[tf.Tensor]:
-    own = [random(T, B, 3 * H), random(B, H), random(D, 3 * H), random(H, 3 * H), random(3 * H)]
+def attending_tensors(read: int = 0) -> list[tf.Tensor]:
+    """With `read` columns of the inputs for the queries."""
+    own = [random(T, B, 3 * H + read), random(B, H), random(D, 3 * H), random(H, 3 * H), random(3 * H)]
     return [*own, random(H, A), random(A), random(B, S, A), random(B, S, D)]
 
 
@@ -84,7 +85,9 @@ def derived_attending(*tensors: tf.Tensor) -> AttendingOutputs:
     inputs, initial, context_kernel, kernel, bias, query_kernel, scale, keys, annotations = tensors
 
     def step(x: tf.Tensor, state: tf.Tensor) -> AttendingOutputs:
-        energies = tf.einsum("bsa,a->bs", tf.tanh((state @ query_kernel)[:, None] + keys), scale)
+        x, words = x[:, : 3 * H], x[:, 3 * H :]
+        query = state @ query_kernel + (words if words.shape[1] else 0)
+        energies = tf.einsum("bsa,a->bs", tf.tanh(query[:, None] + keys), scale)
         alignment = tf.nn.softmax(energies + memory_bias())
         context = tf.einsum("bs,bsd->bd", alignment, annotations)
         state = gru_step(x + context @ context_kernel, state, CellWeights(kernel, bias), CellConfig())
@@ -98,11 +101,12 @@ def memory_bias() -> tf.Tensor:
     return tf.constant(np.where(words, 0, -1e38), tf.float32)
 
 
+@pytest.mark.parametrize("read", [0, A])
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_gradient_of_the_attending_gru(jit_compile: bool) -> None:
+def test_gradient_of_the_attending_gru(jit_compile: bool, read: int) -> None:
     """Through states, contexts and alignments at once, by the inputs, the first state, the memory and all weights."""
-    computed = values_and_gradients(own_attending, attending_tensors(), jit_compile)
-    assert_close(computed, values_and_gradients(derived_attending, attending_tensors(), jit_compile=False))
+    computed = values_and_gradients(own_attending, attending_tensors(read), jit_compile)
+    assert_close(computed, values_and_gradients(derived_attending, attending_tensors(read), jit_compile=False))
 
 
 @pytest.mark.parametrize("output", [0, 1, 2], ids=AttendingOutputs._fields)

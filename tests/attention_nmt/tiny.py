@@ -21,6 +21,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no attention": {"attention": "none"},
     "reset before": {"reset_after": False},
+    "word query": {"word_query": True},
+    "word query, lstm layers": {"word_query": True, "cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},
     "no attention, reset before": {"attention": "none", "reset_after": False},
     "lstm": {"cell": "lstm"},
     "no attention, lstm layers": {"attention": "none", "cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},

@@ -50,6 +50,9 @@ def test_the_products_of_a_step_by_hand() -> None:
     keys = 17 * 19 * 6 * 7
     decoder = 17 * 23 * (2 * 15 + 5 * (15 + 7) + 6 * 15 + (5 + 2 + 6) * 8 + 4 * 13)
     assert sum(p.repeats * p.rows * p.inner * p.columns for p in found) == 3 * (encoder + keys + decoder)
+    read = products(ModelConfig(11, 13, 2, 3, 5, attention_units=7, readout_units=4, word_query=True), 17, 19, 23)
+    macs = [sum(p.repeats * p.rows * p.inner * p.columns for p in one) for one in (found, read)]
+    assert macs[1] - macs[0] == 3 * 17 * 23 * 2 * 7
     without = products(ModelConfig(11, 13, 2, 3, 5, attention="none", readout_units=4), 17, 19, 23)
     encoder, decoder = 17 * 19 * (2 * 9 + 3 * 9), 17 * 23 * (2 * 15 + 5 * 15 + 3 * 15 + (5 + 2 + 3) * 8 + 4 * 13)
     assert sum(p.repeats * p.rows * p.inner * p.columns for p in without) == 3 * (encoder + decoder)
