@@ -60,15 +60,16 @@ class AttendingRecurrence(CellLayer):
     Args:
         units, cell: see `CellLayer`.
         attention: a layer with `prepare(annotations, mask) -> Memory` and
-            `call(query, memory) -> (context, alignment or None)`.
+            `call(query, memory) -> (context, alignment or None)`; see `word_query`.
         layers: how many of them.
         query: which state attends.
         feed_units: `l`, the units of the previous readout that the first layer reads; 0: no input feeding.
         layer_dropout: rate on what each layer hands to the next one.
-        word_query: attention reads the previous word, too; of `BahdanauAttention` with the previous state.
+        word_query: attention reads the previous word, too; for `BahdanauAttention` with the previous state.
 
     Source: Bahdanau et al. (2015), section 3.1 and appendix A.2.2; Luong et al. (2015), arXiv 1508.04025, section 3,
-    and its 3.3 for input feeding. Residual connections: Wu et al. (2016), arXiv 1609.08144, section 3.1.
+    and its 3.3 for input feeding. That attention should know the previous word is what the conditional GRU of Sennrich
+    et al. (2017), arXiv 1703.04357, section 3, is for: a transition of its own reads it there, a product here. Residual connections: Wu et al. (2016), arXiv 1609.08144, section 3.1.
     """
 
     def __init__(

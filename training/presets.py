@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, require
 
@@ -96,6 +96,7 @@ def base() -> TrainConfig:
     return TrainConfig(
         model=ModelConfig(
             attention_units=256,
+            word_query=True,
             tie_output=True,
             embedding_dropout=0.2,
             annotation_dropout=0.2,
@@ -108,6 +109,27 @@ def base() -> TrainConfig:
         final_learning_rate=0.3,
         evaluate_steps=500,
         average_decay=0.99,
+    )
+
+
+def multi30k() -> TrainConfig:
+    """Some ten thousand pairs of short sentences, as well as one model can: longer, with more dropout.
+
+        python -m training.train --preset multi30k --dataset multi30k_en_de --source en --target de --run-dir RUN
+
+    TODO
+    """
+    short = base()
+    rates = {"embedding_dropout": 0.3, "annotation_dropout": 0.3, "readout_dropout": 0.3}
+    return replace(
+        short,
+        model=replace(short.model, **rates),
+        dev_sentences=2000,
+        steps=16_000,
+        final_learning_rate=0.05,
+        average_decay=0.998,
+        evaluate_steps=1000,
+        checkpoint_steps=500,
     )
 
 
@@ -134,5 +156,5 @@ def demo() -> TrainConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], TrainConfig]] = {"base": base, "demo": demo}
+PRESETS: dict[str, Callable[[], TrainConfig]] = {"base": base, "multi30k": multi30k, "demo": demo}
 """Every preset by its name; `training.train --preset NAME`."""
