@@ -49,7 +49,8 @@ class AttendingRecurrence(CellLayer):
         s_i = cell(s_{i-1}, [y_{i-1}; t_{i-1}])    c_i = attention(s_i, h)      t_{i-1} with input feeding only
 
     With `word_query` the energies of the first case are `v_a . tanh(W_a s_{i-1} + V_a y_{i-1} + U_a h_j)`: attention
-    knows which word was chosen last, which the previous state has not read.
+    knows which word was chosen last, which the previous state has not read. In Sennrich et al. (2017), section 3, arXiv
+    1703.04357, a transition of its own reads that word before attention does.
 
     From the second layer on a layer adds what it makes to what it reads. The query is the first layer's state in the
     first case, what the last layer hands to the readout in the second.
@@ -68,8 +69,7 @@ class AttendingRecurrence(CellLayer):
         word_query: attention reads the previous word, too; for `BahdanauAttention` with the previous state.
 
     Source: Bahdanau et al. (2015), section 3.1 and appendix A.2.2; Luong et al. (2015), arXiv 1508.04025, section 3,
-    and its 3.3 for input feeding. That attention should know the previous word is what the conditional GRU of Sennrich
-    et al. (2017), arXiv 1703.04357, section 3, is for: a transition of its own reads it there, a product here. Residual connections: Wu et al. (2016), arXiv 1609.08144, section 3.1.
+    and its 3.3 for input feeding. Residual connections: Wu et al. (2016), arXiv 1609.08144, section 3.1.
     """
 
     def __init__(

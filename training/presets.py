@@ -120,10 +120,10 @@ def multi30k() -> TrainConfig:
     TODO
     """
     short = base()
-    rates = {"embedding_dropout": 0.3, "annotation_dropout": 0.3, "readout_dropout": 0.3}
+    model = replace(short.model, embedding_dropout=0.3, annotation_dropout=0.3, readout_dropout=0.3)
     return replace(
         short,
-        model=replace(short.model, **rates),
+        model=model,
         dev_sentences=2000,
         steps=16_000,
         final_learning_rate=0.05,
