@@ -203,9 +203,8 @@ def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *res
         upstream = AttendingOutputs(*(upstream[0] if len(upstream) == 1 else upstream))
         before = _shift(outputs.states, initial)
         zeros = _AttentionGradient(*map(ops.zeros_like, (initial, attention.keys, attention.scale)))
-        carry, (d_inputs, d_products, d_contexts) = scan(
-            backward, zeros, (upstream, before, queries, outputs.alignments, tapes), reverse=True
-        )
+        xs = (upstream, before, queries, outputs.alignments, tapes)
+        carry, (d_inputs, d_products, d_contexts) = scan(backward, zeros, xs, reverse=True)
         d_hidden_kernel = ops.matmul(ops.transpose(_rows(before)), _rows(d_products))
         d_context_kernel = ops.matmul(ops.transpose(_rows(outputs.contexts)), _rows(d_inputs))
         d_annotations = ops.einsum("tbs,tbd->bsd", outputs.alignments, d_contexts)
