@@ -48,7 +48,7 @@ class EvaluateConfig:
         coverage_penalty: beta of the same.
         lookahead: see `SearchConfig`.
         reverse_run: a run of the other direction: gold links are compared with both directions' symmetrized links, too.
-        pictures: alignments to draw.
+        pictures: lines of the split, from 1, whose translations' alignments are drawn; without it the first four.
     """
 
     run_dir: Path | None = None
@@ -64,7 +64,7 @@ class EvaluateConfig:
     coverage_penalty: float | None = None
     lookahead: int | None = None
     reverse_run: Path | None = None
-    pictures: int = 4
+    pictures: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.run_dir is None:
@@ -73,7 +73,6 @@ class EvaluateConfig:
             require(complete, "run_dir", expected, self.run_dir)
         if self.reverse_run is not None:
             require(self.hypotheses is None, "hypotheses", "left out with reverse_run", str(self.hypotheses))
-        require(self.pictures >= 0, "pictures", "at least 0", self.pictures)
 
     def folder(self) -> Path | None:
         """Where to write: a name for what is given, so that evaluations with other flags have other folders."""
@@ -178,12 +177,15 @@ def _translate(
 ) -> list[str]:
     """Translates, notes the speed and what attention does, and draws it."""
     assert config.run_dir is not None, "checked by the caller"
+    lines = range(1, 1 + min(4, len(sources))) if config.pictures is None else config.pictures
+    existing = all(1 <= line <= len(sources) for line in lines)
+    require(existing, "pictures", f"lines from 1 to {len(sources)}", config.pictures)
     gold = gold_pairs(corpus, config.split)
     reverse = reverse_of(config, corpus, gold)
     translator = Translator.from_run(config.run_dir, config.search()).frozen()
     attends = translator.model.config.attention != "none"
     require(attends or reverse is None, "reverse_run", "given for a model with attention only", str(config.reverse_run))
-    drawn = translator(sources[: config.pictures])
+    drawn = translator([sources[line - 1] for line in lines])
     translator(sources[:1], alignments=False)  # traces the graph, which is not translation
     began = time.perf_counter()
     translations = translator(sources, alignments=False)
@@ -200,9 +202,9 @@ def _translate(
         report["habits"] = habits([pair.weights for pair in pairs])._asdict()
     if output is None:
         return texts
-    for index, t in enumerate(drawn):
+    for line, t in zip(lines, drawn, strict=True):
         if t.alignment is not None and t.target_tokens:
-            save_alignment(output / f"alignment-{index + 1}.png", t.alignment, t.source_tokens, t.target_tokens)
+            save_alignment(output / f"alignment-{line}.png", t.alignment, t.source_tokens, t.target_tokens)
     title = f"{corpus.dataset}, {config.split}: {corpus.source} to {corpus.target}"
     shown = pairs[:PAGE_PAIRS]
     about = f"{len(shown)} of {len(sources)} translations, the first ones; what is read for each of their words when "

@@ -31,12 +31,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_a_run(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     _, run = trained
-    assert evaluate.main(["--run-dir", str(run), "--split", "test", "--pictures", "2"]) == 0
+    assert evaluate.main(["--run-dir", str(run), "--split", "test", "--pictures", "2", "9"]) == 0
     said = capsys.readouterr().out
     output = run / "evaluation" / "test"
     assert sorted(p.name for p in output.iterdir()) == [
-        "alignment-1.png",
         "alignment-2.png",
+        "alignment-9.png",
         "alignments.html",
         "hypotheses.txt",
         "scores.json",
@@ -51,6 +51,8 @@ def test_a_run(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     assert said.count("version:") == 7
     assert f"{report['habits']['source_words']:.2f} source words hold 90 %" in said
     assert f'"reference": "{PAIRS[-10][1]}"' in (output / "alignments.html").read_text()
+    assert evaluate.main(["--run-dir", str(run), "--split", "test", "--pictures", "2", "11"]) == 1
+    assert "`pictures` must be lines from 1 to 10. Received: (2, 11)" in capsys.readouterr().err
 
 
 def test_pairs_that_cannot_be_aligned_are_counted(trained: tuple[Path, Path], tmp_path: Path) -> None:
