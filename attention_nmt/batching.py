@@ -142,14 +142,15 @@ class TrainingBatches:
 
     def _tokenize(self, pairs: tf.data.Dataset, epoch: Callable[[], int]) -> tf.data.Dataset:
         """Chunks of pairs of ids with the end symbol, ragged `[n, S]` and `[n, T]`, and which have too many words."""
+        sides = (0,) if self.config.sampled_sides == "source" else (0, 1)
+        sampled = sides if self.config.sampling_alpha else ()
 
         def tokenize(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> tuple:
-            if self.config.sampling_alpha:
-                ids = [_end(self._sample(epoch, index, texts[side], side)) for side in (0, 1)]
-            else:
-                tokenizers = (self.source_tokenizer, self.target_tokenizer)
-                ids = [_end(t.tokenize(text)) for t, text in zip(tokenizers, texts, strict=True)]
-            return *ids, self._wordy(texts)
+            ids = (
+                self._sample(epoch, index, texts[side], side) if side in sampled else tokenizer.tokenize(texts[side])
+                for side, tokenizer in enumerate((self.source_tokenizer, self.target_tokenizer))
+            )
+            return *map(_end, ids), self._wordy(texts)
 
         return pairs.rebatch(CHUNK).enumerate().map(tokenize)
 
@@ -160,9 +161,9 @@ class TrainingBatches:
             seed = (self.seed, epoch(), int(index), side)
             lines = tokenizer.sample(texts.tolist(), seed, self.config.sampling_alpha)
             flat = np.fromiter((i for line in lines for i in line), np.int32)
-            return flat, np.array([len(line) for line in lines], np.int32)
+            return flat, np.array([len(line) for line in lines], np.int64)
 
-        flat, lengths = tf.numpy_function(draw, [index, texts], [tf.int32, tf.int32])
+        flat, lengths = tf.numpy_function(draw, [index, texts], [tf.int32, tf.int64])
         return tf.RaggedTensor.from_row_lengths(tf.ensure_shape(flat, [None]), tf.ensure_shape(lengths, [None]))
 
     def _wordy(self, texts: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:

@@ -156,6 +156,7 @@ class BatchConfig:
         buckets: shapes of batches; XLA compiles once for each.
         shuffle_pairs: pairs that are read into memory together and put in random order.
         sampling_alpha: draw segmentations (see `Tokenizer.sample`); 0 always takes the best one.
+        sampled_sides: whose; with `source` targets always have the best one, which is what a search has to find.
 
     Raises:
         ValueError: a value outside its range.
@@ -169,6 +170,7 @@ class BatchConfig:
     buckets: int = 8
     shuffle_pairs: int = 200_000
     sampling_alpha: float = 0.0
+    sampled_sides: Literal["source", "both"] = "both"
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
@@ -179,6 +181,7 @@ class BatchConfig:
         require(self.buckets >= 1, "buckets", "at least 1", self.buckets)
         require(self.shuffle_pairs >= 1, "shuffle_pairs", "at least 1", self.shuffle_pairs)
         require(self.sampling_alpha >= 0, "sampling_alpha", "at least 0", self.sampling_alpha)
+        require(self.sampled_sides in ("source", "both"), "sampled_sides", "'source' or 'both'", self.sampled_sides)
 
 
 @dataclass(frozen=True)

@@ -217,6 +217,16 @@ def test_sampled_segmentations(pairs: list[tuple[str, str]], tokenizer: Tokenize
         assert Counter(texts) == Counter(pair[side] for pair in pairs)
 
 
+def test_segmentations_sampled_on_the_source_alone(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    """Sources are those of sampling on both sides, targets those of no sampling."""
+    sampling: dict[str, Any] = {"sampling_alpha": 0.2, "maximum_length": 300, "maximum_ratio": 1000}
+    both, plain = make(pairs, tokenizer, **sampling), make(pairs, tokenizer, maximum_length=300, maximum_ratio=1000)
+    rows = found(epoch(make(pairs, tokenizer, **sampling, sampled_sides="source")))
+    for side, other in ((0, both), (1, plain)):
+        assert Counter(row[side] for row in rows) == Counter(row[side] for row in found(epoch(other)))
+    assert Counter(row[0] for row in rows) != Counter(row[0] for row in found(epoch(plain)))
+
+
 def padded(histogram: np.ndarray, shapes: list[tuple[int, int]]) -> int:
     """Positions, if every pair goes into the first rectangle that holds it."""
     total = 0

@@ -45,6 +45,7 @@ WRONG_BATCHES: list[tuple[str, Any, str]] = [
     ("buckets", 0, "at least 1"),
     ("shuffle_pairs", 0, "at least 1"),
     ("sampling_alpha", -0.1, "at least 0"),
+    ("sampled_sides", "target", "'source' or 'both'"),
 ]
 WRONG = [
     *((ModelConfig, *case) for case in WRONG_MODELS),
