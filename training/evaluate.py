@@ -21,7 +21,7 @@ from training.command import command
 from training.data import Corpus, GoldPair, gold_pairs
 from training.metrics import Score, corpus_bleu, corpus_scores, spaced
 from training.moses import moses_bleu
-from training.page import alignment_page
+from training.page import AlignedPair, alignment_page
 from training.plots import save_alignment
 
 PAGE_PAIRS = 300
@@ -200,18 +200,20 @@ def _translate(
     report["pairs without alignment"] = len(sources) - len(pairs)
     if pairs and spaced(corpus.source) and spaced(corpus.target):
         report["habits"] = habits([pair.weights for pair in pairs])._asdict()
-    if output is None:
-        return texts
-    for line, t in zip(lines, drawn, strict=True):
-        if t.alignment is not None and t.target_tokens:
-            save_alignment(output / f"alignment-{line}.png", t.alignment, t.source_tokens, t.target_tokens)
-    title = f"{corpus.dataset}, {config.split}: {corpus.source} to {corpus.target}"
-    shown = pairs[:PAGE_PAIRS]
-    about = f"{len(shown)} of {len(sources)} translations, the first ones; what is read for each of their words when "
-    page = alignment_page(title, f"{about}the whole translation is given.", (corpus.source, corpus.target), shown)
-    with atomic_write(output / "alignments.html") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    if output is not None:
+        for line, t in zip(lines, drawn, strict=True):
+            if t.alignment is not None and t.target_tokens:
+                save_alignment(output / f"alignment-{line}.png", t.alignment, t.source_tokens, t.target_tokens)
+        _write_page(output / "alignments.html", corpus, config.split, pairs[:PAGE_PAIRS], len(sources))
     return texts
+
+
+def _write_page(path: Path, corpus: Corpus, split: str, pairs: Sequence[AlignedPair], translations: int) -> None:
+    title = f"{Path(corpus.dataset).name}, {split}: {corpus.source} to {corpus.target}"
+    about = f"{len(pairs)} of {translations} translations, the first ones; what is read for each of their words when "
+    page = alignment_page(title, f"{about}the whole translation is given.", (corpus.source, corpus.target), pairs)
+    with atomic_write(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
