@@ -34,18 +34,19 @@ LARGEST_REQUEST = 8
 CLOSE = 1e-3
 """A batch rounds differently: another translation is a tie, and not wrong, where the scores are no further apart."""
 
-ONE_REQUEST = """
+REQUESTS_WITHOUT_END = """
 import sys
 from serving.client import Client
 client = Client(sys.argv[1], batch_size=200)
 print("sending", flush=True)
-client.translate(sys.argv[2:])
+while True:
+    client.translate(sys.argv[2:])
 """
 GROWTH_MB = 200.0
 """How much more memory the server may hold in the last quarter than in the second: allocators keep what they had."""
 
 KILL_AFTER_S = 0.2
-"""A client that is killed has sent a request that takes longer."""
+"""So long after its first request a client is killed. It has sent others meanwhile if the server was fast."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _send_malformed(raw: Callable[..., Any], kind: int, tally: Tally) -> None:
 def kill_clients(address: str, text: str, until: float, tally: Tally) -> None:
     """Starts clients that send much, and kills them while the server is at it."""
     while time.monotonic() < until:
-        command = [sys.executable, "-c", ONE_REQUEST, address, *[text] * 200]
+        command = [sys.executable, "-c", REQUESTS_WITHOUT_END, address, *[text] * 200]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             assert process.stdout is not None
             process.stdout.readline()
