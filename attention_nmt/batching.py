@@ -11,10 +11,14 @@ import tensorflow as tf
 
 from attention_nmt.buckets import rectangles
 from attention_nmt.config import END, START, BatchConfig, require
+from attention_nmt.joining import draw_groups, join
 from attention_nmt.tokenizer import Tokenizer
 
 CHUNK = 1024
 """Pairs that are tokenized together."""
+
+_JOINING = 2
+"""Tells the draws of joined pairs from those of segmentations, which are of side 0 or 1."""
 
 _MATRIX = tf.TensorSpec([None, None], tf.int32)
 SIGNATURE = ({"source": _MATRIX, "target": _MATRIX}, _MATRIX, tf.TensorSpec([None, None], tf.float32))
@@ -32,19 +36,17 @@ class Shape(NamedTuple):
 class Statistics(NamedTuple):
     """What one pass over a corpus found."""
 
-    histogram: np.ndarray  # [maximum_length + 1, maximum_length + 1]: kept pairs by source and target length
+    histogram: np.ndarray  # [maximum_length + 1, maximum_length + 1]: rows of batches by source and target length
+    kept: int  # pairs that are trained on
     empty: int
     too_long: int
     uneven: int  # over the ratio
 
-    @property
-    def kept(self) -> int:
-        """Pairs that are trained on."""
-        return int(self.histogram.sum())
-
     def __str__(self) -> str:
+        rows = int(self.histogram.sum())
+        joined = f", joined to {rows}" if rows < self.kept else ""
         dropped = f"{self.empty} empty, {self.too_long} too long, {self.uneven} of too unequal lengths"
-        return f"{self.kept} pairs; dropped: {dropped}"
+        return f"{self.kept} pairs{joined}; dropped: {dropped}"
 
 
 class TrainingBatches:
@@ -141,18 +143,32 @@ class TrainingBatches:
         return tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4)
 
     def _tokenize(self, pairs: tf.data.Dataset, epoch: Callable[[], int]) -> tf.data.Dataset:
-        """Chunks of pairs of ids with the end symbol, ragged `[n, S]` and `[n, T]`, and which have too many words."""
+        """Chunks: pairs of ids with the end symbol, ragged `[m, S]` and `[m, T]`, and the fate `[n]` of those read."""
         sides = (0,) if self.config.sampled_sides == "source" else (0, 1)
         sampled = sides if self.config.sampling_alpha else ()
 
         def tokenize(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> tuple:
-            ids = (
+            ids = [
                 self._sample(epoch, index, texts[side], side) if side in sampled else tokenizer.tokenize(texts[side])
                 for side, tokenizer in enumerate((self.source_tokenizer, self.target_tokenizer))
-            )
-            return *map(_end, ids), self._wordy(texts)
+            ]
+            fate = self._fate(ids[0], ids[1], self._wordy(texts))
+            kept = [tf.ragged.boolean_mask(side, fate == 0) for side in ids]
+            if self.config.joined_pairs > 1:
+                kept = self._join(epoch, index, kept)
+            return *map(_end, kept), fate
 
         return pairs.rebatch(CHUNK).enumerate().map(tokenize)
+
+    def _join(self, epoch: Callable[[], int], index: tf.Tensor, sides: list[tf.RaggedTensor]) -> list[tf.RaggedTensor]:
+        most, longest = self.config.joined_pairs, self.config.maximum_length - 1
+
+        def draw(index: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+            return draw_groups(lengths, most, longest, (self.seed, epoch(), int(index), _JOINING))
+
+        lengths = tf.stack([side.row_lengths() for side in sides], axis=-1)
+        groups = tf.ensure_shape(tf.numpy_function(draw, [index, lengths], tf.int64), [None])
+        return [join(side, groups) for side in sides]
 
     def _sample(self, epoch: Callable[[], int], index: tf.Tensor, texts: tf.Tensor, side: int) -> tf.RaggedTensor:
         tokenizer = (self.source_tokenizer, self.target_tokenizer)[side]
@@ -174,38 +190,35 @@ class TrainingBatches:
         return tf.reduce_max(words, axis=0) > self.config.maximum_words
 
     def _fate(self, source: tf.RaggedTensor, target: tf.RaggedTensor, wordy: tf.Tensor) -> tf.Tensor:
-        """Of each pair: 0 keep, 1 empty, 2 too long, 3 of too unequal lengths."""
-        lengths = tf.stack([source.row_lengths(), target.row_lengths()])
+        """Of each pair, without end symbols: 0 keep, 1 empty, 2 too long, 3 of too unequal lengths."""
+        lengths = 1 + tf.stack([source.row_lengths(), target.row_lengths()])
         short, long = tf.reduce_min(lengths, axis=0), tf.reduce_max(lengths, axis=0)
         uneven = tf.cast(long, tf.float32) > self.config.maximum_ratio * tf.cast(short, tf.float32)
         fate = tf.where(uneven, 3, 0)
         fate = tf.where(wordy | (long > self.config.maximum_length), 2, fate)
         return tf.where(short == 1, 1, fate)
 
-    def _fit(self, source: tf.RaggedTensor, target: tf.RaggedTensor, wordy: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The bucket `[n]` and both sides `[n, maximum_length]` of those pairs of a chunk that are kept.
+    def _fit(self, source: tf.RaggedTensor, target: tf.RaggedTensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The bucket `[m]` and both sides `[m, maximum_length]` of a chunk.
 
         All that depends on lengths is done here: functions that tf.data called for each pair took ten times as long as
         tokenizing it.
         """
-        keep = self._fate(source, target, wordy) == 0
-        source, target = tf.ragged.boolean_mask(source, keep), tf.ragged.boolean_mask(target, keep)
         lengths = tf.stack([source.row_lengths(), target.row_lengths()], axis=-1)
         fits = tf.reduce_all(lengths[:, None] <= [shape[1:] for shape in self.shapes], axis=-1)
         width = [None, self.config.maximum_length]
         return tf.argmax(tf.cast(fits, tf.int32), axis=-1), source.to_tensor(shape=width), target.to_tensor(shape=width)
 
     def _measure(self) -> Statistics:
-        """One pass over the corpus, in its own order; with sampled segmentation one draw, as each epoch is."""
+        """One pass over the corpus, in its own order; what each epoch draws is drawn once."""
         size = self.config.maximum_length + 1
         histogram, fates = np.zeros((size, size), np.int64), np.zeros(4, np.int64)
         chunks = self._tokenize(self.pairs.batch(CHUNK), lambda: 0)
-        lengths = chunks.map(lambda s, t, wordy: (s.row_lengths(), t.row_lengths(), self._fate(s, t, wordy)))
+        lengths = chunks.map(lambda source, target, fate: (source.row_lengths(), target.row_lengths(), fate))
         for source, target, fate in lengths.as_numpy_iterator():
-            keep = fate == 0
-            np.add.at(histogram, (source[keep], target[keep]), 1)
+            np.add.at(histogram, (source, target), 1)
             fates += np.bincount(fate, minlength=4)
-        return Statistics(histogram, *map(int, fates[1:]))
+        return Statistics(histogram, *map(int, fates))
 
     def _window(self, bucket: tf.Tensor) -> tf.Tensor:
         return tf.constant([shape.rows // self.copies for shape in self.shapes], tf.int64)[bucket]

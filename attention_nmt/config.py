@@ -157,6 +157,8 @@ class BatchConfig:
         shuffle_pairs: pairs that are read into memory together and put in random order.
         sampling_alpha: draw segmentations (see `Tokenizer.sample`); 0 always takes the best one.
         sampled_sides: whose; with `source` targets always have the best one, which is what a search has to find.
+        joined_pairs: 1 to so many pairs that follow one another in an epoch's random order become one, each number
+            equally often, unless it would be too long. For sources longer than the corpus has.
 
     Raises:
         ValueError: a value outside its range.
@@ -171,6 +173,7 @@ class BatchConfig:
     shuffle_pairs: int = 200_000
     sampling_alpha: float = 0.0
     sampled_sides: Literal["source", "both"] = "both"
+    joined_pairs: int = 1
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
@@ -182,6 +185,7 @@ class BatchConfig:
         require(self.shuffle_pairs >= 1, "shuffle_pairs", "at least 1", self.shuffle_pairs)
         require(self.sampling_alpha >= 0, "sampling_alpha", "at least 0", self.sampling_alpha)
         require(self.sampled_sides in ("source", "both"), "sampled_sides", "'source' or 'both'", self.sampled_sides)
+        require(self.joined_pairs >= 1, "joined_pairs", "at least 1", self.joined_pairs)
 
 
 @dataclass(frozen=True)

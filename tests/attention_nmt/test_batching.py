@@ -227,6 +227,26 @@ def test_segmentations_sampled_on_the_source_alone(pairs: list[tuple[str, str]],
     assert Counter(row[0] for row in rows) != Counter(row[0] for row in found(epoch(plain)))
 
 
+def test_joined_pairs(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    """All pieces are those of an epoch that joins nothing, in its order; one end symbol closes a row."""
+    pairs = [*pairs, ("", "empty")]
+    options: dict[str, Any] = {"buckets": 1, "maximum_length": 60, "maximum_ratio": 1000}
+    joined, plain = make(pairs, tokenizer, joined_pairs=3, **options), make(pairs, tokenizer, **options)
+    for number in (0, 1):
+        rows, apart = found(epoch(joined, number)), found(epoch(plain, number))
+        for side in (0, 1):
+            pieces, expected = ([i for row in some for i in row[side] if i != END] for some in (rows, apart))
+            assert pieces == expected
+            assert all(row[side].count(END) == 1 and row[side][-1] == END and len(row[side]) <= 60 for row in rows)
+        assert 40 < len(rows) < 90
+        assert rows == found(epoch(make(pairs, tokenizer, joined_pairs=3, **options), number))
+    assert Counter(found(epoch(joined, 0))) != Counter(found(epoch(joined, 1)))
+    measured = int(joined.statistics.histogram.sum())
+    assert str(joined.statistics) == (
+        f"100 pairs, joined to {measured}; dropped: 1 empty, 0 too long, 0 of too unequal lengths"
+    )
+
+
 def padded(histogram: np.ndarray, shapes: list[tuple[int, int]]) -> int:
     """Positions, if every pair goes into the first rectangle that holds it."""
     total = 0

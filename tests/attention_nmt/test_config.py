@@ -46,6 +46,7 @@ WRONG_BATCHES: list[tuple[str, Any, str]] = [
     ("shuffle_pairs", 0, "at least 1"),
     ("sampling_alpha", -0.1, "at least 0"),
     ("sampled_sides", "target", "'source' or 'both'"),
+    ("joined_pairs", 0, "at least 1"),
 ]
 WRONG = [
     *((ModelConfig, *case) for case in WRONG_MODELS),
