@@ -31,9 +31,16 @@ def run(command: list[str], folder: Path) -> str:
 
 def test_the_script_learns_and_translates(tmp_path: Path) -> None:
     (script,) = blocks("python")
-    said = run([sys.executable, "-c", script], tmp_path)
+    said = run([sys.executable, "-c", script + "\nmodel.save('model.keras')"], tmp_path)
     assert re.search(r"^la robe rouge -\d", said, re.MULTILINE)
     assert "'</s>']" in said
+    names = re.search(r"`(from attention_nmt import [\w, ]+)`", README)
+    assert names
+    load = f"import keras\n{names[1]}\nmodel = keras.saving.load_model('model.keras')"
+    said = run(
+        [sys.executable, "-c", f"{load}\nprint(type(model) is Seq2Seq, type(model.loss) is CrossEntropy)"], tmp_path
+    )
+    assert said == "True True\n"
 
 
 @pytest.fixture
