@@ -136,7 +136,9 @@ class TrainingBatches:
     def dataset(self) -> tf.data.Dataset:
         """One dataset for `fit`: each time that it is iterated over, it gives the next epoch.
 
-        Only once one is over may the next one begin.
+        Only once one is over may the next one begin. Epochs with sampled segmentations or joined pairs differ by some
+        batches; `fit` takes no more of any epoch than of its first, so that a few may be left out. `stream` with
+        `steps_per_epoch` leaves out none.
         """
         numbers, epochs = itertools.count(), self._epochs()
         epoch = lambda: epochs(next(numbers)).as_numpy_iterator()  # noqa: E731

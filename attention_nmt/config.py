@@ -152,7 +152,8 @@ class BatchConfig:
         batch_size: sentences a batch, or target pieces a batch with `batch_unit="tokens"` (padding included).
         maximum_length: longer sentences are dropped, in pieces with the end symbol, on either side.
         maximum_words: pairs are dropped with more words on either side, words being what spaces separate; 0: no limit.
-        maximum_ratio: pairs are dropped whose longer side has over `ratio` times the pieces of the other.
+        maximum_ratio: pairs are dropped whose longer side has over `ratio` times the pieces of the other, both with
+            the end symbol.
         buckets: shapes of batches; XLA compiles once for each.
         shuffle_pairs: pairs that are read into memory together and put in random order.
         sampling_alpha: draw segmentations (see `Tokenizer.sample`); 0 always takes the best one.

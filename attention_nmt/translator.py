@@ -68,7 +68,8 @@ class Translator:
         search_weights: see `frozen`.
 
     Raises:
-        ValueError: a vocabulary is not of the model's size, or a coverage penalty goes with a model without attention.
+        ValueError: a vocabulary is not of the model's size, a coverage penalty goes with a model without attention, or
+            a batch has no sentence.
 
     Example:
 
@@ -90,6 +91,7 @@ class Translator:
         self.model, self.search, self.batch_size = model, search or SearchConfig(), batch_size
         self.search_weights = search_weights
         self.source_tokenizer, self.target_tokenizer = source_tokenizer, target_tokenizer or source_tokenizer
+        require(batch_size >= 1, "batch_size", "at least 1", batch_size)
         covering = self.search.coverage_penalty if model.config.attention == "none" else 0.0
         require(not covering, "coverage_penalty", "0 for a model without attention", covering)
         for side, tokenizer in (("source", self.source_tokenizer), ("target", self.target_tokenizer)):
@@ -184,8 +186,7 @@ class Translator:
         Raises:
             ValueError: `texts` is one string and not a sequence of them.
         """
-        if isinstance(texts, (str, bytes)) or (isinstance(texts, tf.Tensor) and texts.shape.rank != 1):
-            raise ValueError(f"`texts` must be a sequence of strings. Received: {texts!r}.")
+        _check_sequence("texts", texts)
         strings = list(texts.numpy() if isinstance(texts, tf.Tensor) else texts)
         found: list[list[Translation]] = [[] for _ in strings]
         batches = list(self._batches(strings))
@@ -203,8 +204,11 @@ class Translator:
         """The alignments of given translations, by forced decoding.
 
         Raises:
-            ValueError: the model has no attention, or there are not as many targets as sources.
+            ValueError: the model has no attention, there are not as many targets as sources, or one string is given
+                and not a sequence of them.
         """
+        _check_sequence("sources", sources)
+        _check_sequence("targets", targets)
         require(len(targets) == len(sources), "targets", f"as many as the sources ({len(sources)})", len(targets))
         found: list[Alignment | None] = [None] * len(sources)
         for indices in self._batches(sources):
@@ -230,6 +234,11 @@ class Translator:
     def __call__(self, texts: Sequence[str] | tf.Tensor, alignments: bool = True) -> list[Translation]:
         """The best translation of each text; see `n_best`."""
         return [translations[0] for translations in self.n_best(texts, alignments)]
+
+
+def _check_sequence(name: str, texts: Any) -> None:
+    if isinstance(texts, (str, bytes)) or (isinstance(texts, tf.Tensor) and texts.shape.rank != 1):
+        raise ValueError(f"`{name}` must be a sequence of strings. Received: {texts!r}.")
 
 
 def _encode(tokenizer: Tokenizer, text: tf.Tensor, limit: int = 2**31 - 1) -> tuple[tf.Tensor, tf.Tensor]:

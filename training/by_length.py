@@ -54,7 +54,8 @@ class ByLengthConfig:
         require(named and len(self.systems) > 0, "systems", "NAME=FOLDER, one or more", self.systems)
         names = [system.partition("=")[0] for system in self.systems]
         require(len(set(names)) == len(names), "systems", "of different names", self.systems)
-        require(len(self.splits) > 0, "splits", "at least one", self.splits)
+        distinct = 0 < len(self.splits) == len(set(self.splits))
+        require(distinct, "splits", "at least one, and each once", self.splits)
 
     def folders(self) -> dict[str, Path]:
         """The systems' folders by their names."""

@@ -182,6 +182,8 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Stops after the evaluation during which Ctrl-C was pressed, which has written a checkpoint."""
+        if self.interrupted and logs and "dev_bleu" in logs:
+            print(f"\nStep {self.progress.step}: dev_bleu: {logs['dev_bleu']:.4f}", flush=True)
         self._stop_if_interrupted()
 
     def _stop_if_interrupted(self) -> None:

@@ -111,8 +111,9 @@ class GoldPair(NamedTuple):
 def gold_pairs(corpus: Corpus, split: str) -> list[GoldPair] | None:
     """The words and gold links of a split where the dataset has them, else None.
 
-    A folder has them in a file `align.SPLIT.txt`: on each line links between words, which are what spaces separate,
-    `i-j` for a sure and `i?j` for a possible one; `i` counts the words of the language that is first in the alphabet.
+    A folder has them in a file `align.SPLIT.txt`: on each line links between words, which are what white space
+    separates (no-break spaces, too, which tokenizers read as spaces), `i-j` for a sure and `i?j` for a possible one;
+    `i` counts the words of the language that is first in the alphabet.
 
     Raises:
         DataError: that file is not what it should be.
@@ -134,7 +135,10 @@ def gold_pairs(corpus: Corpus, split: str) -> list[GoldPair] | None:
 
 
 def _folder_gold(corpus: Corpus, split: str, path: Path) -> list[GoldPair]:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8. Received: {error}.") from error
     texts = list(zip(*corpus.texts(split), strict=True))
     if len(lines) != len(texts):
         raise DataError(f"{path}: expected a line for each of {len(texts)} pairs. Received: {len(lines)}.")
@@ -193,6 +197,8 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError, ImportError) as error:
         raise DataError(_unknown(name)) from error
+    except AssertionError as error:  # a version that there is none of
+        raise DataError(f"{name}: {error}") from error
     if not builder.is_prepared():
         if builder.name != BUNDLED and not _online():
             raise DataError(

@@ -24,6 +24,8 @@ from training.moses import moses_bleu
 from training.page import AlignedPair, alignment_page
 from training.plots import save_alignment
 
+SEARCH_FLAGS = ("beam_size", "length_penalty", "coverage_penalty", "lookahead")
+
 PAGE_PAIRS = 300
 """How many translations `alignments.html` shows, at most."""
 
@@ -71,8 +73,10 @@ class EvaluateConfig:
             complete = None not in (self.hypotheses, self.dataset, self.source, self.target)
             expected = "given, or else --hypotheses, --dataset, --source and --target"
             require(complete, "run_dir", expected, self.run_dir)
-        if self.reverse_run is not None:
-            require(self.hypotheses is None, "hypotheses", "left out with reverse_run", str(self.hypotheses))
+        if self.hypotheses is not None:
+            for name in (*SEARCH_FLAGS, "reverse_run", "pictures"):
+                value = getattr(self, name)
+                require(value is None, name, "left out with hypotheses, which are not searched", str(value))
 
     def folder(self) -> Path | None:
         """Where to write: a name for what is given, so that evaluations with other flags have other folders."""
@@ -101,17 +105,20 @@ class EvaluateConfig:
     def search(self) -> SearchConfig:
         """The run's search with the flags put over it."""
         assert self.run_dir is not None, "only a run is searched with"
-        flags = {name: getattr(self, name) for name in ("beam_size", "length_penalty", "coverage_penalty", "lookahead")}
-        return RunFolder(self.run_dir).read_search(**flags)
+        flags = {name: getattr(self, name) for name in SEARCH_FLAGS}
+        return RunFolder(self.run_dir).read_search(n_best=1, **flags)
 
 
 def read_hypotheses(path: Path, count: int) -> list[str]:
     """The lines of a file of translations.
 
     Raises:
-        ValueError: there are not `count` lines.
+        ValueError: there are not `count` lines, or they are not UTF-8.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8. Received: {error}.") from error
     lines = text.removesuffix("\n").split("\n") if text else []
     require(len(lines) == count, str(path), f"a file of {count} lines, one for each source", len(lines))
     return lines

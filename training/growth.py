@@ -40,8 +40,8 @@ READINGS = 5
 def measure(kind: str, batch: int, length: int) -> dict[str, Any]:
     """One point; to be called in a process of its own, whose highest memory is read.
 
-    The model of `training.benchmark` with random weights; its translations (beam 5) go on to the limit, the source's
-    length.
+    The sizes of `training.benchmark`'s model, without dropout, with random weights; its translations (beam 5) go on to
+    the limit, one piece more than the source has.
 
     Returns:
         `kind`, `batch`, `length`, the `ms` of a call, and the `mb` that the first calls take over what the process

@@ -52,14 +52,15 @@ class StudyConfig:
         require(self.sentences >= 1, "sentences", "at least 1", self.sentences)
 
     def searches(self) -> Iterator[SearchConfig]:
-        """Every search once, the run's other settings in all of them."""
+        """Every search once, the run's other limits in all of them; nothing is drawn at random."""
         run, tried = RunFolder(self.run_dir), set[SearchConfig]()
+        attends = run.read_config()["model"]["attention"] != "none"
         for beam in self.beam_sizes:
             flags = [{"length_penalty": penalty, "coverage_penalty": 0.0} for penalty in self.length_penalties]
-            # Coverage ranks the hypotheses of a beam, of which greedy search has one.
-            flags += [{"coverage_penalty": penalty} for penalty in self.coverage_penalties if beam > 1]
+            # Coverage is of attention, and ranks the hypotheses of a beam, of which greedy search has one.
+            flags += [{"coverage_penalty": penalty} for penalty in self.coverage_penalties if attends and beam > 1]
             for one in flags:
-                search = run.read_search(beam_size=beam, **one)
+                search = run.read_search(beam_size=beam, n_best=1, temperature=0.0, **one)
                 if search not in tried:
                     yield search
                 tried.add(search)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -47,11 +48,16 @@ def parse(arguments: Sequence[str]) -> tuple[TrainConfig, RunFolder]:
         default=PRESETS[chosen.preset](),
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
     )
+    for field in ("source_vocabulary_size", "target_vocabulary_size"):
+        if getattr(config.model, field) != getattr(PRESETS[chosen.preset]().model, field):
+            first.error(f"--{field.replace('_', '-')} is for models without a tokenizer: give --vocabulary-size")
     return config, RunFolder(Path(chosen.run_dir))
 
 
 def claim(run: RunFolder, config: TrainConfig) -> None:
     """Writes the config into a new run folder, or makes sure that an old one is of the same config.
+
+    A run that ended before its first checkpoint, as one with a setting that its data does not support, is begun anew.
 
     Raises:
         ValueError: the folder holds a run of another config, or no run; the message names what differs.
@@ -63,9 +69,13 @@ def claim(run: RunFolder, config: TrainConfig) -> None:
             _flat(json.loads(to_json(config))),
         )
         different = [f"{name}: {old[name]!r} there, {new[name]!r} here" for name in new if old[name] != new[name]]
-        if different:
+        if not different:
+            return
+        if run.checkpoint.is_file() or run.best.is_file():
             raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
-        return
+        for path in (run.source_tokenizer, run.target_tokenizer, run.samples, run.config):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(run.logs, ignore_errors=True)
     # A write that was cut off leaves a file whose name begins with a dot.
     strange = sorted(p.name for p in run.path.glob("[!.]*"))
     if strange:
@@ -141,7 +151,7 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     translator = Translator(model, source, config.search, target).frozen()
     dev_bleu = DevBleu(progress, run, translator, dev_sources, dev_references, config.target, config.patience)
     if stopped_in_evaluation(progress, config):
-        dev_bleu.evaluate()
+        print(f"Step {progress.step}: dev_bleu: {dev_bleu.evaluate():.4f}", flush=True)
     if progress.step >= config.steps or (config.patience and progress.waited >= config.patience):
         return progress
     copies = 2 if config.consistency else 1

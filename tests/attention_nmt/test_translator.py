@@ -94,6 +94,18 @@ def test_one_string_is_no_sequence(text: str, translator: Translator) -> None:
         translator(text)
 
 
+def test_one_string_is_not_aligned(translator: Translator) -> None:
+    with pytest.raises(ValueError, match=r"`targets` must be a sequence of strings\. Received: 'Hi'"):
+        translator.align(["Oh"], "Hi")
+    with pytest.raises(ValueError, match=r"`sources` must be a sequence of strings\. Received: 'Oh'"):
+        translator.align("Oh", ["Hi"])
+
+
+def test_a_batch_of_nothing(translator: Translator) -> None:
+    with pytest.raises(ValueError, match=r"`batch_size` must be at least 1\. Received: 0"):
+        Translator(translator.model, translator.source_tokenizer, batch_size=0)
+
+
 def test_texts_that_are_no_text(translator: Translator) -> None:
     broken = tf.constant([b"\xff\xfe", b"A dog\xc3", b"\x00", "\ud800".encode("utf-8", "surrogatepass")])
     assert len(translator(broken)) == 4

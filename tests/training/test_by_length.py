@@ -61,4 +61,7 @@ def test_what_cannot_be_compared(arguments: list[str], tmp_path: Path, capsys: p
         with pytest.raises(SystemExit):
             by_length.main([*arguments, "--systems", *systems])
         assert f"`systems` must be {message}" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        by_length.main([*arguments, "--splits", "test", "test"])
+    assert "`splits` must be at least one, and each once" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

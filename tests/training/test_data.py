@@ -70,6 +70,19 @@ def test_bad_gold_links_of_a_folder(links: str, message: str, tmp_path: Path) ->
         gold_pairs(Corpus(str(tmp_path), "en", "fr"), "test")
 
 
+def test_gold_links_that_are_no_text(tmp_path: Path) -> None:
+    for language in ("en", "fr"):
+        (tmp_path / f"{language}.test.txt").write_text("oui\n")
+    (tmp_path / "align.test.txt").write_bytes(b"0-0 \xff\n")
+    with pytest.raises(DataError, match=r"align\.test\.txt: expected UTF-8"):
+        gold_pairs(Corpus(str(tmp_path), "en", "fr"), "test")
+
+
+def test_a_version_that_there_is_none_of() -> None:
+    with pytest.raises(DataError, match=r"grammar_en_fr:9\.9\.9: .*9\.9\.9"):
+        Corpus("grammar_en_fr:9.9.9", "en", "fr").pairs("train")
+
+
 def test_only_newlines_end_a_line(tmp_path: Path) -> None:
     write_folder(tmp_path, [("a\u2028b\u0085c", "d\u000be")] * 30)
     assert Corpus(str(tmp_path), "en", "fr").texts("val")[0][0] == "a\u2028b\u0085c"

@@ -10,10 +10,11 @@ import pytest
 import sacrebleu
 from matplotlib.image import imread
 
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import ModelConfig, SearchConfig, to_json
 from attention_nmt.translator import Translator
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training import evaluate, search_study, train
+from training.presets import TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,13 @@ def test_hypotheses_of_another_system(
     hypotheses.write_text("one\n")
     assert evaluate.main(arguments) == 1
     assert "must be a file of 10 lines, one for each source. Received: 1." in capsys.readouterr().err
+    hypotheses.write_bytes(b"caf\xe9\n")
+    assert evaluate.main(arguments) == 1
+    assert "system.txt: expected UTF-8" in capsys.readouterr().err
+    for flags in (["--beam-size", "3"], ["--pictures", "1"], ["--reverse-run", "other"]):
+        with pytest.raises(SystemExit):
+            evaluate.main([*arguments, *flags])
+        assert f"{flags[0][2:].replace('-', '_')}` must be left out with hypotheses" in capsys.readouterr().err
 
 
 def test_the_study_of_searches(trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +145,18 @@ def test_the_study_of_searches(trained: tuple[Path, Path], tmp_path: Path, capsy
     assert imread(output.with_suffix(".png")).shape[:2] == (420, 900)
     assert search_study.main([*arguments, "--beam-sizes", "0"]) == 1
     assert "`beam_size` must be at least 1" in capsys.readouterr().err
+
+
+def test_searches_of_a_run_without_attention_that_draws_several(tmp_path: Path) -> None:
+    """Nothing is covered or drawn at random, and the best translation alone is asked for."""
+    model, search = ModelConfig(attention="none"), SearchConfig(8, n_best=5, temperature=0.7, lookahead=4)
+    config = TrainConfig(model=model, search=search)
+    (tmp_path / "config.json").write_text(to_json(config))
+    found = list(search_study.StudyConfig(tmp_path, tmp_path / "study", beam_sizes=(1, 2)).searches())
+    penalties = (0.0, 0.5, 1.0, 1.5, 2.0)
+    assert found == [SearchConfig(beam, length_penalty=p, lookahead=4) for beam in (1, 2) for p in penalties]
+    one = evaluate.EvaluateConfig(tmp_path, beam_size=1).search()
+    assert (one.beam_size, one.n_best, one.temperature) == (1, 1, 0.7)
 
 
 def test_nothing_to_evaluate(capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,6 +158,7 @@ def test_a_run_that_is_older_than_a_field_goes_on(tmp_path: Path) -> None:
     del written["consistency"], written["batches"]["maximum_words"]
     run.config.write_text(json.dumps(written))
     claim(run, config)
+    run.checkpoint.touch()
     with pytest.raises(ValueError, match=r"Different: consistency: 0\.0 there, 1\.0 here\."):
         claim(run, TrainConfig(consistency=1.0))
 
@@ -217,6 +218,20 @@ def test_a_vocabulary_larger_than_the_text_supports(
     said = capsys.readouterr().err
     assert said.startswith("error: `vocabulary_size` must be a size that the text supports. Received: 9000.")
     assert "<=" in said
+    # Nothing was trained: the same folder takes other settings.
+    assert main([*arguments[:-1], "--vocabulary-size=300", "--steps=5", "--evaluate-steps=5"]) == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["vocabulary_size"] == 300
+
+
+def test_weights_are_not_of_low_precision() -> None:
+    with pytest.raises(ValueError, match=r"`dtype_policy` must be one with weights in float32.*Received: 'bfloat16'"):
+        build(TrainConfig(dtype_policy="bfloat16"), 40, 40)
+
+
+def test_sizes_that_tokenizers_decide_are_no_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--run-dir", "run", "--target-vocabulary-size", "8000"])
+    assert "--target-vocabulary-size is for models without a tokenizer" in capsys.readouterr().err
 
 
 def test_a_corpus_without_usable_pairs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
