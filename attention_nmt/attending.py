@@ -11,7 +11,7 @@ from attention_nmt.attention import BahdanauAttention, Memory
 from attention_nmt.cells import cell_step
 from attention_nmt.config import CellConfig, require
 from attention_nmt.layers import CellLayer, Recurrent, SentenceDropout, hidden
-from attention_nmt.recurrence import AttendingOutputs, attending, attending_gru, has_gradient
+from attention_nmt.recurrence import AttendingOutputs, attending, attending_gru, flat_rows, has_gradient
 from attention_nmt.types import Tensor
 
 Query = Literal["previous", "current"]
@@ -100,7 +100,8 @@ class AttendingRecurrence(CellLayer):
         """Makes the weights for embedded words `[B, Q, E]` and annotations `[B, S, D]`."""
         self.add_cell(embedded_shape[-1])
         if self.query == "previous":
-            self.context_kernel = self.add_weight((memory_shape.values[-1], self.columns), name="context_kernel")
+            depth = Memory(*memory_shape).values[-1]
+            self.context_kernel = self.add_weight((depth, self.columns), name="context_kernel")
         if self.word_query:
             self.query_kernel = self.add_weight((embedded_shape[-1], self.attention.units), name="query_kernel")
         if self.feed_units:
@@ -128,25 +129,25 @@ class AttendingRecurrence(CellLayer):
         products = ops.reshape(words, (-1, words.shape[-1]))
         inputs, products = products[:, : self.columns], products[:, self.columns :]
         if self.feed_units:
-            inputs = inputs + ops.matmul(_rows(state.fed[0]), self.feed_kernel)
+            inputs = inputs + ops.matmul(flat_rows(state.fed[0]), self.feed_kernel)
         layers, top = self._step_layers(inputs, state.layers, masks)
         new = tuple(ops.reshape(x, (-1, positions, x.shape[-1])) for x in layers)
         top = ops.reshape(top, (-1, positions, self.units))
         if self.query == "current":
             sums, alignment = self.attention(top, memory)
-            products = products + _rows(sums)
+            products = products + flat_rows(sums)
         return DecoderStep(new, top, products, alignment)
 
     def _step_layers(
         self, inputs: Tensor, states: tuple[Tensor, ...], masks: tuple[Tensor, ...]
     ) -> tuple[list[Tensor], Tensor]:
         """The states `[B Q, ...]` after one step and what the last layer hands on, from the first layer's inputs."""
-        new = [cell_step(self.cell, inputs, _rows(states[0]), self.cell_weights())]
+        new = [cell_step(self.cell, inputs, flat_rows(states[0]), self.cell_weights())]
         top = hidden(new[0], self.units)
         for k, layer in enumerate(self.upper):
             top = top * masks[k] if masks else top
             inputs = ops.matmul(top, layer.kernel) + layer.input_bias
-            new.append(cell_step(self.cell, inputs, _rows(states[k + 1]), layer.cell_weights()))
+            new.append(cell_step(self.cell, inputs, flat_rows(states[k + 1]), layer.cell_weights()))
             top = top + hidden(new[-1], self.units)
         return new, top
 
@@ -211,8 +212,3 @@ class AttendingRecurrence(CellLayer):
     def from_config(cls, config: dict[str, Any]) -> AttendingRecurrence:
         """The layer that `get_config` described."""
         return cls(**{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])})
-
-
-def _rows(x: Tensor) -> Tensor:
-    """`[B, Q, N]` as `[B Q, N]`."""
-    return ops.reshape(x, (-1, x.shape[-1]))

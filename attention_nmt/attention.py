@@ -1,4 +1,7 @@
-"""Attention: what a decoder state reads from the annotations of the source."""
+"""Attention: what a decoder state reads from the annotations of the source.
+
+The layers are for models that call them, as `Seq2Seq` does: between `keras.Input`s a memory would not be kept whole.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,12 @@ class Memory(NamedTuple):
 
 
 def mask_bias(mask: Tensor, dtype: str) -> Tensor:
-    """What to add to energies: 0 where `mask` is set, elsewhere half the lowest number of `dtype`.
+    """What to add to energies: 0 where `mask` is set, elsewhere half the lowest number of float16.
 
-    Half of it, because the sum with an energy must stay finite: then a row without any word has a defined softmax.
+    Of float16, because a decoder may compute in it what attention does not; half of it, because the sum with an energy
+    must stay finite: then a row without any word has a defined softmax.
     """
-    # ml_dtypes knows no finfo of bfloat16 through numpy; its range is that of float32.
-    lowest = {"float16": -3e4}.get(dtype, -1e38)
-    return ops.where(mask, ops.zeros((), dtype), ops.full((), lowest, dtype))
+    return ops.where(mask, ops.zeros((), dtype), ops.full((), -3e4, dtype))
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
@@ -64,10 +66,11 @@ class BahdanauAttention(keras.layers.Layer):
 
     def build(self, query_shape: tuple, memory_shape: Memory) -> None:
         """Makes the weights for queries `[B, Q, H]` and annotations `[B, S, D]`."""
+        annotations_shape = Memory(*memory_shape).values  # a saved shape is a list
         self.query_kernel = self.add_weight((query_shape[-1], self.units), name="query_kernel")
         self.scale = self.add_weight((self.units,), initializer="random_uniform", name="scale")
         if not self.key_projection.built:
-            self.key_projection.build(memory_shape.values)
+            self.key_projection.build(annotations_shape)
 
     def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
         """Computes once per sentence what every step reads.
@@ -140,12 +143,13 @@ class LuongAttention(keras.layers.Layer):
 
     def build(self, query_shape: tuple, memory_shape: Memory) -> None:
         """Makes the weights for queries `[B, Q, H]` and annotations `[B, S, D]`."""
-        units, depth = query_shape[-1], memory_shape.values[-1]
+        annotations_shape = Memory(*memory_shape).values  # a saved shape is a list
+        units, depth = query_shape[-1], annotations_shape[-1]
         if self.score == "dot":
             require(units == depth, "query", f"of the annotations' depth {depth} with the score 'dot'", units)
             return
         self.key_projection = keras.layers.Dense(units, use_bias=False, dtype=self.dtype_policy, name="key_projection")
-        self.key_projection.build(memory_shape.values)
+        self.key_projection.build(annotations_shape)
 
     def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
         """Computes once per sentence what every step reads; see `BahdanauAttention.prepare`."""
@@ -181,7 +185,10 @@ class FixedContext(keras.layers.Layer):
         """Nothing to make: there are no weights."""
 
     def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:  # noqa: ARG002 - the mask is the others' contract
-        """Keeps the annotation of the last position `[B, 1, D]`: the end state, whatever padding follows it."""
+        """Keeps the annotation of the last position `[B, 1, D]`.
+
+        Of an encoder with `bidirectional=False` this is the end state, whatever padding follows the words.
+        """
         return Memory(annotations[:, -1:], None, None)
 
     def call(self, query: Tensor, memory: Memory) -> tuple[Tensor, None]:

@@ -112,7 +112,7 @@ def _first_beam(
         start,
         ops.zeros_like(start, "float32"),
         ops.full(shape[:2], IMPOSSIBLE),
-        sentences.limits[:, 0] > 0,
+        ops.ones_like(sentences.limits[:, 0], "bool"),
         state,
         ops.zeros(shape, "int32"),
         None if outputs[2] is None else ops.zeros(shape, "int32"),

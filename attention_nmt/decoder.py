@@ -81,7 +81,7 @@ class Decoder(keras.layers.Layer):
     def build(self, embedded_shape: tuple, summary_shape: tuple, memory_shape: Memory) -> None:
         """Makes the weights for embedded words `[B, T, E]`, summaries `[B, N]` and annotations `[B, S, D]`."""
         self.initial.build(summary_shape)
-        hidden_shape, context_shape = (None, None, self.recurrence.units), memory_shape.values
+        hidden_shape, context_shape = (None, None, self.recurrence.units), Memory(*memory_shape).values
         self.recurrence.build(embedded_shape, DecoderState((hidden_shape,), ()), memory_shape)
         self.readout.build(hidden_shape, embedded_shape, context_shape)
 

@@ -33,7 +33,7 @@ def search(
     Args:
         state: the state of one hypothesis per sentence `[B, 1, ...]`.
         memory: what all hypotheses of a sentence share, any structure of tensors `[B, ...]`.
-        limits: the most pieces of each translation, int32 `[B]`.
+        limits: the most pieces of each translation, at least 1, int32 `[B]`.
         compact: drop finished sentences from the batch on the way. For graphs of TensorFlow in which `B` is unknown;
             neither XLA nor LiteRT takes it.
         keys: for sampling, numbers of the sentences from `sampling.sentence_keys`, int32 `[B]`.

@@ -93,6 +93,9 @@ class Encoder(keras.layers.Layer):
             inputs = dropout(states if k == 0 else inputs + states, training=training)
         return Encoded(ops.transpose(inputs, (1, 0, 2)), summary)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """The mask is used, and none is handed on: what comes behind is given one by its caller."""
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         own = {"units": self.units, "layers": len(self.forward), "bidirectional": self.bidirectional}

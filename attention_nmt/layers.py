@@ -144,6 +144,9 @@ class Recurrent(CellLayer):
         """
         return self.read(inputs, mask, initial, self.reverse, keep_tape=training)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """The mask is used, and none is handed on: what comes behind is given one by its caller."""
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "reverse": self.reverse}

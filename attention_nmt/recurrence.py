@@ -77,7 +77,7 @@ def _gru_with_gradient(reverse: bool) -> Callable[..., Tensor]:
             before = _shift(states, initial, reverse)
             xs = (upstream[0], mask, before, tapes)
             d_initial, (d_inputs, d_products) = scan(backward, ops.zeros_like(initial), xs, not reverse)
-            d_kernel = ops.matmul(ops.transpose(_rows(before)), _rows(d_products))
+            d_kernel = ops.matmul(ops.transpose(flat_rows(before)), flat_rows(d_products))
             return d_inputs, ops.zeros_like(mask), d_initial, d_kernel, _sum_rows(d_products)
 
         return states, gradients
@@ -90,14 +90,14 @@ def _shift(states: Tensor, initial: Tensor, reverse: bool = False) -> Tensor:
     return ops.concatenate([states[1:], initial[None]] if reverse else [initial[None], states[:-1]], axis=0)
 
 
-def _rows(x: Tensor) -> Tensor:
+def flat_rows(x: Tensor) -> Tensor:
     """`[T, B, N]` as `[T * B, N]`."""
     return ops.reshape(x, (-1, x.shape[-1]))
 
 
 def _sum_rows(x: Tensor) -> Tensor:
     """The sum of `[T, B, N]` over all but the columns, as a product: XLA takes ten times as long for a reduction."""
-    rows = _rows(x)
+    rows = flat_rows(x)
     return ops.matmul(ops.ones((1, ops.shape(rows)[0]), x.dtype), rows)[0]
 
 
@@ -147,7 +147,7 @@ def _attend_gradient(
     d_weights = d_alignment + ops.sum(d_context[:, None] * weights.annotations, axis=-1)
     d_energies = alignment * (d_weights - ops.sum(alignment * d_weights, axis=-1, keepdims=True))
     hidden = ops.tanh(query[:, None] + weights.keys)
-    d_scale = ops.matmul(ops.reshape(d_energies, (1, -1)), _rows(hidden))[0]
+    d_scale = ops.matmul(ops.reshape(d_energies, (1, -1)), flat_rows(hidden))[0]
     return d_energies[:, :, None] * weights.scale * (1 - hidden * hidden), d_scale
 
 
@@ -205,8 +205,8 @@ def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *res
         zeros = _AttentionGradient(*map(ops.zeros_like, (initial, attention.keys, attention.scale)))
         xs = (upstream, before, queries, outputs.alignments, tapes)
         carry, (d_inputs, d_products, d_contexts) = scan(backward, zeros, xs, reverse=True)
-        d_hidden_kernel = ops.matmul(ops.transpose(_rows(before)), _rows(d_products))
-        d_context_kernel = ops.matmul(ops.transpose(_rows(outputs.contexts)), _rows(d_inputs))
+        d_hidden_kernel = ops.matmul(ops.transpose(flat_rows(before)), flat_rows(d_products))
+        d_context_kernel = ops.matmul(ops.transpose(flat_rows(outputs.contexts)), flat_rows(d_inputs))
         d_annotations = ops.einsum("tbs,tbd->bsd", outputs.alignments, d_contexts)
         d_gru = (d_hidden_kernel[:, :columns], _sum_rows(d_products)[:columns])
         if words_are_read:

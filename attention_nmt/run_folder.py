@@ -19,9 +19,16 @@ from attention_nmt.config import SearchConfig, from_dict
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yields a temporary name beside `path`; renamed to `path` if the block ends well, removed if it does not.
 
+    A link stays, and what it leads to is written.
+
+    Raises:
+        OSError: `path` is a folder, a device or a pipe.
+
     Source: POSIX `rename`, which a reader sees as one step.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} must be a file, or nothing yet")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
     os.close(handle)

@@ -28,6 +28,9 @@ SEGMENTATIONS = 32
 MAXIMUM_TRAINING_LINES = 2_000_000
 """Lines of text that a vocabulary is trained on; a random selection is taken from more."""
 
+MAXIMUM_TRAINING_BYTES = 2**20
+"""Of such a line; a longer one is left out, as SentencePiece by itself does with 4,193 without a word."""
+
 
 class Tokenizer:
     """Turns text into pieces and back.
@@ -84,6 +87,7 @@ class Tokenizer:
                 byte_fallback=True,
                 normalization_rule_name="nmt_nfkc",
                 input_sentence_size=MAXIMUM_TRAINING_LINES,
+                max_sentence_length=MAXIMUM_TRAINING_BYTES,
                 pad_id=PAD,
                 unk_id=UNKNOWN,
                 bos_id=START,

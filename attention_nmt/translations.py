@@ -33,7 +33,7 @@ class Translation(NamedTuple):
 
     text: str
     score: float
-    """The log-probability over the length penalty, plus the coverage penalty where there is one."""
+    """The log-probability over the length penalty, plus the coverage penalty where a beam of 2 or more has one."""
     source_tokens: list[str]
     target_tokens: list[str]
     alignment: np.ndarray | None  # [T, S], each row sums to 1

@@ -1,7 +1,8 @@
 """Translates through TensorFlow Serving over gRPC: `python -m serving.client "text"`, or standard input line by line.
 
 Works with the official server and with `serving.server`: the signature `serving_default` takes `text` [B] strings and
-gives `translation` [B] strings and `score` [B] floats. Needs grpcio, protobuf and tyro, and no TensorFlow.
+gives `translation` [B] strings and `score` [B] floats, and may give `truncated` [B]. Needs grpcio, protobuf and tyro,
+and no TensorFlow.
 """
 
 import contextlib
@@ -52,10 +53,12 @@ class ClientTranslation(NamedTuple):
     Attributes:
         text: The translation.
         score: The score its search ranked it by.
+        truncated: Whether the server translated only the beginning of the text, as it does with very long ones.
     """
 
     text: str
     score: float
+    truncated: bool = False
 
 
 class ClientError(RuntimeError):
@@ -170,7 +173,7 @@ class Client:
             answers = wire.read_translations(response, len(texts))
         except ValueError as error:
             raise ClientError(self.address, "INTERNAL", str(error)) from error
-        return [ClientTranslation(text, score) for text, score in answers]
+        return [ClientTranslation(*answer) for answer in answers]
 
     def close(self) -> None:
         """Close the connection."""
@@ -252,12 +255,13 @@ def run(config: ClientConfig) -> None:
         if config.wait_s > 0:
             client.wait(config.wait_s)
         whole = config.input if config.input and config.input.is_file() else None  # and not a pipe
-        if whole and config.output:
+        target = config.output.resolve() if config.output else None  # what a link leads to
+        if whole and target and files.is_plain(target):
             task = f"{config.address}\0{config.name}\0{config.document}"
-            output, done = stack.enter_context(files.resumed(config.output, task, whole))
+            output, done = stack.enter_context(files.resumed(target, task, whole))
         else:
-            output, done = stack.enter_context(files.writer(config.output)), 0
-        translations = files.translate_lines(client, itertools.islice(texts, done, None), config.document)
+            output, done = stack.enter_context(files.writer(target)), 0
+        translations = files.translate_lines(client, itertools.islice(texts, done, None), config.document, done)
         if config.output:
             translations = files.with_progress(translations, source if whole else None, done)
         for translation in translations:

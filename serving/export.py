@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import itertools
@@ -44,7 +45,8 @@ class ExportConfig:
         beam_size: hypotheses that the endpoint keeps; without it the run's, like the next two.
         length_penalty: alpha of Wu et al. (2016), Eq. 14.
         maximum_length_ratio: see `SearchConfig`.
-        keep: remove all versions but so many of the newest; without it none is removed.
+        keep: remove all versions but so many of the newest; without it none is removed. A server that names the
+            versions it serves, as with `serving/deploy/models.config`, has to name a new one before.
     """
 
     run_dir: Path
@@ -96,11 +98,24 @@ def export(
         (extra / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         if samples:
             _write_warm_up(extra / "tf_serving_warmup_requests", list(functions), samples)
-        version = output / str(max(versions(output), default=0) + 1)
-        (temporary / "model").rename(version)
+        version = _publish(temporary / "model", output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return version
+
+
+def _publish(folder: Path, output: Path) -> Path:
+    """Moves a folder to the next number; to a later one, if another process has taken it meanwhile."""
+    for number in itertools.count(max(versions(output), default=0) + 1):
+        version = output / str(number)
+        try:
+            folder.rename(version)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        else:
+            return version
+    raise AssertionError("numbers have no end")
 
 
 def _resources(translator: Translator) -> list[Any]:
@@ -137,20 +152,21 @@ def _write_warm_up(path: Path, names: Sequence[str], samples: Sequence[str]) -> 
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
-def versions(output: Path) -> list[int]:
-    """The numbers of the versions in a folder."""
-    return sorted(int(path.name) for path in output.iterdir() if re.fullmatch("[0-9]+", path.name))
+def versions(output: Path) -> dict[int, Path]:
+    """The versions in a folder by their numbers, the oldest first."""
+    found = {int(path.name): path for path in output.iterdir() if re.fullmatch("[0-9]+", path.name) and path.is_dir()}
+    return dict(sorted(found.items()))
 
 
 def prune(output: Path, keep: int) -> list[int]:
     """Removes all versions but the `keep` newest, each in one step, and gives their numbers."""
-    removed = versions(output)[:-keep]
-    for number in removed:
+    removed = list(versions(output).items())[:-keep]
+    for _, version in removed:
         # Another name first: no reader finds half a version.
         hidden = Path(tempfile.mkdtemp(dir=output, prefix=".removing-"))
-        (output / str(number)).rename(hidden / "model")
+        version.rename(hidden / "model")
         shutil.rmtree(hidden, ignore_errors=True)
-    return removed
+    return [number for number, _ in removed]
 
 
 def run(config: ExportConfig) -> Iterator[str]:
@@ -182,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for line in run(config):
             print(line)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, tf.errors.OpError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

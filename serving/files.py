@@ -28,13 +28,15 @@ def read_lines(source: BinaryIO) -> Iterator[str]:
         yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
-def translate_lines(client: Client, lines: Iterable[str], document: bool = False) -> Iterator[str]:
+def translate_lines(client: Client, lines: Iterable[str], document: bool = False, done: int = 0) -> Iterator[str]:
     """Translate a stream: for each line one line, in order, reading `client.batch_size` lines at a time.
 
-    A line of white space gives an empty line, and is not sent. Line breaks inside a translation become spaces.
+    A line of white space gives an empty line, and is not sent. Line breaks inside a translation become spaces. Where
+    the server has cut a line, standard error says so.
 
     Args:
         document: Translate the sentences of a line one by one, see `serving.sentences`.
+        done: Lines before these, to give them their numbers.
 
     Raises:
         ClientError: The server did not translate them.
@@ -42,16 +44,39 @@ def translate_lines(client: Client, lines: Iterable[str], document: bool = False
     remaining = iter(lines)
     while batch := list(itertools.islice(remaining, client.batch_size)):
         parts = [split(line) if document else [line] for line in batch]
-        found = client.translate([part.strip() for line in parts for part in line if part.strip()])
+        sent = [(number, part.strip()) for number, line in enumerate(parts, done + 1) for part in line if part.strip()]
+        found = client.translate([part for _, part in sent])
+        for number in sorted({number for (number, _), answer in zip(sent, found, strict=True) if answer.truncated}):
+            print(f"warning: line {number} is too long: only its beginning was translated", file=sys.stderr)
         translations = (translation.text for translation in found)
         yield from (re.sub(r"[\r\n]+", " ", rejoin(line, translations)).strip() for line in parts)
+        done += len(batch)
+
+
+def is_plain(path: Path) -> bool:
+    """Whether `path` is a file that another can take the place of, or nothing yet, and not a device or a pipe.
+
+    Raises:
+        IsADirectoryError: It is a folder.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} must be a file to write, not a folder")
+    return path.is_file() or not path.exists()
 
 
 @contextlib.contextmanager
 def writer(path: Path | None) -> Iterator[BinaryIO]:
-    """Where to write: standard output, or a temporary file that takes the place of `path` at the end."""
+    """Where to write: standard output, a device, a pipe, or a temporary file that takes the place of `path` at the end.
+
+    Raises:
+        OSError: `path` is a folder, or cannot be written.
+    """
     if path is None:
         yield sys.stdout.buffer
+        return
+    if not is_plain(path):
+        with path.open("wb") as file:
+            yield file
         return
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -23,10 +23,12 @@ DEFAULT_SIGNATURE = "serving_default"
 
 _METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify", "regress"))
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
-# Status messages travel in HTTP/2 trailers, of which clients accept some 8 KB: a longer one would hide the status.
-_MAX_MESSAGE_CHARS = 1000
-# One value may stand for a whole tensor; this bounds the memory that such a request of a few bytes can claim.
+# Status messages travel in HTTP/2 trailers, of which clients accept some 8 KB: a longer one would hide the status. A
+# character takes up to 12 bytes there.
+_MAX_MESSAGE_CHARS = 500
+# One value may stand for a whole tensor; these bound the time and the memory that such a short request can claim.
 _MAX_REPEATED = 1 << 20
+_MAX_REPEATED_BYTES = 1 << 26
 _MAX_WARM_UP = 1000
 _FIELDS = {
     types_pb2.DT_FLOAT: "float_val",
@@ -186,7 +188,8 @@ def from_proto(alias: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
         raise invalid(f"tensor parsing error: {alias}: the shape must be known. Received: {sizes}")
     count = math.prod(sizes)
     values = len(getattr(proto, field))
-    fits = values == count or (values == 1 and count <= _MAX_REPEATED)
+    repeated = values == 1 and count <= _MAX_REPEATED and count * proto.ByteSize() <= _MAX_REPEATED_BYTES
+    fits = values == count or repeated
     if not proto.tensor_content and not fits:
         raise invalid(f"tensor parsing error: {alias}: shape {sizes} needs {count} values. Received: {values}")
     try:

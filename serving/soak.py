@@ -38,6 +38,7 @@ REQUESTS_WITHOUT_END = """
 import sys
 from serving.client import Client
 client = Client(sys.argv[1], batch_size=200)
+client.translate(sys.argv[2:3])
 print("sending", flush=True)
 while True:
     client.translate(sys.argv[2:])
@@ -46,7 +47,10 @@ GROWTH_MB = 200.0
 """How much more memory the server may hold in the last quarter than in the second: allocators keep what they had."""
 
 KILL_AFTER_S = 0.2
-"""So long after its first request a client is killed. It has sent others meanwhile if the server was fast."""
+"""So long after its first answer a client is killed, while it sends one request after another."""
+
+COMPLAINTS = 5
+"""That are kept and reported."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ class SoakConfig:
         minutes: how long.
         malformed: the share of requests that no server can answer.
         seed: of what is sent.
+
+    Raises:
+        ValueError: a value outside its range.
     """
 
     model_dir: Path
@@ -71,6 +78,15 @@ class SoakConfig:
     malformed: float = 0.01
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("texts", "clients"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}")
+        if not self.minutes > 0:
+            raise ValueError(f"minutes must be above 0. Received: {self.minutes}")
+        if not 0 <= self.malformed <= 1:
+            raise ValueError(f"malformed must be a share from 0 to 1. Received: {self.malformed}")
+
 
 @dataclass
 class Tally:
@@ -80,13 +96,14 @@ class Tally:
     milliseconds: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    server_ended: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, what: str, complaint: str = "") -> None:
         """Counts an event, and keeps what there is to say of it."""
         with self.lock:
             self.counts[what] += 1
-            if complaint:
+            if complaint and len(self.complaints) < COMPLAINTS:
                 self.complaints.append(complaint)
 
 
@@ -117,7 +134,7 @@ def client_loop(
             request_serializer=wire.PredictRequest.SerializeToString,
             response_deserializer=wire.PredictResponse.FromString,
         )
-        while time.monotonic() < until:
+        while time.monotonic() < until and not tally.server_ended:
             if draw.random() < config.malformed:
                 _send_malformed(raw, draw.randrange(4), tally)
                 continue
@@ -155,7 +172,7 @@ def _send_malformed(raw: Callable[..., Any], kind: int, tally: Tally) -> None:
 
 def kill_clients(address: str, text: str, until: float, tally: Tally) -> None:
     """Starts clients that send much, and kills them while the server is at it."""
-    while time.monotonic() < until:
+    while time.monotonic() < until and not tally.server_ended:
         command = [sys.executable, "-c", REQUESTS_WITHOUT_END, address, *[text] * 200]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             assert process.stdout is not None
@@ -168,10 +185,12 @@ def kill_clients(address: str, text: str, until: float, tally: Tally) -> None:
 
 
 def watch_memory(pid: int, until: float, tally: Tally) -> None:
-    """Notes the resident memory of a process every second, in MB."""
+    """Notes the resident memory of a process every second, in MB, or that it has ended."""
     while time.monotonic() < until:
         kilobytes = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
-        assert kilobytes, "Linux says so of every process"
+        if kilobytes is None:  # of a process that has ended there is a number and no memory
+            tally.server_ended = True
+            return
         tally.memory_mb.append(int(kilobytes.group(1)) / 1024)
         time.sleep(1)
 
@@ -182,9 +201,12 @@ def soak(config: SoakConfig) -> dict[str, Any]:
     Raises:
         OSError: the server did not start, or the input cannot be read.
         ClientError: the server does not answer a text alone.
+        ValueError: there is no text.
     """
     lines = [line for line in config.input.read_text(encoding="utf-8").splitlines() if line.strip()]
     texts = list(dict.fromkeys(lines))[: config.texts]
+    if not texts:
+        raise ValueError(f"{config.input} must hold a text")
     tally = Tally()
     with local_server(config.model_dir) as server, Client(server.address, batch_size=1) as client:
         expected = dict(zip(texts, client.translate(texts), strict=True))
@@ -198,6 +220,8 @@ def soak(config: SoakConfig) -> dict[str, Any]:
             running.append(pool.submit(watch_memory, server.pid, until, tally))
             for future in running:
                 future.result()
+        if tally.server_ended:
+            raise OSError(f"the server ended. Before: {dict(tally.counts)}, {tally.complaints}")
         tally.add(*_judge(texts[0], client.translate(texts[:1])[0], expected[texts[0]]))
     return report(config, tally)
 
@@ -219,7 +243,7 @@ def report(config: SoakConfig, tally: Tally) -> dict[str, Any]:
         "p50_ms": float(np.percentile(tally.milliseconds, 50)),
         "p99_ms": float(np.percentile(tally.milliseconds, 99)),
         "memory_mb": {"second quarter": early, "last quarter": late},
-        "complaints": tally.complaints[:5],
+        "complaints": tally.complaints,
     }
 
 

@@ -47,7 +47,7 @@ class ConvertConfig:
             operations for LiteRT, which the application has to link; without it ids to ids, built-in operations only.
         beam_size: hypotheses that are kept; without it as the run did.
         check: a text file, one sentence a line, to compare with the SavedModel on; without it the run's samples.
-        translations: write LiteRT's translations of those sentences there, to be scored.
+        translations: write LiteRT's translations of those sentences there, a line for each, to be scored.
     """
 
     run_dir: Path
@@ -190,12 +190,13 @@ def run(config: ConvertConfig) -> str:
     """
     folder = RunFolder(config.run_dir)
     translator = Translator.from_run(config.run_dir, folder.read_search(beam_size=config.beam_size, n_best=1))
-    lines = (config.check or folder.samples).read_text(encoding="utf-8").split("\n")
-    lines = [line for line in lines if line.strip()] if config.translations is None else lines[:-1]
+    lines = (config.check or folder.samples).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    ids = [found[: translator.search.maximum_source_length - 1] for found in translator.source_tokenizer.encode(lines)]
+    written = [bool(found) for found in ids]  # an empty line has an empty translation, and is no test of the model
     if config.text:
-        inputs = [np.array([line.encode()], object) for line in lines]
+        inputs = [np.array([line.encode()], object) for line, some in zip(lines, written, strict=True) if some]
     else:
-        inputs = [np.array([[*ids, END]], np.int32) for ids in translator.source_tokenizer.encode(lines)]
+        inputs = [np.array([[*found, END]], np.int32) for found in ids if found]
     with tempfile.TemporaryDirectory() as saved:
         (save_text_model if config.text else save_ids_model)(translator, saved)
         model = convert(saved, config.quantize, config.text)
@@ -206,9 +207,10 @@ def run(config: ConvertConfig) -> str:
         for name, tokenizer in (("source", translator.source_tokenizer), ("target", translator.target_tokenizer)):
             tokenizer.save(config.output.with_suffix(f".{name}.model"))
     if config.translations:
-        texts = [x.decode() for x in found] if config.text else _texts(translator, found)
+        texts = iter([x.decode() for x in found] if config.text else _texts(translator, found))
+        translated = (" ".join(next(texts).splitlines()) if some else "" for some in written)
         with atomic_write(config.translations) as temporary:
-            temporary.write_text("".join(f"{' '.join(x.splitlines())}\n" for x in texts), encoding="utf-8")
+            temporary.write_text("".join(f"{line}\n" for line in translated), encoding="utf-8")
     said = f"{equal} of {len(inputs)} translations equal to the SavedModel's"
     return f"{config.output}: {len(model) / 1e6:.1f} MB; {said}"
 
@@ -221,14 +223,14 @@ def _texts(translator: Translator, ids: Sequence[Any]) -> list[str]:
 
 
 def translate(model: bytes | str, sources: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Translates ids with a LiteRT model, one sentence at a time; without end symbols on either side.
+    """Translates ids with a LiteRT model, one sentence at a time; without end symbols on either side, empty to empty.
 
     What an application does between its tokenizer's two calls, and an example of it.
     """
     runner = interpreter(model).get_signature_runner(SIGNATURE)
     found = []
     for source in sources:
-        ids = runner(source=np.array([[*source, END]], np.int32))["ids"][0].tolist()
+        ids = runner(source=np.array([[*source, END]], np.int32))["ids"][0].tolist() if source else []
         found.append([i for i in ids if i not in (PAD, END)])
     return found
 
@@ -243,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 with one line on what is at fault."""
     try:
         print(run(tyro.cli(ConvertConfig, prog="serving.tflite", args=arguments)))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, tf.errors.OpError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -15,6 +15,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 PREDICT_METHOD = "/tensorflow.serving.PredictionService/Predict"
 DT_FLOAT = 1
 DT_STRING = 7
+DT_BOOL = 10
 
 _PACKAGE = "attention_nmt.wire"
 _MESSAGES = {
@@ -28,6 +29,7 @@ _MESSAGES = {
         "tensor_content": (4, "bytes"),
         "float_val": (5, "[float]"),
         "string_val": (8, "[bytes]"),
+        "bool_val": (11, "[bool]"),
     },
     "NamedTensor": {"key": (1, "string"), "value": (2, "Tensor")},
     "ModelSpec": {"name": (1, "string"), "version": (2, "Int64"), "signature_name": (3, "string")},
@@ -86,8 +88,8 @@ def predict_request(name: str, texts: Sequence[str]) -> Any:
     return request
 
 
-def read_translations(response: Any, count: int) -> list[tuple[str, float]]:
-    """The outputs `translation` and `score` of a `PredictResponse`, in pairs.
+def read_translations(response: Any, count: int) -> list[tuple[str, float, bool]]:
+    """The outputs `translation`, `score` and, where a model gives it, `truncated` of a `PredictResponse`, in triples.
 
     Raises:
         ValueError: It does not hold `count` of each.
@@ -100,7 +102,11 @@ def read_translations(response: Any, count: int) -> list[tuple[str, float]]:
     texts = [text.decode("utf-8", "replace") for text in outputs["translation"].string_val]
     scores = list(outputs["score"].float_val)
     if content := outputs["score"].tensor_content:  # numbers come in either field
-        scores = [score for (score,) in struct.iter_unpack("<f", content)]
-    if not len(texts) == len(scores) == count:
-        raise ValueError(f"expected {count} translations. Received: {len(texts)}, with {len(scores)} scores")
-    return list(zip(texts, scores, strict=True))
+        scores = [score for (score,) in struct.iter_unpack("<f", content[: len(content) // 4 * 4])]
+    truncated = [False] * count
+    if received.get("truncated") == DT_BOOL:
+        truncated = list(outputs["truncated"].bool_val) or [byte != 0 for byte in outputs["truncated"].tensor_content]
+    if not len(texts) == len(scores) == len(truncated) == count:
+        numbers = f"{len(texts)}, with {len(scores)} scores and {len(truncated)} times `truncated`"
+        raise ValueError(f"expected {count} translations. Received: {numbers}")
+    return list(zip(texts, scores, truncated, strict=True))

@@ -1,6 +1,7 @@
 """What users expect of a Keras model: fit, save, configs, dtype policies, compiled or not, dropout, seeds."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from attention_nmt.attending import AttendingRecurrence
-from attention_nmt.attention import BahdanauAttention, FixedContext, LuongAttention
+from attention_nmt.attention import BahdanauAttention, FixedContext, LuongAttention, Memory
 from attention_nmt.config import END, CellConfig
 from attention_nmt.decoder import Decoder
 from attention_nmt.encoder import Encoder
@@ -145,6 +146,75 @@ def test_configs_round_trip(make: Callable[[], keras.layers.Layer]) -> None:
     assert again.get_config() == config
     serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
     assert keras.saving.deserialize_keras_object(serialized).get_config() == config
+
+
+def built_decoder(attention: keras.layers.Layer, **options: Any) -> Decoder:
+    decoder = Decoder(7, 3, attention, **options)
+    decoder.build((None, None, 6), (None, 5), Memory((None, None, 7), (None, None, 4), (None, None)))
+    return decoder
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: built_decoder(BahdanauAttention(4), word_query=True),
+        lambda: built_decoder(LuongAttention(), query="current", input_feeding=True),
+        lambda: built_decoder(BahdanauAttention(4)).attention,
+        lambda: built_decoder(LuongAttention()).attention,
+        lambda: built_decoder(FixedContext()),
+    ],
+)
+def test_built_layers_come_back_with_their_weights(make: Callable[[], keras.layers.Layer]) -> None:
+    layer = make()
+    serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    again = keras.saving.deserialize_keras_object(serialized)
+    assert [(w.name, w.shape) for w in again.weights] == [(w.name, w.shape) for w in layer.weights]
+    again.set_weights(layer.get_weights())
+    assert layer.weights or isinstance(layer, FixedContext)
+
+
+def test_a_model_of_ones_own_is_saved_and_loaded(tmp_path: Path) -> None:
+    """Its layers do not warn of a mask that they use."""
+    embedded, mask = np.random.default_rng(1).normal(size=(2, 4, 6)).astype("float32"), np.arange(4)[None] < [[4], [2]]
+    model = Own(Encoder(5), Decoder(7, 3, BahdanauAttention(4)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        expected = model([embedded, mask])
+    model.save(tmp_path / "own.keras")
+    loaded = keras.saving.load_model(tmp_path / "own.keras", custom_objects={"Own": Own})
+    for again, once in zip(loaded([embedded, mask]), expected, strict=True):
+        np.testing.assert_allclose(again, once, atol=1e-6)
+
+
+class Own(keras.Model):
+    """One step of a decoder over an encoder's annotations."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder, self.decoder = encoder, decoder
+
+    def call(self, inputs: list[Any]) -> Any:
+        embedded, mask = inputs
+        annotations, summary = self.encoder(embedded, mask=keras.ops.cast(mask, "bool"))
+        memory = self.decoder.attention.prepare(annotations, keras.ops.cast(mask, "bool"))
+        return self.decoder(embedded, summary, memory)
+
+    def get_config(self) -> dict[str, Any]:
+        layers = {"encoder": self.encoder, "decoder": self.decoder}
+        return {name: keras.saving.serialize_keras_object(layer) for name, layer in layers.items()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Own":
+        return cls(**{name: keras.saving.deserialize_keras_object(layer) for name, layer in config.items()})
+
+
+def test_attention_of_another_precision_than_its_decoder() -> None:
+    """A row without any word stays finite, as batches have them."""
+    decoder = Decoder(7, 3, BahdanauAttention(4), dtype="mixed_float16")
+    annotations = np.ones((2, 4, 6), "float32")
+    memory = decoder.attention.prepare(annotations, np.array([[True] * 4, [False] * 4]))
+    outputs = decoder(annotations, np.ones((2, 5), "float32"), memory)
+    assert all(np.isfinite(np.asarray(x, "float32")).all() for x in keras.tree.flatten(outputs))
 
 
 def test_initializer_config_round_trip() -> None:

@@ -60,6 +60,7 @@ def test_coverage_in_low_precision() -> None:
     found = search(model.step, state, memory, maximum_lengths(source, config), config)
     assert keras.backend.standardize_dtype(found.scores.dtype) == "float32"
     assert np.isfinite(np.asarray(found.scores)).all()
+    assert np.isfinite(np.asarray(keras.ops.cast(found.alignments, "float32"))).all()
 
 
 def test_coverage_needs_attention(tokenizer: Tokenizer) -> None:

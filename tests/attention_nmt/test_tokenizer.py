@@ -130,6 +130,13 @@ def test_wrong_model_bytes(proto: bytes) -> None:
         Tokenizer(proto)
 
 
+def test_long_lines_are_learned_from(sentences: list[str]) -> None:
+    """SentencePiece's own limit is 4,192 bytes."""
+    line = " ".join(sentences * 3)
+    assert len(line.encode()) > 4192
+    assert Tokenizer.train([line] * 4, 330).vocabulary_size == 330
+
+
 def test_training_is_deterministic(sentences: list[str]) -> None:
     """Also where lines are read from a generator, and empty ones come first."""
     first, second = (Tokenizer.train(sentences, 340) for _ in range(2))

@@ -9,6 +9,8 @@ from typing import Any, cast
 import grpc
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis import predict_pb2
 
 from serving.client import Client, ClientError, ClientTranslation
@@ -52,6 +54,24 @@ def response(texts: Sequence[str], scores: Sequence[float] | None = None) -> pre
     )
 
 
+def packed_response(score: bytes, truncated: bytes) -> predict_pb2.PredictResponse:
+    packed = response(["a"])
+    packed.outputs["score"].CopyFrom(TensorProto(dtype=types_pb2.DT_FLOAT, tensor_content=score))
+    packed.outputs["truncated"].CopyFrom(TensorProto(dtype=types_pb2.DT_BOOL, tensor_content=truncated))
+    return packed
+
+
+def test_a_text_that_was_cut_is_marked(scripted: Callable[[Answer], str]) -> None:
+    """In either field of a tensor, or not at all by a model that does not say so."""
+    plain = response(["a", "b"])
+    plain.outputs["truncated"].CopyFrom(tf.make_tensor_proto([False, True]))
+    answers = iter([plain, packed_response(b"\0\0\0\0", b"\1"), response(["a"])])
+    with Client(scripted(lambda *_: next(answers))) as client:
+        assert [t.truncated for t in client.translate(["x", "y"])] == [False, True]
+        assert client.translate(["x"]) == [ClientTranslation("a", 0.0, True)]
+        assert client.translate(["x"]) == [ClientTranslation("a", 0.0, False)]
+
+
 def test_translate_gives_texts_and_scores(server: ServerProcess) -> None:
     with Client(server.address) as client:
         assert client.translate(["hello", "", "é\n"]) == [
@@ -73,7 +93,7 @@ def test_requests_hold_at_most_batch_size_texts(scripted: Callable[[Answer], str
 
     with Client(scripted(answer), "model", batch_size=3) as client:
         translations = client.translate([str(number) for number in range(7)])
-    assert translations == [(str(number) * 2, float(number)) for number in range(7)]
+    assert translations == [(str(number) * 2, float(number), False) for number in range(7)]
     assert [list(request.inputs["text"].string_val) for request in requests] == [
         [b"0", b"1", b"2"],
         [b"3", b"4", b"5"],
@@ -128,6 +148,7 @@ def test_a_slow_server_is_given_up(scripted: Callable[[Answer], str]) -> None:
     [
         (response(["a", "b"]), "expected 1 translations. Received: 2, with 2 scores"),
         (response(["a"], []), "Received: 1, with 0 scores"),
+        (packed_response(b"12345", b""), "Received: 1, with 1 scores and 0 times `truncated`"),
         (predict_pb2.PredictResponse(), "the model must give outputs"),
         (
             predict_pb2.PredictResponse(outputs={name: tf.make_tensor_proto([1]) for name in ("translation", "score")}),

@@ -41,7 +41,7 @@ class Shouting:
 
     def translate(self, texts: list[str]) -> list[ClientTranslation]:
         self.sent.append(texts)
-        return [ClientTranslation(f"{text}!\r\n!", 0.0) for text in texts]
+        return [ClientTranslation(f"{text}!\r\n!", 0.0, text == "long") for text in texts]
 
 
 def test_lines_are_read_a_batch_at_a_time_and_stay_lines() -> None:
@@ -53,6 +53,34 @@ def test_lines_are_read_a_batch_at_a_time_and_stay_lines() -> None:
     assert read == ["a", ""]
     assert list(translated) == ["", "", "", "b! !", "c! !", "d! !"]
     assert client.sent == [["a"], [], ["b", "c"], ["d"]]
+
+
+def test_lines_that_were_cut_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["short", "long", "", "long"]
+    assert len(list(translate_lines(cast(Client, Shouting()), lines, done=10))) == 4
+    assert capsys.readouterr().err == "".join(
+        f"warning: line {number} is too long: only its beginning was translated\n" for number in (12, 14)
+    )
+
+
+def test_outputs_that_are_no_files(server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder is refused before anything is translated, a pipe and a link stay what they are."""
+    source, real, link, pipe = (tmp_path / name for name in ("source", "real", "link", "pipe"))
+    source.write_text("hello\n", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    arguments = ["--address", server.address, "--input", str(source), "--output"]
+    assert main(["--address", DEAD, *arguments[2:], str(tmp_path / "folder")]) == 1
+    assert "must be a file to write, not a folder" in capsys.readouterr().err
+    link.symlink_to(real)
+    assert main([*arguments, str(link)]) == 0
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8") == "bonjour\n"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        assert main([*arguments, str(pipe)]) == 0
+        assert reader.communicate(timeout=20)[0] == b"bonjour\n"
+    assert pipe.is_fifo()
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_command_line_with_texts(server: ServerProcess) -> None:

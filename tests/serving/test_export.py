@@ -91,9 +91,14 @@ def _one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_one_signature")
 def test_exporting_again_writes_the_next_version_and_nothing_else(run_dir: Path, tmp_path: Path) -> None:
     translator = Translator.from_run(run_dir)
-    (tmp_path / "7").mkdir()
+    (tmp_path / "007").mkdir()
+    (tmp_path / "12").write_text("a file is no version")
     assert export.export(translator, tmp_path) == tmp_path / "8"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["7", "8"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["007", "12", "8"]
+    (tmp_path / "9").write_text("nor is it replaced")
+    assert export.export(translator, tmp_path) == tmp_path / "10"
+    assert export.prune(tmp_path, keep=1) == [7, 8]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["10", "12", "9"]
 
 
 @pytest.mark.usefixtures("_one_signature")
@@ -149,18 +154,23 @@ def test_every_kind_of_model_and_search_is_exported(kind: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_litert_translates_as_the_saved_model_does(beam_size: int, run_dir: Path, tmp_path: Path) -> None:
-    """With built-in operations only."""
-    output, written = tmp_path / "model.tflite", tmp_path / "written.txt"
-    said = tflite.run(tflite.ConvertConfig(run_dir, output, beam_size=beam_size, translations=written))
+    """With built-in operations only; an empty line stays one, and the last needs no end."""
+    output, written, lines = (tmp_path / name for name in ("model.tflite", "written.txt", "lines.txt"))
+    lines.write_text("\n".join(TEXTS), encoding="utf-8")
+    said = tflite.run(tflite.ConvertConfig(run_dir, output, beam_size=beam_size, check=lines, translations=written))
     count = sum(1 for text in TEXTS if text)
     assert f"{count} of {count} translations equal to the SavedModel's" in said
     tokenizer = Tokenizer.load(output.with_suffix(".source.model"))
+    assert tflite.translate(str(output), [[]]) == [[]]
     found = tflite.translate(str(output), tokenizer.encode(TEXTS[:4]))
     expected = [
         t.text for t in Translator.from_run(run_dir, RunFolder(run_dir).read_search(beam_size=beam_size))(TEXTS[:4])
     ]
     assert [x.decode() for x in tokenizer.detokenize(tf.ragged.constant(found).to_tensor()).numpy()] == expected
-    assert written.read_text(encoding="utf-8").splitlines()[:4] == expected
+    translated = written.read_text(encoding="utf-8").split("\n")
+    assert translated[:4] == expected
+    assert len(translated) == len(TEXTS) + 1
+    assert translated[TEXTS.index("")] == ""
     assert tflite.custom_operations(output.read_bytes()) == set()
 
 

@@ -26,6 +26,7 @@ MALFORMED = {
     "negative size": strings("a", shape=[-1]),
     "overflowing size": strings("a", shape=[2**62, 2**62]),
     "a value for a huge tensor": strings("a", shape=[2**40]),
+    "a long value for a large tensor": strings("a" * 65_536, shape=[2**20]),
     "values of another type": tensor_proto(types_pb2.DT_STRING, [1], float_val=[1.0]),
     "packed strings": tensor_proto(types_pb2.DT_STRING, [1], tensor_content=b"\1a"),
     "packed bytes of another size": tensor_proto(types_pb2.DT_FLOAT, [2], tensor_content=b"12345"),
@@ -87,4 +88,4 @@ def test_numbers_survive_the_wire(name: str, shape: tuple[int, ...]) -> None:
 
 
 def test_an_error_keeps_to_the_size_of_a_status() -> None:
-    assert len(RequestError(StatusCode.INTERNAL, "x" * 5000).message) == 1000
+    assert len(RequestError(StatusCode.INTERNAL, "x" * 5000).message) == 500

@@ -1,7 +1,10 @@
 """The soak finds what it looks for: wrong answers, dropped requests, malformed ones that pass."""
 
 import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,32 @@ def test_a_server_under_strain(version: Path, tmp_path: Path, capsys: pytest.Cap
     assert 0 < report["p50_ms"] <= report["p99_ms"]
     assert report["killed"] > 0
     assert report["memory_mb"]["last quarter"] > 50
+
+
+def test_a_server_that_ends_is_an_error(version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clients stop, long before the minutes are over."""
+    (tmp_path / "en.txt").write_text("a\n", encoding="utf-8")
+    watch = soak.watch_memory
+
+    def kill(pid: int, until: float, tally: soak.Tally) -> None:
+        os.kill(pid, signal.SIGKILL)
+        watch(pid, until, tally)
+
+    monkeypatch.setattr(soak, "watch_memory", kill)
+    with pytest.raises(OSError, match="the server ended"):
+        soak.soak(soak.SoakConfig(version.parent, tmp_path / "en.txt", clients=1, minutes=5))
+
+
+@pytest.mark.parametrize("change", [{"minutes": 0.0}, {"texts": 0}, {"clients": 0}, {"malformed": 1.5}])
+def test_settings_are_checked(change: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        soak.SoakConfig(tmp_path, tmp_path, **change)
+
+
+def test_no_text_to_send(tmp_path: Path) -> None:
+    (tmp_path / "en.txt").write_text(" \n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must hold a text"):
+        soak.soak(soak.SoakConfig(tmp_path, tmp_path / "en.txt"))
 
 
 def test_what_counts_as_wrong() -> None:
