@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,19 @@ def test_atomic_write_replaces(tmp_path: Path) -> None:
     assert path.read_text() == "new"
     assert list(path.parent.iterdir()) == [path]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_atomic_write_follows_links_and_spares_what_is_no_file(tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "real")
+    os.mkfifo(pipe)
+    with atomic_write(link) as temporary:
+        temporary.write_text("new")
+    assert (link.is_symlink(), (tmp_path / "real").read_text()) == (True, "new")
+    for path in (pipe, tmp_path):
+        with pytest.raises(OSError, match="must be a file, or nothing yet"), atomic_write(path):
+            pytest.fail("there is nothing to write to")
+    assert pipe.is_fifo()
 
 
 def test_atomic_write_keeps_the_old_file_when_the_block_raises(tmp_path: Path) -> None:
