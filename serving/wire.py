@@ -102,7 +102,9 @@ def read_translations(response: Any, count: int) -> list[tuple[str, float, bool]
     texts = [text.decode("utf-8", "replace") for text in outputs["translation"].string_val]
     scores = list(outputs["score"].float_val)
     if content := outputs["score"].tensor_content:  # numbers come in either field
-        scores = [score for (score,) in struct.iter_unpack("<f", content[: len(content) // 4 * 4])]
+        if len(content) % 4:
+            raise ValueError(f"scores must have 4 bytes each. Received: {len(content)} bytes")
+        scores = [score for (score,) in struct.iter_unpack("<f", content)]
     truncated = [False] * count
     if received.get("truncated") == DT_BOOL:
         truncated = list(outputs["truncated"].bool_val) or [byte != 0 for byte in outputs["truncated"].tensor_content]

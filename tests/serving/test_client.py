@@ -148,7 +148,8 @@ def test_a_slow_server_is_given_up(scripted: Callable[[Answer], str]) -> None:
     [
         (response(["a", "b"]), "expected 1 translations. Received: 2, with 2 scores"),
         (response(["a"], []), "Received: 1, with 0 scores"),
-        (packed_response(b"12345", b""), "Received: 1, with 1 scores and 0 times `truncated`"),
+        (packed_response(b"12345", b"\1"), "scores must have 4 bytes each. Received: 5 bytes"),
+        (packed_response(b"1234", b""), "Received: 1, with 1 scores and 0 times `truncated`"),
         (predict_pb2.PredictResponse(), "the model must give outputs"),
         (
             predict_pb2.PredictResponse(outputs={name: tf.make_tensor_proto([1]) for name in ("translation", "score")}),
