@@ -24,6 +24,7 @@ import grpc
 import numpy as np
 import tyro
 
+from attention_nmt.config import require
 from serving import wire
 from serving.client import Client, ClientError, ClientTranslation
 from serving.process import local_server
@@ -79,13 +80,10 @@ class SoakConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("texts", "clients"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}")
-        if not self.minutes > 0:
-            raise ValueError(f"minutes must be above 0. Received: {self.minutes}")
-        if not 0 <= self.malformed <= 1:
-            raise ValueError(f"malformed must be a share from 0 to 1. Received: {self.malformed}")
+        require(self.texts >= 1, "texts", "at least 1", self.texts)
+        require(self.clients >= 1, "clients", "at least 1", self.clients)
+        require(self.minutes > 0, "minutes", "above 0", self.minutes)
+        require(0 <= self.malformed <= 1, "malformed", "a share from 0 to 1", self.malformed)
 
 
 @dataclass
