@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,16 @@ from tests.serving.messages import failure, request, strings
 
 
 def test_sigterm_lets_a_running_request_finish(start_server: Callable[..., ServerProcess]) -> None:
-    process, address, log = start_server("--max-workers", "2")
+    process, address, log = start_server("--max-workers", "1", "--grace-s", "50")
     with grpc.insecure_channel(address) as channel:
         service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         service.Predict(request(), timeout=20)
         running = service.Predict.future(request(strings("300000"), signature_name="count"), timeout=60)
-        service.Predict(request(), timeout=20)  # behind it on the same connection: the other has arrived
+        time.sleep(0.3)
         assert not running.done()
         process.send_signal(signal.SIGTERM)
         assert running.result().outputs["counted"].int_val == [300_000]
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         assert failure(service.Predict, request())[0] == grpc.StatusCode.UNAVAILABLE
     assert "Traceback" not in log.read_text()
 
