@@ -1,0 +1,75 @@
+"""A corpus and its own translations: what is written, in which order, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from attention_nmt.translator import Translator
+from tests.training.corpora import TINY_MODEL, write_folder
+from training import diversify, train
+from training.data import Corpus
+
+PAIRS = [("The dog sees.", "Le chien voit."), ("The cat", "Le chat"), ("The cat", "Le chat"), ("", "vide"), ("a", "un")]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A corpus, a run that was trained on it for a moment, and that run under the name of the other direction."""
+    folder = write_folder(tmp_path_factory.mktemp("corpus"), PAIRS * 12)
+    forward, backward = (tmp_path_factory.mktemp("runs") / name for name in ("forward", "backward"))
+    schedule = ["--steps=4", "--warmup-steps=2", "--evaluate-steps=4", "--vocabulary-size=280"]
+    assert train.main(["--dataset", str(folder), "--run-dir", str(forward), *TINY_MODEL, *schedule]) == 0
+    shutil.copytree(forward, backward)
+    config = json.loads((backward / "config.json").read_text())
+    (backward / "config.json").write_text(json.dumps(config | {"source": "fr", "target": "en"}))
+    return folder, forward, backward
+
+
+def test_both_directions(
+    runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, forward, backward = runs
+    # What four steps have learned is mostly nothing: these translations are new, known, and empty.
+    french = {"The dog sees.": "Un chien.", "The cat": "Le chat", "": "rien", "a": " "}
+    english = {"Le chien voit.": "The dog sees.", "Le chat": "A cat", "vide": "empty", "un": "one"}
+    made = {forward: french, backward: english}
+    monkeypatch.setattr(diversify, "translations", lambda run, texts: (made[run][text] for text in texts))
+    arguments = ["--forward-run", str(forward), "--backward-run", str(backward), "--output"]
+    assert diversify.main([*arguments, str(tmp_path / "out")]) == 0
+    original = list(zip(*Corpus(str(folder), "en", "fr").texts("train"), strict=True))
+    written = Corpus(str(tmp_path / "out"), "en", "fr")
+    new = [("The dog sees.", "Un chien."), ("A cat", "Le chat"), ("empty", "vide"), ("one", "un")]
+    assert list(zip(*written.texts("train"), strict=True)) == original + new
+    assert written.texts("val") == Corpus(str(folder), "en", "fr").texts("val")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{language}.{split}.txt" for language in ("en", "fr") for split in ("train", "val")
+    ]
+    said = capsys.readouterr().out
+    assert f"{len(original)} pairs; 1 new ones by {forward}" in said
+    assert f"and 3 by {backward}" in said
+
+
+def test_translations_are_the_runs(runs: tuple[Path, Path, Path]) -> None:
+    _, forward, _ = runs
+    texts = ["The dog sees.", "The cat", "a"]
+    expected = [diversify.line(one.text) for one in Translator.from_run(forward)(texts)]
+    assert list(diversify.translations(forward, texts)) == expected
+    assert diversify.line("Un\nchien\r\n!") == "Un chien  !"
+
+
+def test_what_is_refused(runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, forward, backward = runs
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    arguments = ["--forward-run", str(forward), "--output", str(tmp_path / "full")]
+    assert diversify.main([*arguments, "--backward-run", str(backward)]) == 1
+    assert "`output` must be an empty folder, or nothing yet" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
+    arguments[-1] = str(tmp_path / "new")
+    assert diversify.main([*arguments, "--backward-run", str(forward)]) == 1
+    assert "`backward_run` must be a run from fr to en. Received: ('en', 'fr')" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
