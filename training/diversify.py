@@ -18,6 +18,9 @@ from training.data import Corpus
 
 Pair = tuple[str, str]
 
+CHUNK = 10_000
+"""After so many texts a line says how far it is."""
+
 
 @dataclass(frozen=True)
 class DiversifyConfig:
@@ -57,8 +60,12 @@ def line(text: str) -> str:
 def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
     """What the run's model makes of texts, by the run's search."""
     search = RunFolder(run).read_search(n_best=1, temperature=0.0)
-    for translation in Translator.from_run(run, search).frozen()(texts, alignments=False):
-        yield line(translation.text)
+    translator = Translator.from_run(run, search).frozen()
+    for begin in range(0, len(texts), CHUNK):
+        chunk = texts[begin : begin + CHUNK]
+        for translation in translator(chunk, alignments=False):
+            yield line(translation.text)
+        print(f"{run}: {begin + len(chunk)} of {len(texts)}", flush=True)
 
 
 def new_pairs(known: set[Pair], pairs: Iterator[Pair]) -> list[Pair]:

@@ -53,11 +53,15 @@ def test_both_directions(
     assert f"and 3 by {backward}" in said
 
 
-def test_translations_are_the_runs(runs: tuple[Path, Path, Path]) -> None:
+def test_translations_are_the_runs(
+    runs: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, forward, _ = runs
+    monkeypatch.setattr(diversify, "CHUNK", 2)
     texts = ["The dog sees.", "The cat", "a"]
     expected = [diversify.line(one.text) for one in Translator.from_run(forward)(texts)]
     assert list(diversify.translations(forward, texts)) == expected
+    assert capsys.readouterr().out.splitlines() == [f"{forward}: {count} of 3" for count in (2, 3)]
     assert diversify.line("Un\nchien\r\n!") == "Un chien  !"
 
 
