@@ -67,3 +67,8 @@ def unpack(tensors: TranslationTensors) -> list[list[Translation]]:
             row.append(Translation(text, float(scores[b, n]), source_tokens, tokens, alignment))
         unpacked.append(row)
     return unpacked
+
+
+def one_line(text: str) -> str:
+    """The text as a line of a file: what would end a line is a space."""
+    return " ".join(text.splitlines())

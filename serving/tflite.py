@@ -22,6 +22,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from attention_nmt.config import END, PAD
 from attention_nmt.run_folder import RunFolder, atomic_write
+from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
 
 SIGNATURE = "translate"
@@ -208,7 +209,7 @@ def run(config: ConvertConfig) -> str:
             tokenizer.save(config.output.with_suffix(f".{name}.model"))
     if config.translations:
         texts = iter([x.decode() for x in found] if config.text else _texts(translator, found))
-        translated = (" ".join(next(texts).splitlines()) if some else "" for some in written)
+        translated = (one_line(next(texts)) if some else "" for some in written)
         with atomic_write(config.translations) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in translated), encoding="utf-8")
     said = f"{equal} of {len(inputs)} translations equal to the SavedModel's"

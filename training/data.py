@@ -16,6 +16,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import training.grammar_en_fr  # noqa: F401 - registers the bundled dataset
+from attention_nmt.config import require
+from attention_nmt.run_folder import RunFolder
 
 BUNDLED = "grammar_en_fr"
 
@@ -43,6 +45,30 @@ class Corpus:
     source: str
     target: str
     data_dir: str | None = None
+
+    @classmethod
+    def of_run(cls, run_dir: Path) -> Corpus:
+        """What a run folder was trained on.
+
+        Raises:
+            FileNotFoundError: it holds no `config.json`.
+        """
+        run = RunFolder(run_dir).read_config()
+        return cls(run["dataset"], run["source"], run["target"], run["data_dir"])
+
+    def check_reverse(self, name: str, run_dir: Path) -> None:
+        """Whether a run translates the other way.
+
+        Args:
+            name: of the argument that the run folder was given by.
+
+        Raises:
+            ValueError: it does not; the message has both pairs of languages.
+            FileNotFoundError: the run folder holds no `config.json`.
+        """
+        other = Corpus.of_run(run_dir)
+        languages = (other.source, other.target)
+        require(languages == (self.target, self.source), name, f"a run from {self.target} to {self.source}", languages)
 
     def pairs(self, split: str) -> tf.data.Dataset:
         """The pairs of a split as scalar strings `(source, target)`, in the order of the dataset.

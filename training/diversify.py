@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from attention_nmt.config import require
 from attention_nmt.run_folder import RunFolder, atomic_write
+from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
 from training.command import command
 from training.data import Corpus
@@ -37,26 +38,6 @@ class DiversifyConfig:
     output: Path
 
 
-def corpus_of(config: DiversifyConfig) -> tuple[Corpus, list[str]]:
-    """The corpus of the forward run, and its training and dev splits.
-
-    Raises:
-        ValueError: the backward run is not of the other direction.
-        FileNotFoundError: a run folder is not complete.
-    """
-    run = RunFolder(config.forward_run).read_config()
-    corpus = Corpus(run["dataset"], run["source"], run["target"], run["data_dir"])
-    backward = RunFolder(config.backward_run).read_config()
-    languages, expected = (backward["source"], backward["target"]), (corpus.target, corpus.source)
-    require(languages == expected, "backward_run", f"a run from {expected[0]} to {expected[1]}", languages)
-    return corpus, [run["train_split"], run["dev_split"] or corpus.dev_split()]
-
-
-def line(text: str) -> str:
-    """The text without what would end a line of a file."""
-    return text.replace("\r", " ").replace("\n", " ")
-
-
 def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
     """What the run's model makes of texts, by the run's search."""
     search = RunFolder(run).read_search(n_best=1, temperature=0.0)
@@ -64,7 +45,7 @@ def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
     for begin in range(0, len(texts), CHUNK):
         chunk = texts[begin : begin + CHUNK]
         for translation in translator(chunk, alignments=False):
-            yield line(translation.text)
+            yield one_line(translation.text)
         print(f"{run}: {begin + len(chunk)} of {len(texts)}", flush=True)
 
 
@@ -91,15 +72,17 @@ def diversify(config: DiversifyConfig) -> None:
     """
     empty = not config.output.exists() or (config.output.is_dir() and not any(config.output.iterdir()))
     require(empty, "output", "an empty folder, or nothing yet", str(config.output))
-    corpus, (train, dev) = corpus_of(config)
-    sources, targets = ([line(text) for text in texts] for texts in corpus.texts(train))
+    corpus, run = Corpus.of_run(config.forward_run), RunFolder(config.forward_run).read_config()
+    corpus.check_reverse("backward_run", config.backward_run)
+    train, dev = run["train_split"], run["dev_split"] or corpus.dev_split()
+    sources, targets = ([one_line(text) for text in texts] for texts in corpus.texts(train))
     original = list(zip(sources, targets, strict=True))
     forward = new_pairs(set(original), zip(sources, translations(config.forward_run, sources), strict=True))
     print(f"{len(original)} pairs; {len(forward)} new ones by {config.forward_run}", flush=True)
     known = {*original, *forward}
     backward = new_pairs(known, zip(translations(config.backward_run, targets), targets, strict=True))
     print(f"and {len(backward)} by {config.backward_run}.", flush=True)
-    dev_pairs = [(line(source), line(target)) for source, target in zip(*corpus.texts(dev), strict=True)]
+    dev_pairs = [(one_line(source), one_line(target)) for source, target in zip(*corpus.texts(dev), strict=True)]
     write_split(config.output, corpus, dev, dev_pairs)
     write_split(config.output, corpus, train, [*original, *forward, *backward])
 

@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from attention_nmt.config import SearchConfig, require
 from attention_nmt.run_folder import RunFolder, atomic_write
+from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
 from training.aligning import Habits, attended, error_rates, habits
 from training.command import command
@@ -134,9 +135,7 @@ def reverse_of(config: EvaluateConfig, corpus: Corpus, gold: Sequence[GoldPair] 
     if config.reverse_run is None:
         return None
     require(gold is not None, "split", "one with gold links, which reverse_run is for", config.split)
-    languages = tuple(RunFolder(config.reverse_run).read_config()[side] for side in ("source", "target"))
-    expected = (corpus.target, corpus.source)
-    require(languages == expected, "reverse_run", f"a run from {expected[0]} to {expected[1]}", languages)
+    corpus.check_reverse("reverse_run", config.reverse_run)
     return Translator.from_run(config.reverse_run)
 
 
@@ -242,7 +241,7 @@ def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
 
 def _write(output: Path, texts: Sequence[str], report: dict[str, Any]) -> None:
     with atomic_write(output / "hypotheses.txt") as temporary:
-        temporary.write_text("".join(" ".join(text.splitlines()) + "\n" for text in texts), encoding="utf-8")
+        temporary.write_text("".join(one_line(text) + "\n" for text in texts), encoding="utf-8")
     with atomic_write(output / "scores.json") as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"Written to {output}.")

@@ -89,7 +89,7 @@ def study(config: StudyConfig) -> Iterator[dict[str, Any]]:
         ImportError: what scoring the target language needs is not installed.
     """
     run = RunFolder(config.run_dir).read_config()
-    corpus = Corpus(run["dataset"], run["source"], run["target"], run["data_dir"])
+    corpus = Corpus.of_run(config.run_dir)
     split = config.split or run["dev_split"] or corpus.dev_split()
     sources, references = (texts[: config.sentences] for texts in corpus.texts(split))
     signature = corpus_bleu(references, references, corpus.target).signature

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
 from tests.training.corpora import TINY_MODEL, write_folder
 from training import diversify, train
@@ -59,10 +60,10 @@ def test_translations_are_the_runs(
     _, forward, _ = runs
     monkeypatch.setattr(diversify, "CHUNK", 2)
     texts = ["The dog sees.", "The cat", "a"]
-    expected = [diversify.line(one.text) for one in Translator.from_run(forward)(texts)]
+    expected = [one_line(one.text) for one in Translator.from_run(forward)(texts)]
     assert list(diversify.translations(forward, texts)) == expected
     assert capsys.readouterr().out.splitlines() == [f"{forward}: {count} of 3" for count in (2, 3)]
-    assert diversify.line("Un\nchien\r\n!") == "Un chien  !"
+    assert one_line("Un\nchien\r\n!") == "Un chien !"
 
 
 def test_what_is_refused(runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
