@@ -8,7 +8,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,8 +56,12 @@ class Corpus:
         run = RunFolder(run_dir).read_config()
         return cls(run["dataset"], run["source"], run["target"], run["data_dir"])
 
-    def check_reverse(self, name: str, run_dir: Path) -> None:
-        """Whether a run translates the other way.
+    def reverse(self) -> Corpus:
+        """The same texts in the other direction."""
+        return replace(self, source=self.target, target=self.source)
+
+    def check_run(self, name: str, run_dir: Path) -> None:
+        """Whether a run translates in this direction.
 
         Args:
             name: of the argument that the run folder was given by.
@@ -68,7 +72,7 @@ class Corpus:
         """
         other = Corpus.of_run(run_dir)
         languages = (other.source, other.target)
-        require(languages == (self.target, self.source), name, f"a run from {self.target} to {self.source}", languages)
+        require(languages == (self.source, self.target), name, f"a run from {self.source} to {self.target}", languages)
 
     def pairs(self, split: str) -> tf.data.Dataset:
         """The pairs of a split as scalar strings `(source, target)`, in the order of the dataset.

@@ -1,4 +1,4 @@
-"""`python -m training.diversify --forward-run A --backward-run B --output F`: a corpus and its own translations."""
+"""`python -m training.diversify --forward-runs A --backward-runs B --output F`: a corpus and its own translations."""
 
 from __future__ import annotations
 
@@ -25,17 +25,21 @@ CHUNK = 10_000
 
 @dataclass(frozen=True)
 class DiversifyConfig:
-    """Which models translate what one of them was trained on.
+    """Which models translate what the first of them was trained on.
 
     Attributes:
-        forward_run: a trained run folder; its corpus is what is diversified.
-        backward_run: a trained run folder of the other direction.
+        forward_runs: trained run folders of one direction; the corpus of the first is what is diversified.
+        backward_runs: trained run folders of the other direction.
         output: the folder of `LANG.SPLIT.txt` files to write, of the training and the dev split.
     """
 
-    forward_run: Path
-    backward_run: Path
+    forward_runs: tuple[Path, ...]
+    backward_runs: tuple[Path, ...]
     output: Path
+
+    def __post_init__(self) -> None:
+        for name in ("forward_runs", "backward_runs"):
+            require(len(getattr(self, name)) >= 1, name, "at least one run folder", getattr(self, name))
 
 
 def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
@@ -49,9 +53,15 @@ def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
         print(f"{run}: {begin + len(chunk)} of {len(texts)}", flush=True)
 
 
-def new_pairs(known: set[Pair], pairs: Iterator[Pair]) -> list[Pair]:
-    """The pairs that are not known yet, each once, both of whose sides say something."""
-    return [pair for pair in dict.fromkeys(pairs) if pair not in known and pair[0].strip() and pair[1].strip()]
+def add_new(pairs: dict[Pair, None], made: Iterator[Pair]) -> int:
+    """Adds pairs that are not there yet and whose sides both say something; how many.
+
+    Args:
+        pairs: what is there, in the order in which it was added.
+    """
+    before = len(pairs)
+    pairs.update((pair, None) for pair in made if pair[0].strip() and pair[1].strip())
+    return len(pairs) - before
 
 
 def write_split(output: Path, corpus: Corpus, split: str, pairs: Sequence[Pair]) -> None:
@@ -68,23 +78,31 @@ def diversify(config: DiversifyConfig) -> None:
         ValueError: `output` holds something, the runs are not two directions of one pair, or the data is at fault.
         FileNotFoundError: a run folder is not complete.
 
-    Source: Nguyen et al. (2020), arXiv 1911.01986, with one model of each direction and one round.
+    Source: Nguyen et al. (2020), arXiv 1911.01986, in one round.
     """
     empty = not config.output.exists() or (config.output.is_dir() and not any(config.output.iterdir()))
     require(empty, "output", "an empty folder, or nothing yet", str(config.output))
-    corpus, run = Corpus.of_run(config.forward_run), RunFolder(config.forward_run).read_config()
-    corpus.check_reverse("backward_run", config.backward_run)
+    first = config.forward_runs[0]
+    corpus, run = Corpus.of_run(first), RunFolder(first).read_config()
+    for forward_run in config.forward_runs:
+        corpus.check_run("forward_runs", forward_run)
+    for backward_run in config.backward_runs:
+        corpus.reverse().check_run("backward_runs", backward_run)
     train, dev = run["train_split"], run["dev_split"] or corpus.dev_split()
     sources, targets = ([one_line(text) for text in texts] for texts in corpus.texts(train))
     original = list(zip(sources, targets, strict=True))
-    forward = new_pairs(set(original), zip(sources, translations(config.forward_run, sources), strict=True))
-    print(f"{len(original)} pairs; {len(forward)} new ones by {config.forward_run}", flush=True)
-    known = {*original, *forward}
-    backward = new_pairs(known, zip(translations(config.backward_run, targets), targets, strict=True))
-    print(f"and {len(backward)} by {config.backward_run}.", flush=True)
+    print(f"{len(original)} pairs", flush=True)
+    known = dict.fromkeys(original)
+    for forward_run in config.forward_runs:
+        added = add_new(known, zip(sources, translations(forward_run, sources), strict=True))
+        print(f"and {added} new ones by {forward_run}", flush=True)
+    for backward_run in config.backward_runs:
+        added = add_new(known, zip(translations(backward_run, targets), targets, strict=True))
+        print(f"and {added} new ones by {backward_run}", flush=True)
+    new = list(known)[len(set(original)) :]
     dev_pairs = [(one_line(source), one_line(target)) for source, target in zip(*corpus.texts(dev), strict=True)]
     write_split(config.output, corpus, dev, dev_pairs)
-    write_split(config.output, corpus, train, [*original, *forward, *backward])
+    write_split(config.output, corpus, train, [*original, *new])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -135,7 +135,7 @@ def reverse_of(config: EvaluateConfig, corpus: Corpus, gold: Sequence[GoldPair] 
     if config.reverse_run is None:
         return None
     require(gold is not None, "split", "one with gold links, which reverse_run is for", config.split)
-    corpus.check_reverse("reverse_run", config.reverse_run)
+    corpus.reverse().check_run("reverse_run", config.reverse_run)
     return Translator.from_run(config.reverse_run)
 
 

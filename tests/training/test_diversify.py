@@ -39,19 +39,25 @@ def test_both_directions(
     english = {"Le chien voit.": "The dog sees.", "Le chat": "A cat", "vide": "empty", "un": "one"}
     made = {forward: french, backward: english}
     monkeypatch.setattr(diversify, "translations", lambda run, texts: (made[run][text] for text in texts))
-    arguments = ["--forward-run", str(forward), "--backward-run", str(backward), "--output"]
+    second = tmp_path / "second"
+    shutil.copytree(backward, second)
+    made[second] = english | {"Le chat": "The kitten", "un": "a"}
+    arguments = ["--forward-runs", str(forward), "--backward-runs", str(backward), str(second), "--output"]
     assert diversify.main([*arguments, str(tmp_path / "out")]) == 0
     original = list(zip(*Corpus(str(folder), "en", "fr").texts("train"), strict=True))
     written = Corpus(str(tmp_path / "out"), "en", "fr")
     new = [("The dog sees.", "Un chien."), ("A cat", "Le chat"), ("empty", "vide"), ("one", "un")]
+    new.append(("The kitten", "Le chat"))
     assert list(zip(*written.texts("train"), strict=True)) == original + new
     assert written.texts("val") == Corpus(str(folder), "en", "fr").texts("val")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         f"{language}.{split}.txt" for language in ("en", "fr") for split in ("train", "val")
     ]
     said = capsys.readouterr().out
-    assert f"{len(original)} pairs; 1 new ones by {forward}" in said
-    assert f"and 3 by {backward}" in said
+    assert said.splitlines() == [
+        f"{len(original)} pairs",
+        *(f"and {new} new ones by {run}" for run, new in ((forward, 1), (backward, 3), (second, 1))),
+    ]
 
 
 def test_translations_are_the_runs(
@@ -70,11 +76,16 @@ def test_what_is_refused(runs: tuple[Path, Path, Path], tmp_path: Path, capsys: 
     _, forward, backward = runs
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    arguments = ["--forward-run", str(forward), "--output", str(tmp_path / "full")]
-    assert diversify.main([*arguments, "--backward-run", str(backward)]) == 1
+    arguments = ["--backward-runs", str(backward), "--output", str(tmp_path / "full"), "--forward-runs", str(forward)]
+    assert diversify.main(arguments) == 1
     assert "`output` must be an empty folder, or nothing yet" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
-    arguments[-1] = str(tmp_path / "new")
-    assert diversify.main([*arguments, "--backward-run", str(forward)]) == 1
-    assert "`backward_run` must be a run from fr to en. Received: ('en', 'fr')" in capsys.readouterr().err
+    arguments[3] = str(tmp_path / "new")
+    assert diversify.main([*arguments, str(backward)]) == 1
+    assert "`forward_runs` must be a run from en to fr. Received: ('fr', 'en')" in capsys.readouterr().err
+    arguments[1] = str(forward)
+    assert diversify.main(arguments) == 1
+    assert "`backward_runs` must be a run from fr to en. Received: ('en', 'fr')" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="`backward_runs` must be at least one run folder"):
+        diversify.DiversifyConfig((forward,), (), tmp_path)
