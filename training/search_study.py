@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from attention_nmt.config import SearchConfig, require
 from attention_nmt.run_folder import RunFolder
@@ -128,9 +129,10 @@ def figure(points: Sequence[Point]) -> Figure:
             line = sorted((p.beam_size, p.bleu) for p in chosen if getattr(p, field) == value)
             axis.plot(*zip(*line, strict=True), "o-", label=f"{value:g}")
         axis.set(xlabel="beam", ylabel="BLEU, cased")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         if chosen:
-            axis.legend(title=name)
+            axis.legend(title=name, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(axis.lines), frameon=False)
     return drawn
 
 
