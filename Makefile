@@ -3,7 +3,15 @@ DEMO := runs/demo
 PORT := 8500
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup demo test check
+# For `make multi30k`: what --dataset takes, the languages, the seed and the split to score, where the runs lie.
+DATA :=
+SOURCE := en
+TARGET := de
+SEED := 1
+SPLIT := test_2016_flickr
+RUNS := runs/$(SOURCE)-$(TARGET)
+
+.PHONY: setup demo multi30k test check
 
 setup: .venv/installed
 
@@ -20,6 +28,24 @@ demo: setup
 	@$(PYTHON) -m serving.server --model-dir $(DEMO)/export --name nmt --port $(PORT) & server=$$!; \
 	trap 'kill $$server' EXIT; \
 	$(PYTHON) -m serving.client --address localhost:$(PORT) --name nmt --wait-s 60 "the red dress"
+
+PRESET := $(PYTHON) -m training.train --preset multi30k
+FIRST := --steps 5000 --seed 1
+SECOND := --steps 5000 --seed 2 --vocabulary-size 4000 --sampled-sides both
+FORWARD := $(PRESET) --dataset $(DATA) --source $(SOURCE) --target $(TARGET)
+BACKWARD := $(PRESET) --dataset $(DATA) --source $(TARGET) --target $(SOURCE)
+
+# Every command goes on where it was stopped; of a second SEED only the last two are new.
+multi30k: setup
+	$(if $(DATA),,$(error multi30k needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test_2016_flickr RUNS=FOLDER]))
+	$(FORWARD) $(FIRST) --run-dir $(RUNS)/forward-1
+	$(FORWARD) $(SECOND) --run-dir $(RUNS)/forward-2
+	$(BACKWARD) $(FIRST) --run-dir $(RUNS)/backward-1
+	$(BACKWARD) $(SECOND) --run-dir $(RUNS)/backward-2
+	test -f $(RUNS)/diverse/$(TARGET).train.txt || $(PYTHON) -m training.diversify --output $(RUNS)/diverse \
+	  --forward-runs $(RUNS)/forward-1 $(RUNS)/forward-2 --backward-runs $(RUNS)/backward-1 $(RUNS)/backward-2
+	$(PRESET) --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) --run-dir $(RUNS)/seed-$(SEED)
+	$(PYTHON) -m training.evaluate --run-dir $(RUNS)/seed-$(SEED) --dataset $(DATA) --split $(SPLIT)
 
 test: setup
 	$(PYTHON) -m pytest

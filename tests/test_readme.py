@@ -93,8 +93,43 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert (folder / "runs/en-de/evaluation/test/scores.json").is_file()
 
 
+def test_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the README's `make multi30k` would run, in its order: each command finds what those before it wrote."""
+    (line,) = re.findall(r"^make multi30k .*$", README, re.MULTILINE)
+    plan = subprocess.run(
+        [*shlex.split(line), "SPLIT=test", "--dry-run", "--assume-old=setup", f"--file={ROOT / 'Makefile'}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    monkeypatch.chdir(folder)
+    for command in plan.replace("\\\n", " ").splitlines():
+        module, *arguments = shlex.split(command.partition(" -m ")[2])
+        if module == "training.train":
+            arguments = [{"4000": "300", "5000": "4"}.get(word, word) for word in arguments]
+            tiny = [flag for flag in TINY_MODEL if flag.partition("=")[0] not in arguments]
+            steps = [] if "--steps" in arguments else ["--steps=4"]
+            arguments += [*tiny, *steps, "--warmup-steps=1", "--evaluate-steps=4"]
+        assert importlib.import_module(module).main(arguments) == 0, capsys.readouterr().err
+    runs = folder / "runs/en-de"
+    assert sorted(p.name for p in runs.iterdir()) == [
+        "backward-1",
+        "backward-2",
+        "diverse",
+        "forward-1",
+        "forward-2",
+        "seed-1",
+    ]
+    sizes = [
+        len((path / "en.train.txt").read_text().splitlines()) for path in (folder / "data/en_de", runs / "diverse")
+    ]
+    assert sizes[0] < sizes[1] <= 5 * sizes[0]
+    assert (runs / "seed-1/evaluation/test-data-en_de/scores.json").is_file()
+
+
 def test_the_make_targets_exist() -> None:
     targets = re.findall(r"^make (\w+)", "\n".join(blocks("bash")), re.MULTILINE)
-    assert targets == ["demo", "test"]
+    assert targets == ["demo", "test", "multi30k"]
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(f"\n{target}: setup" in rules for target in targets)
