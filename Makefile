@@ -8,7 +8,7 @@ DATA :=
 SOURCE := en
 TARGET := de
 SEED := 1
-SPLIT := test_2016_flickr
+SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
 .PHONY: setup demo multi30k test check
@@ -37,7 +37,7 @@ BACKWARD := $(PRESET) --dataset $(DATA) --source $(TARGET) --target $(SOURCE)
 
 # Every command goes on where it was stopped; of a second SEED only the last two are new.
 multi30k: setup
-	$(if $(DATA),,$(error multi30k needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test_2016_flickr RUNS=FOLDER]))
+	$(if $(DATA),,$(error multi30k needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
 	$(FORWARD) $(FIRST) --run-dir $(RUNS)/forward-1
 	$(FORWARD) $(SECOND) --run-dir $(RUNS)/forward-2
 	$(BACKWARD) $(FIRST) --run-dir $(RUNS)/backward-1
