@@ -97,7 +97,7 @@ def test_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     """What the README's `make multi30k` would run, in its order: each command finds what those before it wrote."""
     (line,) = re.findall(r"^make multi30k .*$", README, re.MULTILINE)
     plan = subprocess.run(
-        [*shlex.split(line), "--dry-run", "--assume-old=setup", f"--file={ROOT / 'Makefile'}"],
+        [*shlex.split(line), "--dry-run", "--no-print-directory", "--assume-old=setup", f"--file={ROOT / 'Makefile'}"],
         cwd=folder,
         capture_output=True,
         text=True,
