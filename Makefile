@@ -35,7 +35,7 @@ SECOND := --steps 5000 --seed 2 --vocabulary-size 4000 --sampled-sides both
 FORWARD := $(PRESET) --dataset $(DATA) --source $(SOURCE) --target $(TARGET)
 BACKWARD := $(PRESET) --dataset $(DATA) --source $(TARGET) --target $(SOURCE)
 
-# Every command goes on where it was stopped; of a second SEED only the last two are new.
+# Trainings go on where they were stopped, translating begins anew; of a second SEED only the last two are new.
 multi30k: setup
 	$(if $(DATA),,$(error multi30k needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
 	$(FORWARD) $(FIRST) --run-dir $(RUNS)/forward-1
