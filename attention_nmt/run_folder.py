@@ -55,6 +55,11 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
+    def data(self) -> Path:
+        """What tells the texts that it was trained and evaluated on from others, as JSON."""
+        return self.path / "data.json"
+
+    @property
     def source_tokenizer(self) -> Path:
         """The tokenizer of the source language; the only one where the vocabulary is shared."""
         return self.path / "tokenizer.model"

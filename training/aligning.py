@@ -10,8 +10,8 @@ import numpy as np
 
 from attention_nmt.translator import Translator
 from training.data import Corpus, GoldPair
+from training.languages import spaced
 from training.links import Link, align, alignment_error_rate, diagonal_links, grow_diagonal, word_weights
-from training.metrics import spaced
 from training.page import AlignedPair
 
 MOST = 0.9

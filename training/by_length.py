@@ -20,6 +20,7 @@ from attention_nmt.config import require
 from training.command import command
 from training.data import Corpus
 from training.evaluate import read_hypotheses
+from training.languages import count_words
 from training.metrics import LengthBucket, bleu_by_length, corpus_bleu
 from training.plots import plain_figure, save_measured
 
@@ -37,7 +38,8 @@ class ByLengthConfig:
         target: the language that was translated to.
         data_dir: where TFDS keeps prepared datasets.
         splits: what was translated; the plot is of all of them together.
-        edges: the greatest number of source words of each point but the last.
+        edges: the greatest number of source words of each point but the last; of characters, where no spaces separate
+            words.
     """
 
     systems: tuple[str, ...]
@@ -75,7 +77,7 @@ def compare(config: ByLengthConfig) -> dict[str, Any]:
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     texts = {split: corpus.texts(split) for split in config.splits}
     sources, references = ([text for split in texts.values() for text in split[side]] for side in (0, 1))
-    lengths, systems = [len(source.split()) for source in sources], dict[str, Any]()
+    lengths, systems = [count_words(source, config.source) for source in sources], dict[str, Any]()
     signature = corpus_bleu(references, references, config.target).signature
     for name, folder in config.folders().items():
         hypotheses = {s: read_hypotheses(folder / s / "hypotheses.txt", len(texts[s][0])) for s in config.splits}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import threading
 import urllib.error
@@ -89,6 +90,23 @@ class Corpus:
         decoders = None if whole else tfds.decode.PartialDecoding({self.source: True, self.target: True})
         dataset = builder.as_dataset(split=split, decoders=decoders)
         return dataset.map(lambda example: (example[self.source], example[self.target]))
+
+    def fingerprint(self, split: str) -> dict[str, str]:
+        """What tells the texts of a split from others: the sums of a folder's files, or the version of a TFDS dataset.
+
+        Raises:
+            DataError: as for `pairs`.
+            FileNotFoundError: a file of the split does not exist.
+        """
+        folder = Path(self.dataset)
+        if not folder.is_dir():
+            info = prepared_builder(self.dataset, self.data_dir).info
+            return {"version": info.full_name, "pairs": str(info.splits[split].num_examples)}
+        sums = {}
+        for path in (folder / f"{language}.{split}.txt" for language in (self.source, self.target)):
+            with path.open("rb") as file:
+                sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        return sums
 
     def dev_split(self) -> str:
         """The name of the development split.

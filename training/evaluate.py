@@ -20,7 +20,8 @@ from attention_nmt.translator import Translator
 from training.aligning import Habits, attended, error_rates, habits
 from training.command import command
 from training.data import Corpus, GoldPair, gold_pairs
-from training.metrics import Score, corpus_bleu, corpus_scores, spaced
+from training.languages import spaced
+from training.metrics import Score, corpus_bleu, corpus_scores
 from training.moses import moses_bleu
 from training.page import AlignedPair, alignment_page
 from training.plots import save_alignment

@@ -1,6 +1,5 @@
 """Scores of translations: BLEU, chrF and TER with sacreBLEU signatures."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 
-_TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
-_UNSPACED = frozenset({"zh", "ja"})  # languages whose words no spaces separate
+from training.languages import bleu_tokenizer, check_language, spaced
 
 
 @dataclass(frozen=True)
@@ -45,18 +43,21 @@ class LengthBucket(NamedTuple):
 def corpus_scores(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> list[Score]:
     """Gives BLEU, chrF2 and TER of detokenized translations: the three cased, then the three lowercased.
 
-    BLEU tokenizes by the target language: "zh" for Chinese, MeCab for Japanese and Korean, "13a" for all others. TER
-    splits Chinese and Japanese into characters, since it would take an unspaced sentence for one word otherwise.
+    BLEU tokenizes by the target language: "zh" for Chinese, MeCab for Japanese and Korean, characters for others
+    without spaces between words, "13a" for all that have them. TER splits Chinese and Japanese into characters; other
+    languages without spaces have none, since it would take a sentence for one word.
 
     Args:
         hypotheses, references: one text a sentence.
         target_language: language code such as "de" or "zh-CN"; only what precedes the hyphen matters.
 
     Raises:
-        ValueError: the counts differ or are zero.
+        ValueError: the counts differ or are zero, or the references have no spaces and the language code is of one that
+            has.
         ImportError: the MeCab package that Japanese or Korean needs is missing.
     """
     check_counts(hypotheses, references)
+    check_language(references, target_language)
     scores = []
     for lowercased in (False, True):
         for metric in _metrics(target_language, lowercased):
@@ -68,6 +69,7 @@ def corpus_scores(hypotheses: Sequence[str], references: Sequence[str], target_l
 def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:
     """Gives cased BLEU: the first of `corpus_scores`, whose arguments and errors it shares."""
     check_counts(hypotheses, references)
+    check_language(references, target_language)
     metric = _bleu(target_language, lowercased=False)
     value = metric.corpus_score(list(hypotheses), [list(references)]).score
     return Score("BLEU", value, str(metric.get_signature()), lowercased=False)
@@ -115,24 +117,16 @@ def check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
         raise ValueError("hypotheses and references must hold at least one sentence. Received: 0.")
 
 
-def _metrics(language: str, lowercased: bool) -> tuple[BLEU, CHRF, TER]:
-    unspaced = not spaced(language)
-    ter = TER(case_sensitive=not lowercased, normalized=unspaced, asian_support=unspaced)
-    return _bleu(language, lowercased), CHRF(lowercase=lowercased), ter
+def _metrics(language: str, lowercased: bool) -> list[BLEU | CHRF | TER]:
+    asian = bleu_tokenizer(language) in ("zh", "ja-mecab")
+    ter = TER(case_sensitive=not lowercased, normalized=asian, asian_support=asian)
+    return [_bleu(language, lowercased), CHRF(lowercase=lowercased), *([ter] if asian or spaced(language) else [])]
 
 
 def _bleu(language: str, lowercased: bool) -> BLEU:
+    tokenizer = bleu_tokenizer(language)
     try:
-        return BLEU(lowercase=lowercased, tokenize=_TOKENIZERS.get(base := base_language(language), "13a"))
+        return BLEU(lowercase=lowercased, tokenize=tokenizer)
     except RuntimeError as error:  # what sacreBLEU raises where MeCab or its dictionary is missing
-        raise ImportError(f"BLEU in {language!r} needs MeCab: pip install 'sacrebleu[{base}]'") from error
-
-
-def spaced(language: str) -> bool:
-    """Whether words of a language stand between spaces."""
-    return base_language(language) not in _UNSPACED
-
-
-def base_language(language: str) -> str:
-    """What precedes the first hyphen of a language code, in lower case."""
-    return re.split("[-_]", language.lower())[0]
+        extra = tokenizer.partition("-")[0]
+        raise ImportError(f"BLEU in {language!r} needs MeCab: pip install 'sacrebleu[{extra}]'") from error

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from sacrebleu.metrics import BLEU
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
-from training.metrics import Score, base_language, check_counts
+from training.languages import base_language
+from training.metrics import Score, check_counts
 
 
 def moses_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:

@@ -20,6 +20,7 @@ from attention_nmt.run_folder import RunFolder
 from attention_nmt.translator import Translator
 from training.command import command
 from training.data import Corpus
+from training.languages import count_words
 from training.metrics import corpus_bleu
 from training.plots import plain_figure, save_measured
 
@@ -96,7 +97,7 @@ def study(config: StudyConfig) -> Iterator[dict[str, Any]]:
     signature = corpus_bleu(references, references, corpus.target).signature
     about = {"dataset": corpus.dataset, "split": split, "sentences": len(sources), "signature": signature}
     loaded = Translator.from_run(config.run_dir)
-    written, points = sum(len(text.split()) for text in references), list[Point]()
+    written, points = sum(count_words(text, corpus.target) for text in references), list[Point]()
     translators = [
         Translator(loaded.model, loaded.source_tokenizer, search, loaded.target_tokenizer)
         for search in config.searches()
@@ -107,7 +108,7 @@ def study(config: StudyConfig) -> Iterator[dict[str, Any]]:
         began = time.perf_counter()
         texts = [translation.text for translation in translator(sources, alignments=False)]
         seconds = time.perf_counter() - began
-        words, search = sum(len(text.split()) for text in texts) / max(written, 1), translator.search
+        words, search = sum(count_words(text, corpus.target) for text in texts) / max(written, 1), translator.search
         bleu = corpus_bleu(texts, references, corpus.target).value
         penalties = (search.length_penalty, search.coverage_penalty)
         points.append(Point(search.beam_size, *penalties, bleu, words, len(sources) / seconds))

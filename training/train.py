@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,34 +56,68 @@ def parse(arguments: Sequence[str]) -> tuple[TrainConfig, RunFolder]:
     return config, RunFolder(Path(chosen.run_dir))
 
 
-def claim(run: RunFolder, config: TrainConfig) -> None:
-    """Writes the config into a new run folder, or makes sure that an old one is of the same config.
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Makes a folder, and makes sure that no other process is in such a block with it.
+
+    Where the file system has no locks for folders, nothing is made sure of.
+
+    Raises:
+        OSError: another process is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise OSError(f"another process is training in {folder}") from error
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) -> None:
+    """Writes the config into a new run folder, or makes sure that an old one is of the same config and texts.
 
     A run that ended before its first checkpoint, as one with a setting that its data does not support, is begun anew.
 
+    Args:
+        data: fingerprints of the texts, by what they are for.
+
     Raises:
-        ValueError: the folder holds a run of another config, or no run; the message names what differs.
+        ValueError: the folder holds a run of another config or of other texts, or no run; the message names what
+            differs.
     """
     if run.config.is_file():
-        # A run that is older than a field has its default.
+        # A run that is older than a field has its default, and one that is older than fingerprints these.
         old, new = (
             _flat(json.loads(to_json(TrainConfig()))) | _flat(run.read_config()),
             _flat(json.loads(to_json(config))),
         )
         different = [f"{name}: {old[name]!r} there, {new[name]!r} here" for name in new if old[name] != new[name]]
-        if not different:
-            return
+        texts = data | (json.loads(run.data.read_text(encoding="utf-8")) if run.data.is_file() else {})
+        changed = [name for name in data if data[name] != texts[name]]
         if run.checkpoint.is_file() or run.best.is_file():
-            raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
-        for path in (run.source_tokenizer, run.target_tokenizer, run.samples, run.config):
-            path.unlink(missing_ok=True)
-        shutil.rmtree(run.logs, ignore_errors=True)
+            if different:
+                raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
+            if changed:
+                raise ValueError(f"{run.path} holds a run of other texts. Different: those of {', '.join(changed)}.")
+        elif different or changed:
+            for path in (run.source_tokenizer, run.target_tokenizer, run.samples, run.data, run.config):
+                path.unlink(missing_ok=True)
+            shutil.rmtree(run.logs, ignore_errors=True)
     # A write that was cut off leaves a file whose name begins with a dot.
     strange = sorted(p.name for p in run.path.glob("[!.]*"))
-    if strange:
+    if strange and not run.config.is_file():
         raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
-    with atomic_write(run.config) as temporary:
-        temporary.write_text(to_json(config), encoding="utf-8")
+    for file, text in ((run.config, to_json(config)), (run.data, json.dumps(data, indent=2) + "\n")):
+        if not file.is_file():
+            with atomic_write(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -131,15 +167,22 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     """Trains, or goes on training, a run folder.
 
     Raises:
-        ValueError: the run folder is of another config, or the data or the config is at fault.
+        ValueError: the run folder is of another config or other texts, or the data or the config is at fault.
+        OSError: another process is training in the run folder.
     """
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
-    pairs = corpus.pairs(config.train_split)
-    dev_sources, dev_references = (
-        texts[: config.dev_sentences] for texts in corpus.texts(config.dev_split or corpus.dev_split())
-    )
+    pairs, dev_split = corpus.pairs(config.train_split), config.dev_split or corpus.dev_split()
+    dev_sources, dev_references = (texts[: config.dev_sentences] for texts in corpus.texts(dev_split))
     corpus_bleu(dev_references, dev_references, config.target)  # what scoring this language lacks shows now
-    claim(run, config)
+    data = {"train": corpus.fingerprint(config.train_split), "dev": corpus.fingerprint(dev_split)}
+    with alone(run.path):
+        claim(run, config, data)
+        return _train(config, run, pairs, dev_sources, dev_references)
+
+
+def _train(
+    config: TrainConfig, run: RunFolder, pairs: tf.data.Dataset, dev_sources: list[str], dev_references: list[str]
+) -> Progress:
     source, target = tokenizers(run, config, pairs)
     with atomic_write(run.samples) as temporary:
         temporary.write_text("".join(f"{text}\n" for text in dev_sources[:SAMPLES]), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -112,6 +113,20 @@ def test_a_bad_folder(spoil: Callable[[Path], object], message: str, tmp_path: P
     with pytest.raises(DataError) as raised:
         Corpus(str(tmp_path), "en", "fr").pairs("train")
     assert message in str(raised.value)
+
+
+def test_fingerprints_tell_texts_apart(tmp_path: Path) -> None:
+    corpus = Corpus(str(write_folder(tmp_path)), "en", "fr")
+    before = corpus.fingerprint("train")
+    content = (tmp_path / "en.train.txt").read_bytes()
+    assert before["en.train.txt"] == hashlib.sha256(content).hexdigest()
+    assert before != corpus.fingerprint("val")
+    (tmp_path / "fr.train.txt").write_text("x\n")
+    after = corpus.fingerprint("train")
+    assert [name for name in before if before[name] != after[name]] == ["fr.train.txt"]
+    bundled = Corpus("grammar_en_fr", "en", "fr", str(tmp_path)).fingerprint("train[:10]")
+    assert bundled["version"].startswith("grammar_en_fr/")
+    assert bundled["pairs"] == "10"
 
 
 def test_a_folder_without_a_dev_split(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 import sacrebleu
 
+from training.languages import count_words
 from training.metrics import LengthBucket, Score, bleu_by_length, corpus_bleu, corpus_scores
 
 HYPOTHESES = ["The cat sits on the mat.", "a dog runs through the green grass", "Two men are talking, it seems."]
@@ -59,7 +60,7 @@ def test_score_prints_two_decimals_and_its_signature() -> None:
     assert str(Score("BLEU", 34.1234, "nrefs:1|case:mixed", False)) == "BLEU 34.12  nrefs:1|case:mixed"
 
 
-@pytest.mark.parametrize("language", ["zh", "zh-CN", "ZH_tw"])
+@pytest.mark.parametrize("language", ["zh", "zh-CN", "ZH_tw", "cmn", "zho"])
 def test_chinese_is_scored_in_characters(language: str) -> None:
     # Six characters, the second one wrong.
     scores = scores_by_name(["猫坐在垫子上"], ["猫躺在垫子上"], language)
@@ -68,11 +69,36 @@ def test_chinese_is_scored_in_characters(language: str) -> None:
     assert scores["TER", False].value == pytest.approx(100 / 6)
 
 
-@pytest.mark.parametrize("language", ["ja", "ko"])
-def test_missing_segmenter_names_what_to_install(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
-    tokenizer = importlib.import_module(f"sacrebleu.tokenizers.tokenizer_{language}_mecab")
+def test_thai_is_scored_in_characters_and_has_no_ter() -> None:
+    # Ten characters, the fifth one wrong.
+    scores = scores_by_name(["แมวนกบนเสื่"], ["แมวนอบนเสื่"], "th")
+    assert sorted({name for name, _ in scores}) == ["BLEU", "chrF2"]
+    assert "tok:char" in scores["BLEU", False].signature
+    expected = 100 * (10 / 11 * 8 / 10 * 6 / 9 * 4 / 8) ** 0.25
+    assert scores["BLEU", False].value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("language", ["chinese", "en"])
+def test_a_language_with_spaces_is_refused_for_text_without(language: str) -> None:
+    references = ["猫躺在垫子上看着窗外的鸟", "猫和狗在花园里一起玩"]
+    for score in (corpus_scores, corpus_bleu):
+        with pytest.raises(ValueError, match=rf"target_language must be one of .*'zh'.* Received: '{language}'"):
+            score(references, references, language)
+    assert corpus_bleu(["a 猫", "b"], ["a 猫", "b"], language).signature.count("tok:13a") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "words"), [("a red cat", "en", 3), ("猫 躺在", "zh", 3), ("a b", "ko", 2)]
+)
+def test_words_are_counted_by_spaces_or_characters(text: str, language: str, words: int) -> None:
+    assert count_words(text, language) == words
+
+
+@pytest.mark.parametrize(("language", "extra"), [("ja", "ja"), ("ko", "ko"), ("jpn", "ja")])
+def test_missing_segmenter_names_what_to_install(monkeypatch: pytest.MonkeyPatch, language: str, extra: str) -> None:
+    tokenizer = importlib.import_module(f"sacrebleu.tokenizers.tokenizer_{extra}_mecab")
     monkeypatch.setattr(tokenizer, "MeCab", None)
-    with pytest.raises(ImportError, match=rf"'sacrebleu\[{language}\]'"):
+    with pytest.raises(ImportError, match=rf"'sacrebleu\[{extra}\]'"):
         corpus_bleu(["a"], ["a"], language)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from tests.training.corpora import TINY_MODEL, command, run, write_folder
 from training.build import build
 from training.callbacks import Progress
 from training.presets import TrainConfig
-from training.train import claim, main
+from training.train import alone, claim, main
 
 STEPS = 36
 ARGUMENTS = [
@@ -60,7 +61,7 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def test_a_run_folder_is_complete(finished: tuple[Path, str]) -> None:
     path, said = finished
     names = {p.name for p in path.iterdir()}
-    texts, weights = {"config.json", "samples.txt", "best.json"}, {"best.keras", "checkpoint.npz"}
+    texts, weights = {"config.json", "data.json", "samples.txt", "best.json"}, {"best.keras", "checkpoint.npz"}
     assert names == {*texts, *weights, "tokenizer.model", "logs"}
     config = json.loads((path / "config.json").read_text())
     assert config["steps"] == STEPS
@@ -153,14 +154,51 @@ def test_a_run_of_another_config_is_refused(
 def test_a_run_that_is_older_than_a_field_goes_on(tmp_path: Path) -> None:
     """With the value that it had before there was one."""
     config, run = TrainConfig(), RunFolder(tmp_path / "run")
-    claim(run, config)
+    claim(run, config, {})
     written = json.loads(run.config.read_text())
     del written["consistency"], written["batches"]["maximum_words"]
     run.config.write_text(json.dumps(written))
-    claim(run, config)
+    run.data.unlink()
     run.checkpoint.touch()
+    claim(run, config, {"train": {"en": "sum"}})
+    assert json.loads(run.data.read_text()) == {"train": {"en": "sum"}}
     with pytest.raises(ValueError, match=r"Different: consistency: 0\.0 there, 1\.0 here\."):
-        claim(run, TrainConfig(consistency=1.0))
+        claim(run, TrainConfig(consistency=1.0), {})
+
+
+def test_texts_that_have_changed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that has no weights yet is begun anew with another vocabulary; one that has is refused."""
+    monkeypatch.setattr("training.train.fit", lambda *_: None)
+    corpus, run = shutil.copytree(folder, tmp_path / "corpus"), RunFolder(tmp_path / "run")
+    arguments = ["--dataset", str(corpus), "--run-dir", str(run.path), *ARGUMENTS]
+    assert main(arguments) == 0
+    before = run.source_tokenizer.read_bytes()
+    assert main(arguments) == 0
+    assert run.source_tokenizer.read_bytes() == before
+    train = corpus / "en.train.txt"
+    train.write_text(train.read_text().upper())
+    assert main(arguments) == 0
+    assert run.source_tokenizer.read_bytes() != before
+    run.checkpoint.touch()
+    for split, expected in (("train", "train"), ("val", "train, dev")):
+        for language in ("en", "fr"):
+            with (corpus / f"{language}.{split}.txt").open("a") as file:
+                file.write("more\n")
+        assert main(arguments) == 1
+        assert f"holds a run of other texts. Different: those of {expected}." in capsys.readouterr().err
+
+
+def test_one_process_at_a_time_trains_in_a_run_folder(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with alone(tmp_path / "run"):
+        assert main(["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS]) == 1
+        assert f"another process is training in {tmp_path / 'run'}" in capsys.readouterr().err
+        assert not list((tmp_path / "run").iterdir())
+    with alone(tmp_path / "run"):
+        pass
 
 
 def test_a_consistency_is_trained_on_pairs_that_stand_twice(
