@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import itertools
+from array import array
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +25,12 @@ SPACE = "\u2581"
 
 SEGMENTATIONS = 32
 """How many segmentations of a word sampling chooses from."""
+
+REMEMBERED_WORDS = 50_000
+"""Words whose segmentations are kept, those that were drawn last, 1 to 2 KB each."""
+
+LONGEST_REMEMBERED = 50
+"""Of such a word, in characters. A longer one is likely a sentence of a language without spaces, and rare."""
 
 MAXIMUM_TRAINING_LINES = 2_000_000
 """Lines of text that a vocabulary is trained on; a random selection is taken from more."""
@@ -58,7 +65,7 @@ class Tokenizer:
         ids = (p.pad_id(), p.unk_id(), p.bos_id(), p.eos_id())
         expected = (PAD, UNKNOWN, START, END)
         require(ids == expected, "model_proto", f"a model with pad, unk, bos, eos = {expected}", ids)
-        self._segmentations = functools.lru_cache(maxsize=200_000)(self._count_segmentations)
+        self._remembered = functools.lru_cache(maxsize=REMEMBERED_WORDS)(self._segmentations)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocabulary_size: int, character_coverage: float = 0.9999) -> Tokenizer:
@@ -147,15 +154,21 @@ class Tokenizer:
         return self._processor.normalize(_valid(text)).replace(SPACE, " ").split(" ")
 
     def _draw(self, word: str, alpha: float, draws: Iterable[float]) -> list[int]:
-        segmentations, cumulative = self._segmentations(word, alpha)
-        return segmentations[bisect(cumulative, next(iter(draws)))]
+        known = self._remembered if len(word) <= LONGEST_REMEMBERED else self._segmentations
+        ids, bounds, cumulative = known(word, alpha)
+        drawn = bisect(cumulative, next(iter(draws)))
+        return ids[bounds[drawn] : bounds[drawn + 1]].tolist()
 
-    def _count_segmentations(self, word: str, alpha: float) -> tuple[list[list[int]], list[float]]:
-        """The likeliest segmentations of a word and the cumulative probabilities of all but the last."""
-        segmentations = self._processor.nbest_encode_as_ids(word, SEGMENTATIONS)
-        scores = np.array([sum(map(self._processor.get_score, ids)) for ids in segmentations])
+    def _segmentations(self, word: str, alpha: float) -> tuple[array[int], array[int], array[float]]:
+        """The likeliest segmentations of a word: their ids, where each begins and ends, and cumulative probabilities.
+
+        The probabilities are of all but the last one.
+        """
+        found = self._processor.nbest_encode_as_ids(word, SEGMENTATIONS)
+        scores = np.array([sum(map(self._processor.get_score, ids)) for ids in found])
         weights = np.exp(alpha * (scores - scores.max()))
-        return segmentations, (np.cumsum(weights) / weights.sum())[:-1].tolist()
+        bounds = array("i", itertools.accumulate(map(len, found), initial=0))
+        return array("i", itertools.chain(*found)), bounds, array("d", (np.cumsum(weights) / weights.sum())[:-1])
 
     @functools.cached_property
     def module(self) -> tf_text.SentencepieceTokenizer:

@@ -37,6 +37,8 @@ class Translation(NamedTuple):
     source_tokens: list[str]
     target_tokens: list[str]
     alignment: np.ndarray | None  # [T, S], each row sums to 1
+    truncated: bool = False
+    """Whether the source was longer than `SearchConfig.maximum_source_length`, and only its beginning translated."""
 
 
 class Alignment(NamedTuple):
@@ -56,6 +58,7 @@ def unpack(tensors: TranslationTensors) -> list[list[Translation]]:
     """The translations of a batch without their padding."""
     texts, scores, sources, targets = (x.numpy() for x in tensors[:4])
     alignments = None if tensors.alignments is None else tensors.alignments.numpy()
+    truncated = tensors.truncated.numpy().tolist()
     unpacked = []
     for b, source in enumerate(sources):
         source_tokens = tokens_of(source)
@@ -64,7 +67,7 @@ def unpack(tensors: TranslationTensors) -> list[list[Translation]]:
             tokens = tokens_of(targets[b, n])
             alignment = None if alignments is None else alignments[b, n, : len(tokens), : len(source_tokens)]
             text = texts[b, n].decode(errors="replace")
-            row.append(Translation(text, float(scores[b, n]), source_tokens, tokens, alignment))
+            row.append(Translation(text, float(scores[b, n]), source_tokens, tokens, alignment, truncated[b]))
         unpacked.append(row)
     return unpacked
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
 from training.command import command
-from training.data import Corpus
+from training.data import DEV_SPLITS, Corpus
 
 Pair = tuple[str, str]
 
@@ -43,13 +44,13 @@ class DiversifyConfig:
 
 
 def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
-    """What the run's model makes of texts, by the run's search."""
+    """What the run's model makes of texts, by the run's search; nothing of one that is too long for it."""
     search = RunFolder(run).read_search(n_best=1, temperature=0.0)
     translator = Translator.from_run(run, search).frozen()
     for begin in range(0, len(texts), CHUNK):
         chunk = texts[begin : begin + CHUNK]
         for translation in translator(chunk, alignments=False):
-            yield one_line(translation.text)
+            yield "" if translation.truncated else one_line(translation.text)
         print(f"{run}: {begin + len(chunk)} of {len(texts)}", flush=True)
 
 
@@ -64,11 +65,15 @@ def add_new(pairs: dict[Pair, None], made: Iterator[Pair]) -> int:
     return len(pairs) - before
 
 
-def write_split(output: Path, corpus: Corpus, split: str, pairs: Sequence[Pair]) -> None:
-    """Writes both sides of a split."""
-    for side, language in enumerate((corpus.source, corpus.target)):
-        with atomic_write(output / f"{language}.{split}.txt") as temporary:
-            temporary.write_text("".join(f"{pair[side]}\n" for pair in pairs), encoding="utf-8", newline="\n")
+def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pair]]) -> None:
+    """Writes both sides of all splits into a new folder, which is there when they all are."""
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as name:
+        Path(name).chmod(0o755)
+        for split, pairs in splits.items():
+            for side, language in enumerate((corpus.source, corpus.target)):
+                with atomic_write(Path(name) / f"{language}.{split}.txt") as temporary:
+                    temporary.write_text("".join(f"{pair[side]}\n" for pair in pairs), encoding="utf-8", newline="\n")
+        Path(name).rename(output)
 
 
 def diversify(config: DiversifyConfig) -> None:
@@ -77,10 +82,12 @@ def diversify(config: DiversifyConfig) -> None:
     Raises:
         ValueError: `output` holds something, the runs are not two directions of one pair, or the data is at fault.
         FileNotFoundError: a run folder is not complete.
+        OSError: `output` cannot be written.
 
     Source: Nguyen et al. (2020), arXiv 1911.01986, in one round.
     """
-    empty = not config.output.exists() or (config.output.is_dir() and not any(config.output.iterdir()))
+    output = config.output.resolve()
+    empty = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     require(empty, "output", "an empty folder, or nothing yet", str(config.output))
     first = config.forward_runs[0]
     corpus, run = Corpus.of_run(first), RunFolder(first).read_config()
@@ -89,8 +96,11 @@ def diversify(config: DiversifyConfig) -> None:
     for backward_run in config.backward_runs:
         corpus.reverse().check_run("backward_runs", backward_run)
     train, dev = run["train_split"], run["dev_split"] or corpus.dev_split()
+    dev_pairs = [(one_line(source), one_line(target)) for source, target in zip(*corpus.texts(dev), strict=True)]
     sources, targets = ([one_line(text) for text in texts] for texts in corpus.texts(train))
     original = list(zip(sources, targets, strict=True))
+    output.mkdir(parents=True, exist_ok=True)
+    output.rmdir()  # a folder that another cannot take the place of, as a mount, shows now
     print(f"{len(original)} pairs", flush=True)
     known = dict.fromkeys(original)
     for forward_run in config.forward_runs:
@@ -100,9 +110,10 @@ def diversify(config: DiversifyConfig) -> None:
         added = add_new(known, zip(translations(backward_run, targets), targets, strict=True))
         print(f"and {added} new ones by {backward_run}", flush=True)
     new = list(known)[len(set(original)) :]
-    dev_pairs = [(one_line(source), one_line(target)) for source, target in zip(*corpus.texts(dev), strict=True)]
-    write_split(config.output, corpus, dev, dev_pairs)
-    write_split(config.output, corpus, train, [*original, *new])
+    # TFDS can slice splits, "train[:90%]" and "train[90%:]", which are no names of files.
+    train_name, dev_name = (split.partition("[")[0] for split in (train, dev))
+    splits = {DEV_SPLITS[0] if dev_name == train_name else dev_name: dev_pairs, train_name: [*original, *new]}
+    write_folder(output, corpus, splits)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -198,6 +198,7 @@ def _translate(
     translations = translator(sources, alignments=False)
     report["sentences_per_s"] = len(sources) / (time.perf_counter() - began)
     report["search"] = asdict(translator.search)
+    report["sentences cut"] = sum(t.truncated for t in translations)
     texts = [t.text for t in translations]
     if not attends:
         return texts
@@ -230,6 +231,9 @@ def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
     for name, value in report.items():
         if isinstance(value, float):
             print(f"{name} {value:.2f}")
+    if report.get("sentences cut"):
+        limit = report["search"]["maximum_source_length"]
+        print(f"sentences cut: {report['sentences cut']} of more than {limit} pieces, whose beginning was translated")
     if report.get("AER pairs left out"):
         print(f"AER pairs left out: {report['AER pairs left out']}")
     if "habits" in report:

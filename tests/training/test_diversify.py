@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
 from tests.training.corpora import TINY_MODEL, write_folder
@@ -70,6 +73,66 @@ def test_translations_are_the_runs(
     assert list(diversify.translations(forward, texts)) == expected
     assert capsys.readouterr().out.splitlines() == [f"{forward}: {count} of 3" for count in (2, 3)]
     assert one_line("Un\nchien\r\n!") == "Un chien !"
+
+
+def test_the_beginning_of_a_text_is_no_translation_of_it(runs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    run = shutil.copytree(runs[1], tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    # Letters are pieces of their own in so small a vocabulary; the end symbol counts.
+    config["search"]["maximum_source_length"] = 1 + len(Tokenizer.load(run / "tokenizer.model").encode(["a cat"])[0])
+    (run / "config.json").write_text(json.dumps(config))
+    whole, cut = Translator.from_run(run)(["a cat", "a cat sees"])
+    assert whole.truncated is False
+    assert cut.truncated is True
+    assert list(diversify.translations(run, ["a cat sees", "a cat"])) == ["", one_line(whole.text)]
+
+
+def test_a_failure_leaves_nothing(
+    runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, forward, backward = runs
+    arguments = ["--forward-runs", str(forward), "--backward-runs", str(backward), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(diversify, "translations", lambda _, texts: iter(texts))
+    written = []
+
+    @contextlib.contextmanager
+    def full(path: Path) -> Iterator[Path]:
+        written.append(path.name)
+        if len(written) == 4:
+            raise OSError("No space left on device")
+        yield path
+
+    monkeypatch.setattr(diversify, "atomic_write", full)
+    assert diversify.main(arguments) == 1
+    assert capsys.readouterr().err == "error: No space left on device\n"
+    assert list(tmp_path.iterdir()) == []
+    assert diversify.main(arguments) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("dev", "names"),
+    [("train[90%:]", ["train", "validation"]), ("val[:5]", ["train", "val"])],
+    ids=["one split", "another split"],
+)
+def test_slices_are_no_names_of_files(
+    dev: str, names: list[str], runs: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, *copies = runs
+    copies = [shutil.copytree(run, tmp_path / run.name) for run in copies]
+    for run in copies:
+        config = json.loads((run / "config.json").read_text())
+        (run / "config.json").write_text(json.dumps(config | {"train_split": "train[:90%]", "dev_split": dev}))
+    texts = {"train[:90%]": (["a", "b"], ["un", "be"]), dev: (["c"], ["ce"])}
+    monkeypatch.setattr(Corpus, "texts", lambda _, split: texts[split])
+    monkeypatch.setattr(diversify, "translations", lambda _, texts: iter(texts))
+    forward, backward = map(str, copies)
+    arguments = ["--forward-runs", forward, "--backward-runs", backward, "--output", str(tmp_path / "out")]
+    assert diversify.main(arguments) == 0
+    expected = [f"{language}.{split}.txt" for language in ("en", "fr") for split in names]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == expected
+    assert (tmp_path / "out" / f"fr.{names[1]}.txt").read_text() == "ce\n"
 
 
 def test_what_is_refused(runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
