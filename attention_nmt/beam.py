@@ -41,6 +41,9 @@ def beam_search(
     end within `lookahead` pieces, could enter its `n_best`. What reaches the limit counts as it is. With a coverage
     penalty the search goes on until none is live: `beam_size` hypotheses have ended, and are ranked with it.
 
+    Raises:
+        ValueError: a coverage penalty with a step that gives no alignments.
+
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
     sentences = _Sentences(memory, limits[:, None], length_penalty(limits, config.length_penalty))

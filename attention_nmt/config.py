@@ -238,6 +238,32 @@ class SearchConfig:
         require(self.maximum_source_length >= 2, "maximum_source_length", "at least 2", self.maximum_source_length)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchChanges:
+    """What commands that take a run can change of its search; None is what the run has. See `SearchConfig`.
+
+    Attributes:
+        beam_size: hypotheses that are kept; without it as many as in the run, and so for the next five.
+        length_penalty: alpha of Wu et al. (2016), Eq. 14.
+        coverage_penalty: beta of the same.
+        lookahead: a search goes on while a hypothesis that ends within so many more pieces could be among the best.
+        maximum_length_ratio: pieces that a translation may have for each of the source.
+        maximum_source_length: pieces to which a longer source is cut.
+    """
+
+    beam_size: int | None = None
+    length_penalty: float | None = None
+    coverage_penalty: float | None = None
+    lookahead: int | None = None
+    maximum_length_ratio: float | None = None
+    maximum_source_length: int | None = None
+
+    def search_changes(self) -> dict[str, Any]:
+        """Those that are given, by their names."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(SearchChanges)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
 def to_json(config: Any) -> str:
     """A config dataclass (nested ones included) as indented JSON."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"

@@ -37,6 +37,9 @@ def search(
         compact: drop finished sentences from the batch on the way. For graphs of TensorFlow in which `B` is unknown;
             neither XLA nor LiteRT takes it.
         keys: for sampling, numbers of the sentences from `sampling.sentence_keys`, int32 `[B]`.
+
+    Raises:
+        ValueError: a temperature without keys, or a coverage penalty with a step that gives no alignments.
     """
     if config.temperature:
         require(keys is not None, "keys", "numbers of the sentences with a temperature", keys)

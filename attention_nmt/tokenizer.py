@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import itertools
+import re
 from array import array
 from bisect import bisect
 from collections.abc import Iterable, Sequence
@@ -74,11 +75,15 @@ class Tokenizer:
         Args:
             texts: sentences; read once.
             vocabulary_size: pieces, the special ones, 256 bytes and all characters included.
-            character_coverage: the share of the characters of `texts` that get a piece of their own.
+            character_coverage: the share of the characters of `texts`, from 0.98 to 1, that get pieces of their own;
+                rarer ones are spelled as bytes.
 
         Raises:
-            ValueError: `texts` is empty, or supports no vocabulary of this size; the message says what it supports.
+            ValueError: `texts` is empty, or supports no vocabulary of this size, and the message says what it supports;
+                or a value outside its range.
         """
+        covering = 0.98 <= character_coverage <= 1  # what SentencePiece takes
+        require(covering, "character_coverage", "a share from 0.98 to 1", character_coverage)
         texts = iter(texts)
         first = next((text for text in texts if text.strip()), None)
         require(first is not None, "texts", "at least one sentence that is not empty", "none")
@@ -103,6 +108,9 @@ class Tokenizer:
             )
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1].rpartition("] ")[2]
+            if characters := re.search(r"required_chars\. \d+ vs (\d+)", reason):
+                least = f"The special pieces and the characters alone are {characters[1]}"
+                reason = f"{least}; a smaller `character_coverage` than {character_coverage} spells rare ones as bytes."
             raise ValueError(
                 f"`vocabulary_size` must be a size that the text supports. Received: {vocabulary_size}. {reason}"
             ) from error

@@ -114,6 +114,8 @@ class Translator:
 
         Raises:
             FileNotFoundError: the folder holds no finished evaluation of a training.
+            ValueError: a tokenizer is not of the model's size, the model's file holds code, or the config has a setting
+                of the search that there is none of, or that is outside its range.
         """
         run = RunFolder(Path(run_dir))
         search = search or run.read_search()

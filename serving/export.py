@@ -24,7 +24,7 @@ import tensorflow as tf
 import tyro
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from attention_nmt.config import SearchConfig, require
+from attention_nmt.config import SearchChanges, SearchConfig, require
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translator import Translator
 from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, signatures
@@ -36,24 +36,18 @@ PACKAGES = ("tensorflow", "tensorflow-text", "keras", "sentencepiece")
 
 
 @dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(SearchChanges):
     """What to export and where to.
 
     Attributes:
         run_dir: a trained run folder.
         output: the folder of the model's versions.
-        beam_size: hypotheses that the endpoint keeps; without it the run's, like the next two.
-        length_penalty: alpha of Wu et al. (2016), Eq. 14.
-        maximum_length_ratio: see `SearchConfig`.
         keep: remove all versions but so many of the newest; without it none is removed. A server that names the
             versions it serves, as with `serving/deploy/models.config`, has to name a new one before.
     """
 
     run_dir: Path
     output: Path
-    beam_size: int | None = None
-    length_penalty: float | None = None
-    maximum_length_ratio: float | None = None
     keep: int | None = None
 
     def __post_init__(self) -> None:
@@ -61,8 +55,7 @@ class ExportConfig:
 
     def search(self) -> SearchConfig:
         """The run's search with the flags put over it."""
-        names = ("beam_size", "length_penalty", "maximum_length_ratio")
-        return RunFolder(self.run_dir).read_search(n_best=1, **{name: getattr(self, name) for name in names})
+        return RunFolder(self.run_dir).read_search(n_best=1, **self.search_changes())
 
 
 def export(
@@ -174,6 +167,7 @@ def run(config: ExportConfig) -> Iterator[str]:
 
     Raises:
         FileNotFoundError: the run folder is not complete.
+        ValueError: a setting of the search is outside its range.
     """
     folder = RunFolder(config.run_dir)
     translator = Translator.from_run(config.run_dir, config.search())

@@ -234,12 +234,15 @@ def report(config: SoakConfig, tally: Tally) -> dict[str, Any]:
         tally.complaints.append(f"memory grew from {early:.0f} to {late:.0f} MB")
     if not tally.counts["killed"]:
         tally.complaints.append("no client was killed at work")
+    if not tally.milliseconds:
+        tally.complaints.append("no good request was answered")
+    p50, p99 = np.percentile(tally.milliseconds, (50, 99)).tolist() if tally.milliseconds else (None, None)
     return {
         **{name: tally.counts[name] for name in ("answered", "dropped", "right", "tied", "wrong", "refused", "killed")},
         **{name: count for name, count in tally.counts.items() if name.startswith(("malformed", "refused wrongly"))},
         "sentences_per_s": sentences / (60 * config.minutes),
-        "p50_ms": float(np.percentile(tally.milliseconds, 50)),
-        "p99_ms": float(np.percentile(tally.milliseconds, 99)),
+        "p50_ms": p50,
+        "p99_ms": p99,
         "memory_mb": {"second quarter": early, "last quarter": late},
         "complaints": tally.complaints,
     }

@@ -20,7 +20,7 @@ from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 from tensorflow.lite.python import schema_py_generated as schema_fb
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from attention_nmt.config import END, PAD
+from attention_nmt.config import END, PAD, SearchChanges
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
@@ -37,7 +37,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class ConvertConfig:
+class ConvertConfig(SearchChanges):
     """What to convert and where to.
 
     Attributes:
@@ -46,7 +46,6 @@ class ConvertConfig:
         quantize: `int8` keeps weights in 8 bits, `float16` in 16; activations stay in float32.
         text: strings in and out, one sentence at a time, with the tokenizer in the file, by tensorflow-text's two
             operations for LiteRT, which the application has to link; without it ids to ids, built-in operations only.
-        beam_size: hypotheses that are kept; without it as the run did.
         check: a text file, one sentence a line, to compare with the SavedModel on; without it the run's samples.
         translations: write LiteRT's translations of those sentences there, a line for each, to be scored.
     """
@@ -55,7 +54,6 @@ class ConvertConfig:
     output: Path
     quantize: Literal["none", "float16", "int8"] = "none"
     text: bool = False
-    beam_size: int | None = None
     check: Path | None = None
     translations: Path | None = None
 
@@ -162,8 +160,7 @@ def check(model: bytes, folder: str, inputs: Sequence[np.ndarray], exact: bool) 
         How many translations are equal, and LiteRT's, ids or text.
 
     Raises:
-        ValueError: the model is to be exact, and translations differ though the scores do, too: by more than a float32
-            rounding explains.
+        ValueError: the model is to be exact, and scores differ by more than a float32 rounding explains.
     """
     runner = interpreter(model).get_signature_runner(SIGNATURE)
     loaded = tf.saved_model.load(folder).signatures[SIGNATURE]
@@ -175,7 +172,7 @@ def check(model: bytes, folder: str, inputs: Sequence[np.ndarray], exact: bool) 
         (output,) = set(here) - {"score"}
         same = np.array_equal(here[output], there[output])
         apart = abs(float(here["score"][0]) - float(there["score"][0]))
-        if exact and not same and apart > TOLERANCE:
+        if exact and not apart <= TOLERANCE:
             raise ValueError(f"LiteRT and the SavedModel differ on {value}: {here} and {there}.")
         equal += same
         found.append(here[output][0])
@@ -190,7 +187,7 @@ def run(config: ConvertConfig) -> str:
         ValueError: the model cannot be converted, or translates differently after it.
     """
     folder = RunFolder(config.run_dir)
-    translator = Translator.from_run(config.run_dir, folder.read_search(beam_size=config.beam_size, n_best=1))
+    translator = Translator.from_run(config.run_dir, folder.read_search(n_best=1, **config.search_changes()))
     lines = (config.check or folder.samples).read_text(encoding="utf-8").removesuffix("\n").split("\n")
     ids = [found[: translator.search.maximum_source_length - 1] for found in translator.source_tokenizer.encode(lines)]
     written = [bool(found) for found in ids]  # an empty line has an empty translation, and is no test of the model

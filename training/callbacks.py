@@ -6,7 +6,8 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,20 +126,27 @@ class Progress:
         """Reads what `save` wrote.
 
         Raises:
-            ValueError: the file is of another model; the message names the first variable that differs.
+            ValueError: the file is of another model, and the message names the first variable that differs; or it is
+                no whole checkpoint.
         """
-        with np.load(path, allow_pickle=False) as arrays:
-            for name, variable in self._variables().items():
-                shape = arrays[name].shape if name in arrays else None
-                if shape != tuple(variable.shape):
-                    expected = f"{name} ({variable.path}) of shape {tuple(variable.shape)}"
-                    raise ValueError(f"{path}: expected {expected}. Received: {shape}.")
-                variable.assign(arrays[name])
-            self.step, epoch, batches, self.best_step, self.waited, self.evaluated = map(int, arrays["numbers"])
-            self.best_bleu = float(arrays["best_bleu"])
-            self.epoch_starts = [-1] * epoch + [self.step - batches]
-            if self.average is not None:
-                self.average = [arrays[f"average:{index}"] for index in range(len(self.average))]
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                self._restore(path, arrays)
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise ValueError(f"{path}: expected a whole checkpoint. Received: {error}.") from error
+
+    def _restore(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._variables().items():
+            shape = arrays[name].shape if name in arrays else None
+            if shape != tuple(variable.shape):
+                expected = f"{name} ({variable.path}) of shape {tuple(variable.shape)}"
+                raise ValueError(f"{path}: expected {expected}. Received: {shape}.")
+            variable.assign(arrays[name])
+        self.step, epoch, batches, self.best_step, self.waited, self.evaluated = map(int, arrays["numbers"])
+        self.best_bleu = float(arrays["best_bleu"])
+        self.epoch_starts = [-1] * epoch + [self.step - batches]
+        if self.average is not None:
+            self.average = [arrays[f"average:{index}"] for index in range(len(self.average))]
 
 
 class Keeper(keras.callbacks.Callback):

@@ -124,7 +124,11 @@ class Corpus:
         return found[0]
 
     def texts(self, split: str) -> tuple[list[str], list[str]]:
-        """The sources and the targets of a split, in memory."""
+        """The sources and the targets of a split, in memory.
+
+        Raises:
+            DataError: as for `pairs`, or the split is empty.
+        """
         texts: tuple[list[str], list[str]] = ([], [])
         for chunk in _chunks(self.pairs(split)):
             for side in (0, 1):
@@ -239,7 +243,8 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
     """The TFDS builder of a dataset that is ready to read, downloaded and prepared if need be.
 
     Raises:
-        DataError: an unknown name (with the nearest known ones), or one that must be downloaded without a network.
+        DataError: an unknown name (with the nearest known ones), one that must be downloaded without a network, or one
+            whose download or preparation failed.
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
@@ -253,7 +258,10 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
                 f"{name} is not prepared in {builder.data_dir} and there is no network to download it from. Prepare "
                 "it on a machine with a network and copy that folder, or set --data-dir to where it lies."
             )
-        builder.download_and_prepare()
+        try:
+            builder.download_and_prepare()
+        except Exception as error:  # a dataset's own code and TFDS raise any kind
+            raise DataError(f"{name} could not be prepared in {builder.data_dir}: {error!r}") from error
     return builder
 
 

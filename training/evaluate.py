@@ -13,7 +13,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from attention_nmt.config import SearchConfig, require
+from attention_nmt.config import SearchChanges, SearchConfig, require
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
@@ -26,14 +26,12 @@ from training.moses import moses_bleu
 from training.page import AlignedPair, alignment_page
 from training.plots import save_alignment
 
-SEARCH_FLAGS = ("beam_size", "length_penalty", "coverage_penalty", "lookahead")
-
 PAGE_PAIRS = 300
 """How many translations `alignments.html` shows, at most."""
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(SearchChanges):
     """What to evaluate.
 
     Attributes:
@@ -47,10 +45,6 @@ class EvaluateConfig:
         output: where to write the scores, hypotheses and pictures; without it into `evaluation/NAME` of the run folder,
             where NAME is the split and what is given of dataset, languages and search. Scores of `hypotheses` are
             written only where it is given.
-        beam_size: hypotheses that are kept; without it the run's, like the next three.
-        length_penalty: alpha of Wu et al. (2016), Eq. 14.
-        coverage_penalty: beta of the same.
-        lookahead: see `SearchConfig`.
         reverse_run: a run of the other direction: gold links are compared with both directions' symmetrized links, too.
         pictures: lines of the split, from 1, whose translations' alignments are drawn; without it the first four.
     """
@@ -63,10 +57,6 @@ class EvaluateConfig:
     split: str = "test"
     hypotheses: Path | None = None
     output: Path | None = None
-    beam_size: int | None = None
-    length_penalty: float | None = None
-    coverage_penalty: float | None = None
-    lookahead: int | None = None
     reverse_run: Path | None = None
     pictures: tuple[int, ...] | None = None
 
@@ -76,8 +66,8 @@ class EvaluateConfig:
             expected = "given, or else --hypotheses, --dataset, --source and --target"
             require(complete, "run_dir", expected, self.run_dir)
         if self.hypotheses is not None:
-            for name in (*SEARCH_FLAGS, "reverse_run", "pictures"):
-                value = getattr(self, name)
+            beside = {"reverse_run": self.reverse_run, "pictures": self.pictures}
+            for name, value in (self.search_changes() | beside).items():
                 require(value is None, name, "left out with hypotheses, which are not searched", str(value))
 
     def folder(self) -> Path | None:
@@ -93,6 +83,8 @@ class EvaluateConfig:
             ("penalty-", self.length_penalty),
             ("coverage-", self.coverage_penalty),
             ("lookahead-", self.lookahead),
+            ("ratio-", self.maximum_length_ratio),
+            ("limit-", self.maximum_source_length),
         )
         return self.run_dir / "evaluation" / "-".join([self.split, *(f"{k}{v}" for k, v in given if v is not None)])
 
@@ -107,8 +99,7 @@ class EvaluateConfig:
     def search(self) -> SearchConfig:
         """The run's search with the flags put over it."""
         assert self.run_dir is not None, "only a run is searched with"
-        flags = {name: getattr(self, name) for name in SEARCH_FLAGS}
-        return RunFolder(self.run_dir).read_search(n_best=1, **flags)
+        return RunFolder(self.run_dir).read_search(n_best=1, **self.search_changes())
 
 
 def read_hypotheses(path: Path, count: int) -> list[str]:

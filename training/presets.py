@@ -21,6 +21,7 @@ class TrainConfig:
         dev_split: the name of the split to evaluate on; without one, the split that is called like one.
         dev_sentences: evaluate on the first so many sentences of the dev split.
         vocabulary_size: pieces of each vocabulary, or of both languages' together.
+        character_coverage: see `Tokenizer.train`; 0.9995 suits languages with thousands of characters.
         shared_vocabulary: one vocabulary for both languages.
         steps: updates of the weights.
         learning_rate: its highest value; it rises for `warmup_steps` and falls along a cosine.
@@ -49,6 +50,7 @@ class TrainConfig:
     dev_split: str | None = None
     dev_sentences: int = 1000
     vocabulary_size: int = 4000
+    character_coverage: float = 0.9999
     shared_vocabulary: bool = True
     model: ModelConfig = field(default_factory=ModelConfig)
     batches: BatchConfig = field(default_factory=BatchConfig)
@@ -71,6 +73,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("dev_sentences", "vocabulary_size", "steps", "evaluate_steps", "checkpoint_steps"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        covering = 0.98 <= self.character_coverage <= 1
+        require(covering, "character_coverage", "a share from 0.98 to 1", self.character_coverage)
         require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
         require(0 <= self.warmup_steps < self.steps, "warmup_steps", f"in [0, steps={self.steps})", self.warmup_steps)
         within = 0 <= self.final_learning_rate <= 1

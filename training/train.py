@@ -133,7 +133,8 @@ def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> t
         sides = [(run.source_tokenizer, [0]), (run.target_tokenizer, [1])]
     for path, columns in sides:
         if not path.is_file():
-            Tokenizer.train(iterate_texts(pairs, columns), config.vocabulary_size).save(path)
+            texts = iterate_texts(pairs, columns)
+            Tokenizer.train(texts, config.vocabulary_size, config.character_coverage).save(path)
     loaded = [Tokenizer.load(path) for path, _ in sides]
     return loaded[0], loaded[-1]
 

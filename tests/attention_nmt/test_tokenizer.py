@@ -64,6 +64,25 @@ def test_normalization_by_hand(tokenizer: Tokenizer) -> None:
         assert tokenizer.normalize(once) == once, ascii(text)
 
 
+def test_a_vocabulary_smaller_than_the_characters_of_the_text() -> None:
+    rare = "".join(map(chr, range(0x4E00, 0x4E00 + 200)))
+    texts = ["the dog sees the cat"] * 1000 + [rare]
+    message = r"Received: 300\. The special pieces and the characters alone are 47\d; a smaller `character_cov"
+    with pytest.raises(ValueError, match=message):
+        Tokenizer.train(texts, 300, character_coverage=1)
+    assert round_trip(Tokenizer.train(texts, 268, character_coverage=0.98), [rare]) == [rare]
+    with pytest.raises(ValueError, match=r"`character_coverage` must be a share from 0\.98 to 1\. Received: 0\.9"):
+        Tokenizer.train(texts, 300, character_coverage=0.9)
+
+
+def test_long_words_are_not_remembered(tokenizer: Tokenizer) -> None:
+    texts = ["dog " + "dog" * 30, "cat " * 3]
+    fresh = Tokenizer(tokenizer.model_proto)
+    for ids, text in zip(fresh.sample(texts, [1], 0.3), texts, strict=True):
+        assert tokenizer.detokenize(tf.constant([ids])).numpy()[0].decode() == text.strip()
+    assert fresh._remembered.cache_info().currsize == 3  # "dog", "cat", and nothing, before the first space
+
+
 BROKEN = [b"\xff", b"dog\xc3", b"\xe2\x82 a", b"\xed\xa0\x80", b"\xf0\x9f\x90", b"a\x80b", b"\xc0\xaf"]
 
 

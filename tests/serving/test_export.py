@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -152,20 +153,21 @@ def test_every_kind_of_model_and_search_is_exported(kind: str, tmp_path: Path) -
     assert pieces == [310, 289 if two else 310]
 
 
-@pytest.mark.parametrize("beam_size", [1, 3])
-def test_litert_translates_as_the_saved_model_does(beam_size: int, run_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"beam_size": 1}, {"beam_size": 3}, {"length_penalty": 0.5, "coverage_penalty": 0.2}], ids=str
+)
+def test_litert_translates_as_the_saved_model_does(changes: dict[str, Any], run_dir: Path, tmp_path: Path) -> None:
     """With built-in operations only; an empty line stays one, and the last needs no end."""
     output, written, lines = (tmp_path / name for name in ("model.tflite", "written.txt", "lines.txt"))
     lines.write_text("\n".join(TEXTS), encoding="utf-8")
-    said = tflite.run(tflite.ConvertConfig(run_dir, output, beam_size=beam_size, check=lines, translations=written))
+    said = tflite.run(tflite.ConvertConfig(run_dir, output, check=lines, translations=written, **changes))
     count = sum(1 for text in TEXTS if text)
     assert f"{count} of {count} translations equal to the SavedModel's" in said
     tokenizer = Tokenizer.load(output.with_suffix(".source.model"))
     assert tflite.translate(str(output), [[]]) == [[]]
     found = tflite.translate(str(output), tokenizer.encode(TEXTS[:4]))
-    expected = [
-        t.text for t in Translator.from_run(run_dir, RunFolder(run_dir).read_search(beam_size=beam_size))(TEXTS[:4])
-    ]
+    search = RunFolder(run_dir).read_search(**changes)
+    expected = [t.text for t in Translator.from_run(run_dir, search)(TEXTS[:4])]
     assert [x.decode() for x in tokenizer.detokenize(tf.ragged.constant(found).to_tensor()).numpy()] == expected
     translated = written.read_text(encoding="utf-8").split("\n")
     assert translated[:4] == expected
@@ -192,12 +194,17 @@ def test_text_to_text_in_litert(run_dir: Path, tmp_path: Path) -> None:
 
 
 def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
-    sizes = {}
+    """And float16 translates as float32 does; what int8 makes of random weights, whose scores are close, may differ."""
+    sizes, equal = {}, {}
     for quantize in ("none", "float16", "int8"):
         output = tmp_path / f"{quantize}.tflite"
-        assert "translations equal" in tflite.run(tflite.ConvertConfig(run_dir, output, quantize))
+        said = tflite.run(tflite.ConvertConfig(run_dir, output, quantize))
+        found = re.search(r"(\d+) of 13 translations equal", said)
+        assert found, said
+        equal[quantize] = int(found[1])
         sizes[quantize] = output.stat().st_size
-        assert tflite.translate(output.read_bytes(), [[50, 60, 70]])
+    assert (equal["none"], equal["float16"]) == (13, 13)
+    assert equal["int8"] >= 10
     assert max(sizes["int8"], sizes["float16"]) < sizes["none"]
 
 

@@ -72,3 +72,7 @@ def test_what_it_complains_of() -> None:
     tally.add("killed")
     tally.add("dropped", "why")
     assert soak.report(config, tally)["complaints"] == ["why"]
+    tally.milliseconds.clear()
+    found = soak.report(config, tally)
+    assert found["complaints"] == ["why", "no good request was answered"]
+    assert (found["p50_ms"], found["p99_ms"]) == (None, None)

@@ -158,6 +158,16 @@ def test_a_dataset_to_download_without_a_network(monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - began < 10
 
 
+def test_a_download_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise Exception("HTTP 404")  # TFDS' own are of no narrower class
+
+    monkeypatch.setattr(training.data, "_online", lambda: True)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(DataError, match=r"ted_hrlr_translate/pt_to_en could not be prepared in .*HTTP 404"):
+        Corpus("ted_hrlr_translate/pt_to_en", "pt", "en", str(tmp_path)).pairs("train")
+
+
 def test_a_network_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.data, "_reaches", lambda _: threading.Event().wait(30) or True)
     began = time.monotonic()

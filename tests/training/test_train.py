@@ -134,6 +134,16 @@ def test_a_checkpoint_holds_everything_that_a_step_changes(tmp_path: Path) -> No
     assert [again.model.train_on_batch(*batch)[0] for _ in range(3)] == expected
 
 
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_checkpoint_that_was_cut_off(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.npz"
+    progress = Progress(build(TrainConfig(model=ModelConfig(40, 40, 8, 4, 8, attention_units=4)), 40, 40), 0.0)
+    progress.save(path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r"checkpoint\.npz: expected a whole checkpoint\. Received: "):
+        progress.load(path)
+
+
 def test_a_finished_run_is_not_trained_again(
     finished: tuple[Path, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
