@@ -104,7 +104,7 @@ class TrainingBatches:
         pairs = shuffle(self.pairs, self.config.shuffle_pairs, lambda: (self.seed, current[0]))
         rows = self._tokenize(pairs, lambda: current[0]).map(self._fit).unbatch()
         grouped = rows.group_by_window(lambda bucket, *_: bucket, self._pad, window_size_func=self._window)
-        dataset = grouped.prefetch(16)
+        dataset = untuned(grouped.prefetch(16))
 
         def epoch(number: int) -> tf.data.Dataset:
             current[0] = number
@@ -131,7 +131,7 @@ class TrainingBatches:
                 left_out = 0
                 began(position)
 
-        return tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE).prefetch(4)
+        return untuned(tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE).prefetch(4))
 
     def dataset(self) -> tf.data.Dataset:
         """One dataset for `fit`: each time that it is iterated over, it gives the next epoch.
@@ -142,7 +142,7 @@ class TrainingBatches:
         """
         numbers, epochs = itertools.count(), self._epochs()
         epoch = lambda: epochs(next(numbers)).as_numpy_iterator()  # noqa: E731
-        return tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4)
+        return untuned(tf.data.Dataset.from_generator(epoch, output_signature=SIGNATURE).prefetch(4))
 
     def _tokenize(self, pairs: tf.data.Dataset, epoch: Callable[[], int]) -> tf.data.Dataset:
         """Chunks: pairs of ids with the end symbol, ragged `[m, S]` and `[m, T]`, and the fate `[n]` of those read."""
@@ -217,7 +217,7 @@ class TrainingBatches:
         histogram, fates = np.zeros((size, size), np.int64), np.zeros(4, np.int64)
         chunks = self._tokenize(self.pairs.batch(CHUNK), lambda: 0)
         lengths = chunks.map(lambda source, target, fate: (source.row_lengths(), target.row_lengths(), fate))
-        for source, target, fate in lengths.as_numpy_iterator():
+        for source, target, fate in untuned(lengths).as_numpy_iterator():
             np.add.at(histogram, (source, target), 1)
             fates += np.bincount(fate, minlength=4)
         return Statistics(histogram, *map(int, fates))
@@ -234,6 +234,17 @@ class TrainingBatches:
             return _batch(*sides)
 
         return window.batch(tf.cast(count, tf.int64)).map(batch)
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same dataset, not tuned: there is nothing to tune here, and what tunes takes up to a minute to end.
+
+    In TensorFlow 2.21 an iterator that has been read to its end after more than some ten seconds waits for the next
+    time at which its tuning would look at it, and that is after as long again, at most a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def shuffle(pairs: tf.data.Dataset, size: int, seed: Callable[[], tuple[int, int]]) -> tf.data.Dataset:

@@ -17,6 +17,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import training.grammar_en_fr  # noqa: F401 - registers the bundled dataset
+from attention_nmt.batching import untuned
 from attention_nmt.config import require
 from attention_nmt.run_folder import RunFolder
 
@@ -147,7 +148,7 @@ def iterate_texts(pairs: tf.data.Dataset, sides: Sequence[int] = (0, 1)) -> Iter
 
 def _chunks(pairs: tf.data.Dataset) -> Iterator[list[list[str]]]:
     """The sources and the targets of some pairs at a time: one by one a pair takes 0.3 ms."""
-    for chunk in pairs.batch(1024).as_numpy_iterator():
+    for chunk in untuned(pairs.batch(1024)).as_numpy_iterator():
         yield [[text.decode(errors="replace") for text in side.tolist()] for side in chunk]
 
 

@@ -165,6 +165,14 @@ def test_a_dataset_for_fit_goes_on_with_the_next_epoch(
         assert found(list(whole.as_numpy_iterator())) == found(epoch(batches, number))
 
 
+def test_nothing_is_tuned(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    """See `untuned`: the end of a long epoch would take up to a minute."""
+    batches = make(pairs, tokenizer)
+    assert tf.data.Options().autotune.enabled is None
+    for dataset in (batches.epoch(0), batches.epoch(0).skip(3), batches.stream(0, 0, print), batches.dataset()):
+        assert dataset.options().autotune.enabled is False
+
+
 @SAMPLED
 def test_a_stream_goes_on_from_a_position(
     options: dict[str, Any], pairs: list[tuple[str, str]], tokenizer: Tokenizer
