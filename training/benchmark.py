@@ -130,8 +130,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     sizes, batching = SIZES[options.size]
     sizes, batching = _override(sizes, options), _override(batching, options)
     if options.dataset is None:
-        stream = synthetic_stream(sizes, batching.batch_size, options.length)
+        fields = {field.name for field in dataclasses.fields(BatchConfig)} - {"batch_size"}
+        unused = sorted(name for name in fields if getattr(options, name, None) is not None)
+        require(not unused, "dataset", f"given with {unused}, which are of real batches", None)
+        stream = synthetic_stream(sizes, batching.batch_size, options.length or 20)
     else:
+        require(options.length is None, "length", "left out with a dataset", options.length)
         size = sizes.source_vocabulary_size
         given = options.target_vocabulary_size
         require(given in (None, size), "target_vocabulary_size", f"that of the source, {size}: one for both", given)
@@ -159,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--source", default="en")
     made.add_argument("--target", default="fr")
     made.add_argument("--data-dir")
-    made.add_argument("--length", type=int, default=20, help="pieces of a sentence of random ids (default: 20)")
+    made.add_argument("--length", type=int, help="pieces of a sentence of random ids (default: 20)")
     made.add_argument("--size", choices=SIZES, default="default")
     made.add_argument("--steps", type=int, default=100, help="steps that are timed, after every shape is compiled")
     made.add_argument("--pipeline", action="store_true", help="time the batches alone, without a model")

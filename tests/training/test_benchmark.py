@@ -1,6 +1,7 @@
 """The benchmark counts what it says."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,20 @@ def test_the_products_of_a_step_by_hand() -> None:
     encoder, keys = 2 * 17 * 19 * ((2 + 3) * 12 + (6 + 3) * 12), 17 * 19 * 6 * 5
     decoder = 17 * 23 * ((2 + 5 + 4) * 20 + (5 + 5) * 20 + (5 + 2 + 6) * 8 + 4 * 13)
     assert sum(p.repeats * p.rows * p.inner * p.columns for p in fed) == 3 * (encoder + keys + decoder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--buckets=2", "--maximum-length=9"], r"`dataset` must be given with \['buckets', 'maximum_length'\]"),
+        (["--dataset=x", "--length=9"], "`length` must be left out with a dataset"),
+    ],
+)
+def test_settings_that_would_change_nothing(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmark.main(arguments) == 1
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_a_vocabulary_that_the_text_does_not_support(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
