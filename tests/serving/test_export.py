@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,47 @@ def test_quantized_models_are_smaller(run_dir: Path, tmp_path: Path) -> None:
     assert (equal["none"], equal["float16"]) == (13, 13)
     assert equal["int8"] >= 10
     assert max(sizes["int8"], sizes["float16"]) < sizes["none"]
+
+
+class FakeModel:
+    """Stands for both an interpreter and a loaded SavedModel that give these ids and this score."""
+
+    structured_input_signature = ((), {"source": None})
+
+    def __init__(self, ids: list[int], score: float) -> None:
+        self.answer = {"ids": np.array([ids]), "score": np.array([score])}
+        self.signatures = {tflite.SIGNATURE: self}
+
+    def __call__(self, **_: Any) -> dict[str, tf.Tensor]:
+        return {name: tf.constant(value) for name, value in self.answer.items()}
+
+    def get_signature_runner(self, _: str) -> Callable[..., dict[str, np.ndarray]]:
+        return lambda **_: self.answer
+
+
+@pytest.mark.parametrize(
+    ("ids", "score", "fine"),
+    [
+        ([5, 3], -0.5, True),
+        ([6, 3], -0.5002, True),  # a tie that fell otherwise
+        ([5, 3], -0.51, False),
+        ([6, 3], -0.51, False),
+        ([5, 3], float("nan"), False),
+    ],
+)
+def test_scores_of_litert_must_be_those_of_the_saved_model(
+    ids: list[int], score: float, fine: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tflite, "interpreter", lambda _: FakeModel(ids, score))
+    monkeypatch.setattr(tf.saved_model, "load", lambda _: FakeModel([5, 3], -0.5))
+    inputs = [np.array([[5, 3]], np.int32)]
+    equal = int(ids == [5, 3])
+    assert tflite.check(b"", "", inputs, exact=False)[0] == equal
+    if fine:
+        assert tflite.check(b"", "", inputs, exact=True)[0] == equal
+    else:
+        with pytest.raises(ValueError, match="LiteRT and the SavedModel differ on"):
+            tflite.check(b"", "", inputs, exact=True)
 
 
 def test_a_tied_embedding_is_in_an_int8_file_once(tmp_path: Path) -> None:
