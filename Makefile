@@ -30,20 +30,15 @@ demo: setup
 	$(PYTHON) -m serving.client --address localhost:$(PORT) --name nmt --wait-s 60 "the red dress"
 
 PRESET := $(PYTHON) -m training.train --preset multi30k
-FIRST := --steps 5000 --seed 1
-SECOND := --steps 5000 --seed 2 --vocabulary-size 4000 --sampled-sides both
-FORWARD := $(PRESET) --dataset $(DATA) --source $(SOURCE) --target $(TARGET)
-BACKWARD := $(PRESET) --dataset $(DATA) --source $(TARGET) --target $(SOURCE)
+FIRST := $(PRESET) --dataset $(DATA) --steps 4000 --final-learning-rate 0.3 --seed 1
 
 # Trainings go on where they were stopped, translating begins anew; of a second SEED only the last two are new.
 multi30k: setup
 	$(if $(DATA),,$(error multi30k needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
-	$(FORWARD) $(FIRST) --run-dir $(RUNS)/forward-1
-	$(FORWARD) $(SECOND) --run-dir $(RUNS)/forward-2
-	$(BACKWARD) $(FIRST) --run-dir $(RUNS)/backward-1
-	$(BACKWARD) $(SECOND) --run-dir $(RUNS)/backward-2
-	test -f $(RUNS)/diverse/$(TARGET).train.txt || $(PYTHON) -m training.diversify --output $(RUNS)/diverse \
-	  --forward-runs $(RUNS)/forward-1 $(RUNS)/forward-2 --backward-runs $(RUNS)/backward-1 $(RUNS)/backward-2
+	$(FIRST) --source $(SOURCE) --target $(TARGET) --run-dir $(RUNS)/forward
+	$(FIRST) --source $(TARGET) --target $(SOURCE) --run-dir $(RUNS)/backward
+	test -d $(RUNS)/diverse || $(PYTHON) -m training.diversify --output $(RUNS)/diverse \
+	  --forward-runs $(RUNS)/forward --backward-runs $(RUNS)/backward
 	$(PRESET) --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) --run-dir $(RUNS)/seed-$(SEED)
 	$(PYTHON) -m training.evaluate --run-dir $(RUNS)/seed-$(SEED) --dataset $(DATA) --split $(SPLIT)
 
