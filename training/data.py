@@ -101,8 +101,7 @@ class Corpus:
         """
         folder = Path(self.dataset)
         if not folder.is_dir():
-            info = prepared_builder(self.dataset, self.data_dir).info
-            return {"version": info.full_name, "pairs": str(info.splits[split].num_examples)}
+            return {"version": prepared_builder(self.dataset, self.data_dir).info.full_name}
         sums = {}
         for path in (folder / f"{language}.{split}.txt" for language in (self.source, self.target)):
             with path.open("rb") as file:

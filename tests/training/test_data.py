@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -125,8 +126,7 @@ def test_fingerprints_tell_texts_apart(tmp_path: Path) -> None:
     after = corpus.fingerprint("train")
     assert [name for name in before if before[name] != after[name]] == ["fr.train.txt"]
     bundled = Corpus("grammar_en_fr", "en", "fr", str(tmp_path)).fingerprint("train[:10]")
-    assert bundled["version"].startswith("grammar_en_fr/")
-    assert bundled["pairs"] == "10"
+    assert re.fullmatch(r"grammar_en_fr/\d+\.\d+\.\d+", bundled["version"])
 
 
 def test_a_folder_without_a_dev_split(tmp_path: Path) -> None:
