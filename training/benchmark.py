@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         fields = {field.name for field in dataclasses.fields(BatchConfig)} - {"batch_size"}
         unused = sorted(name for name in fields if getattr(options, name, None) is not None)
         require(not unused, "dataset", f"given with {unused}, which are of real batches", None)
-        stream = synthetic_stream(sizes, batching.batch_size, options.length or 20)
+        stream = synthetic_stream(sizes, batching.batch_size, 20 if options.length is None else options.length)
     else:
         require(options.length is None, "length", "left out with a dataset", options.length)
         size = sizes.source_vocabulary_size

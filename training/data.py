@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 import threading
 import urllib.error
@@ -15,11 +14,14 @@ from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.core.download.extractor import ExtractError
+from tensorflow_datasets.core.download.util import DownloadError
 
 import training.grammar_en_fr  # noqa: F401 - registers the bundled dataset
 from attention_nmt.batching import untuned
 from attention_nmt.config import require
-from attention_nmt.run_folder import RunFolder
+from attention_nmt.run_folder import RunFolder, file_sum
 
 BUNDLED = "grammar_en_fr"
 
@@ -27,6 +29,8 @@ DEV_SPLITS = ("validation", "val", "valid", "dev")
 """What a development split may be called, in the order of preference."""
 
 NETWORK_TIMEOUT_S = 5
+
+DOWNLOAD_ERRORS = (DownloadError, NonMatchingChecksumError, ExtractError)
 
 
 class DataError(ValueError):
@@ -93,7 +97,7 @@ class Corpus:
         return dataset.map(lambda example: (example[self.source], example[self.target]))
 
     def fingerprint(self, split: str) -> dict[str, str]:
-        """What tells the texts of a split from others: the sums of a folder's files, or the version of a TFDS dataset.
+        """What tells the texts of a split from others: SHA-256 of a folder's files, or a TFDS dataset's version.
 
         Raises:
             DataError: as for `pairs`.
@@ -102,11 +106,8 @@ class Corpus:
         folder = Path(self.dataset)
         if not folder.is_dir():
             return {"version": prepared_builder(self.dataset, self.data_dir).info.full_name}
-        sums = {}
-        for path in (folder / f"{language}.{split}.txt" for language in (self.source, self.target)):
-            with path.open("rb") as file:
-                sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-        return sums
+        paths = [folder / f"{language}.{split}.txt" for language in (self.source, self.target)]
+        return {path.name: file_sum(path) for path in paths}
 
     def dev_split(self) -> str:
         """The name of the development split.
@@ -260,7 +261,7 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
             )
         try:
             builder.download_and_prepare()
-        except Exception as error:  # a dataset's own code and TFDS raise any kind
+        except DOWNLOAD_ERRORS as error:
             raise DataError(f"{name} could not be prepared in {builder.data_dir}: {error!r}") from error
     return builder
 

@@ -53,5 +53,5 @@ def check_language(texts: Sequence[str], language: str) -> None:
     words = sum(len(text.split()) for text in texts)
     characters = sum(len(_UNSPACED_SCRIPTS.findall(text)) for text in texts)
     if spaced(language) and characters > _LONGEST_MEAN * words:
-        known = sorted(code for code, name in _TOKENIZERS.items() if not spaced(code))
+        known = sorted(code for code in _TOKENIZERS if not spaced(code))
         raise ValueError(f"target_language must be one of {known} for text like this. Received: {language!r}.")

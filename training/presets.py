@@ -73,8 +73,6 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("dev_sentences", "vocabulary_size", "steps", "evaluate_steps", "checkpoint_steps"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        covering = 0.98 <= self.character_coverage <= 1
-        require(covering, "character_coverage", "a share from 0.98 to 1", self.character_coverage)
         require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
         require(0 <= self.warmup_steps < self.steps, "warmup_steps", f"in [0, steps={self.steps})", self.warmup_steps)
         within = 0 <= self.final_learning_rate <= 1

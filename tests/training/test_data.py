@@ -160,7 +160,7 @@ def test_a_dataset_to_download_without_a_network(monkeypatch: pytest.MonkeyPatch
 
 def test_a_download_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise Exception("HTTP 404")  # TFDS' own are of no narrower class
+        raise training.data.DownloadError("HTTP 404")
 
     monkeypatch.setattr(training.data, "_online", lambda: True)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
