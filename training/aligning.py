@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attention_nmt.translator import Translator
-from training.data import Corpus, GoldPair
+from training.data import Corpus
+from training.gold import GoldPair
 from training.languages import spaced
 from training.links import Link, align, alignment_error_rate, diagonal_links, grow_diagonal, word_weights
 from training.page import AlignedPair

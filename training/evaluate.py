@@ -19,7 +19,8 @@ from attention_nmt.translations import one_line
 from attention_nmt.translator import Translator
 from training.aligning import Habits, attended, error_rates, habits
 from training.command import command
-from training.data import Corpus, GoldPair, gold_pairs
+from training.data import Corpus
+from training.gold import GoldPair, gold_pairs
 from training.languages import spaced
 from training.metrics import Score, corpus_bleu, corpus_scores
 from training.moses import moses_bleu

@@ -8,7 +8,8 @@ import pytest
 
 from attention_nmt.translations import Alignment
 from training.aligning import attended, error_rates, habits
-from training.data import Corpus, GoldPair
+from training.data import Corpus
+from training.gold import GoldPair
 
 
 def aligner(source: str, target: str, read: list[int]) -> Any:

@@ -15,7 +15,8 @@ import tensorflow_datasets as tfds
 
 import training.data
 from tests.training.corpora import PAIRS, write_folder
-from training.data import Corpus, DataError, GoldPair, gold_pairs, iterate_texts
+from training.data import Corpus, DataError, iterate_texts
+from training.gold import GoldPair, gold_pairs
 
 
 def test_a_text_folder(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from attention_nmt.batching import TrainingBatches
 from attention_nmt.tokenizer import Tokenizer
-from training.data import Corpus, gold_pairs, iterate_texts
+from training.data import Corpus, iterate_texts
+from training.gold import gold_pairs
 from training.links import alignment_error_rate, diagonal_links
 from training.presets import base
 
