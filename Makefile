@@ -29,8 +29,8 @@ demo: setup
 	trap 'kill $$server' EXIT; \
 	$(PYTHON) -m serving.client --address localhost:$(PORT) --name nmt --wait-s 60 "the red dress"
 
-PRESET := $(PYTHON) -m training.train --preset multi30k
-FIRST := $(PRESET) --dataset $(DATA) --steps 4000 --final-learning-rate 0.3 --seed 1
+TRAIN := $(PYTHON) -m training.train
+FIRST := $(TRAIN) --dataset $(DATA) --seed 1
 
 # Trainings go on where they were stopped, translating begins anew; of a second SEED only the last two are new.
 multi30k: setup
@@ -39,7 +39,8 @@ multi30k: setup
 	$(FIRST) --source $(TARGET) --target $(SOURCE) --run-dir $(RUNS)/backward
 	test -d $(RUNS)/diverse || $(PYTHON) -m training.diversify --output $(RUNS)/diverse \
 	  --forward-runs $(RUNS)/forward --backward-runs $(RUNS)/backward
-	$(PRESET) --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) --run-dir $(RUNS)/seed-$(SEED)
+	$(TRAIN) --preset multi30k --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) \
+	  --run-dir $(RUNS)/seed-$(SEED)
 	$(PYTHON) -m training.evaluate --run-dir $(RUNS)/seed-$(SEED) --dataset $(DATA) --split $(SPLIT)
 
 test: setup

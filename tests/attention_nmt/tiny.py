@@ -29,7 +29,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "normalized, reset before": {"layer_normalization": True, "reset_after": False},
     "normalized lstm": {"layer_normalization": True, "cell": "lstm"},
     "luong general": {"attention": "luong_general", "query": "current", "cell": "lstm", "decoder_layers": 2},
-    "luong dot, fed": {"attention": "luong_dot", "query": "current", "input_feeding": True, "decoder_units": 10},
+    "luong dot, fed": {
+        "attention": "luong_dot",
+        "query": "current",
+        "input_feeding": True,
+        "encoder_units": 5,
+        "decoder_units": 10,
+    },
     "luong general, previous": {"attention": "luong_general"},
     "fed": {"query": "current", "input_feeding": True},
     "everything": {

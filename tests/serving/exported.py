@@ -39,8 +39,8 @@ def random_run(
     if target_vocabulary_size != 310:
         Tokenizer.train([text for _, text in PAIRS], target_vocabulary_size).save(run.target_tokenizer)
     keras.utils.set_random_seed(3)
-    sizes = {"attention_units": 8, "readout_units": 12, "tie_output": True}
-    model = Seq2Seq(ModelConfig(310, target_vocabulary_size, 12, 10, 16, **{**sizes, **options}))
+    sizes = {"embedding_size": 12, "encoder_units": 10, "decoder_units": 16, "attention_units": 8, "readout_units": 12}
+    model = Seq2Seq(ModelConfig(310, target_vocabulary_size, **{**sizes, "tie_output": True, **options}))
     for variable in model.trainable_variables:
         if variable.name != "scales":  # with larger ones roundings grow from step to step
             variable.assign(3 * variable)

@@ -23,7 +23,7 @@ from attention_nmt.run_folder import RunFolder
 from attention_nmt.tokenizer import SPACE, Tokenizer
 from attention_nmt.translator import Translator
 from serving import benchmark, export, tflite
-from tests.attention_nmt.tiny import FEW
+from tests.attention_nmt.tiny import VARIANTS
 from tests.serving.exported import SIGNATURES, TEXTS, predict, random_run
 from tests.training.corpora import PAIRS
 
@@ -130,6 +130,7 @@ def test_code_in_a_run_is_refused(run_dir: Path, tmp_path: Path) -> None:
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "no attention, lstm layers": {"temperature": 0.7, "sampling_seed": 5},
+    "luong dot, fed": {},
     "everything": {"coverage_penalty": 0.3},
 }
 
@@ -138,7 +139,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 def test_every_kind_of_model_and_search_is_exported(kind: str, tmp_path: Path) -> None:
     """To a SavedModel and to LiteRT, one of them with two vocabularies."""
     two = {"target_vocabulary_size": 289} if kind == "everything" else {}
-    run = random_run(tmp_path / "run", SEARCHES[kind], **FEW[kind], **two)
+    run = random_run(tmp_path / "run", SEARCHES[kind], **VARIANTS[kind], **two)
     count = sum(1 for text in TEXTS if text)
     translator = Translator.from_run(run)
     expected = translator(TEXTS)
