@@ -77,7 +77,7 @@ def _gru_with_gradient(reverse: bool) -> Callable[..., Tensor]:
             before = _shift(states, initial, reverse)
             xs = (upstream[0], mask, before, tapes)
             d_initial, (d_inputs, d_products) = scan(backward, ops.zeros_like(initial), xs, not reverse)
-            d_kernel = ops.matmul(ops.transpose(flat_rows(before)), flat_rows(d_products))
+            d_kernel = _kernel_gradient(before, d_products)
             return d_inputs, ops.zeros_like(mask), d_initial, d_kernel, _sum_rows(d_products)
 
         return states, gradients
@@ -99,6 +99,11 @@ def _sum_rows(x: Tensor) -> Tensor:
     """The sum of `[T, B, N]` over all but the columns, as a product: XLA takes ten times as long for a reduction."""
     rows = flat_rows(x)
     return ops.matmul(ops.ones((1, ops.shape(rows)[0]), x.dtype), rows)[0]
+
+
+def _kernel_gradient(inputs: Tensor, upstream: Tensor) -> Tensor:
+    """Of a kernel `[N, M]` by which every step multiplies: of inputs `[T, B, N]` and upstream gradients `[T, B, M]`."""
+    return ops.matmul(ops.transpose(flat_rows(inputs)), flat_rows(upstream))
 
 
 class AttentionWeights(NamedTuple):
@@ -205,8 +210,8 @@ def _attending_gru(inputs: Tensor, initial: Tensor, context_kernel: Tensor, *res
         zeros = _AttentionGradient(*map(ops.zeros_like, (initial, attention.keys, attention.scale)))
         xs = (upstream, before, queries, outputs.alignments, tapes)
         carry, (d_inputs, d_products, d_contexts) = scan(backward, zeros, xs, reverse=True)
-        d_hidden_kernel = ops.matmul(ops.transpose(flat_rows(before)), flat_rows(d_products))
-        d_context_kernel = ops.matmul(ops.transpose(flat_rows(outputs.contexts)), flat_rows(d_inputs))
+        d_hidden_kernel = _kernel_gradient(before, d_products)
+        d_context_kernel = _kernel_gradient(outputs.contexts, d_inputs)
         d_annotations = ops.einsum("tbs,tbd->bsd", outputs.alignments, d_contexts)
         d_gru = (d_hidden_kernel[:, :columns], _sum_rows(d_products)[:columns])
         if words_are_read:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
+from training.presets import base, multi30k
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -116,6 +118,15 @@ def test_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         "forward",
         "seed-1",
     ]
+    rates = {
+        name: json.loads((runs / name / "config.json").read_text())["final_learning_rate"]
+        for name in ("forward", "backward", "seed-1")
+    }
+    assert rates == {
+        "forward": base().final_learning_rate,
+        "backward": base().final_learning_rate,
+        "seed-1": multi30k().final_learning_rate,
+    }
     sizes = [
         len((path / "en.train.txt").read_text().splitlines()) for path in (folder / "data/en_de", runs / "diverse")
     ]

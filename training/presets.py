@@ -120,7 +120,7 @@ def base() -> TrainConfig:
 
 
 def multi30k() -> TrainConfig:
-    """As well as one model can, on a corpus of some tens of thousands of pairs of short sentences that was diversified.
+    """Some tens of thousands of pairs of short sentences, as well as one model can, on a corpus that was diversified.
 
         make multi30k DATA=multi30k_en_de SOURCE=en TARGET=de SPLIT=test_2016_flickr SEED=1
 
@@ -149,11 +149,10 @@ def canlaw() -> TrainConfig:
         source_word_dropout=0.0,
         target_word_dropout=0.0,
     )
-    batches = BatchConfig(batch_size=2400, batch_unit="tokens", maximum_length=160, joined_pairs=2)
     return replace(
         short,
         model=model,
-        batches=batches,
+        batches=BatchConfig(batch_size=2400, batch_unit="tokens", maximum_length=160, joined_pairs=2),
         dev_sentences=500,
         steps=8000,
         final_learning_rate=0.05,

@@ -136,7 +136,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", SEARCHES)
-def test_every_kind_of_model_and_search_is_exported(kind: str, tmp_path: Path) -> None:
+def test_other_kinds_of_model_and_search_are_exported(kind: str, tmp_path: Path) -> None:
     """To a SavedModel and to LiteRT, one of them with two vocabularies."""
     two = {"target_vocabulary_size": 289} if kind == "everything" else {}
     run = random_run(tmp_path / "run", SEARCHES[kind], **VARIANTS[kind], **two)
