@@ -32,7 +32,13 @@ class _Beam(NamedTuple):
 
 
 def beam_search(
-    step: StepFunction, state: Any, memory: Any, limits: Tensor, config: SearchConfig, compact: bool = False
+    step: StepFunction,
+    state: Any,
+    memory: Any,
+    limits: Tensor,
+    config: SearchConfig,
+    compact: bool = False,
+    longest: int | None = None,
 ) -> Hypotheses:
     """Keeps the `beam_size` best hypotheses of each sentence at each position; see `search`.
 
@@ -47,7 +53,7 @@ def beam_search(
     Source: Wu et al. (2016), section 7, for the score; the exact stop is that of Huang et al. (2017), arXiv 1809.00069.
     """
     sentences = _Sentences(memory, limits[:, None], length_penalty(limits, config.length_penalty))
-    positions = ops.arange(ops.max(limits))
+    positions = ops.arange(ops.max(limits) if longest is None else longest)
 
     def body(loop: _Beam, sentences: _Sentences) -> _Beam:
         return _beam_step(step, loop, sentences, ops.equal(positions, loop.position), config)

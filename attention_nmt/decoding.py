@@ -27,6 +27,7 @@ def search(
     config: SearchConfig,
     compact: bool = False,
     keys: Tensor | None = None,
+    longest: int | None = None,
 ) -> Hypotheses:
     """Searches for the likeliest targets, greedily with `beam_size` 1, else with a beam; or samples.
 
@@ -37,13 +38,15 @@ def search(
         compact: drop finished sentences from the batch on the way. For graphs of TensorFlow in which `B` is unknown;
             neither XLA nor LiteRT takes it.
         keys: for sampling, numbers of the sentences from `sampling.sentence_keys`, int32 `[B]`.
+        longest: at least the highest of the limits, for compilers that must know the room that hypotheses take, as
+            XLA, and with it `jax.jit`, must; without it that is what the limits say.
 
     Raises:
         ValueError: a temperature without keys, or a coverage penalty with a step that gives no alignments.
     """
     if config.temperature:
         require(keys is not None, "keys", "numbers of the sentences with a temperature", keys)
-        return sample(step, state, memory, limits, config, keys, compact)
+        return sample(step, state, memory, limits, config, keys, compact, longest)
     if config.beam_size == 1:
-        return greedy_search(step, state, memory, limits, config, compact)
-    return beam_search(step, state, memory, limits, config, compact)
+        return greedy_search(step, state, memory, limits, config, compact, longest)
+    return beam_search(step, state, memory, limits, config, compact, longest)

@@ -92,6 +92,11 @@ class RunFolder:
         return self.path / "checkpoint.npz"
 
     @property
+    def recording(self) -> Path:
+        """The batches of the training, where it is to be done on a machine without TensorFlow."""
+        return self.path / "recording.npz"
+
+    @property
     def samples(self) -> Path:
         """A few source sentences of the dev split, one a line, on which exports are checked."""
         return self.path / "samples.txt"

@@ -30,7 +30,13 @@ class _Walk(NamedTuple):
 
 
 def greedy_search(
-    step: StepFunction, state: Any, memory: Any, limits: Tensor, config: SearchConfig, compact: bool = False
+    step: StepFunction,
+    state: Any,
+    memory: Any,
+    limits: Tensor,
+    config: SearchConfig,
+    compact: bool = False,
+    longest: int | None = None,
 ) -> Hypotheses:
     """Takes the likeliest piece at each position, until the end symbol or the limit; see `search`."""
     start = ops.zeros_like(limits)[:, None] + START
@@ -40,7 +46,7 @@ def greedy_search(
         first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
         return ops.max(best, axis=-1), ops.where(first, pieces[:, :, 0], pieces[:, :, 1])
 
-    return _walk(step, likeliest, start, state, (memory, limits, ()), config, compact)
+    return _walk(step, likeliest, start, state, (memory, limits, ()), config, compact, longest)
 
 
 def sample(
@@ -51,6 +57,7 @@ def sample(
     config: SearchConfig,
     keys: Tensor,
     compact: bool = False,
+    longest: int | None = None,
 ) -> Hypotheses:
     """Draws `beam_size` translations of each sentence piece by piece, and gives the `n_best` likeliest; see `search`.
 
@@ -64,14 +71,21 @@ def sample(
         noise = gumbel(keys, config.sampling_seed, size, position, logits.shape[-1])
         return drawn_pieces(logits, noise, config.temperature)
 
-    found = _walk(step, draw, start, state, (memory, limits, keys), config, compact)
+    found = _walk(step, draw, start, state, (memory, limits, keys), config, compact, longest)
     scores, order = ops.top_k(found.scores, config.n_best)
     alignments = None if found.alignments is None else select(found.alignments, order)
     return Hypotheses(select(found.ids, order), scores, alignments)
 
 
 def _walk(
-    step: StepFunction, choose: Callable, start: Tensor, state: Any, shared: tuple, config: SearchConfig, compact: bool
+    step: StepFunction,
+    choose: Callable,
+    start: Tensor,
+    state: Any,
+    shared: tuple,
+    config: SearchConfig,
+    compact: bool,
+    longest: int | None,
 ) -> Hypotheses:
     """Hypotheses that each take what `choose(logits, position, keys)` gives, until the end symbol or the limit.
 
@@ -81,7 +95,7 @@ def _walk(
         shared: the memory, the limits and the keys.
     """
     memory, limits, _ = shared
-    shape = (*ops.shape(start), ops.max(limits))
+    shape = (*ops.shape(start), ops.max(limits) if longest is None else longest)
     positions = ops.arange(shape[-1])
     going_on = ops.logical_and(ops.equal(start, START), limits[:, None] > 0)
     loop = _Walk(

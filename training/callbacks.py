@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -15,15 +14,15 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from attention_nmt.batching import TrainingBatches
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
+from training.averages import Averages
+from training.best import keep_best
 from training.metrics import corpus_bleu
 from training.plots import alignment_image
-
-AVERAGE_EVERY = 10
-"""Steps between updates of averaged weights; the decay is adjusted to it."""
 
 PICTURES = 3
 """Alignments drawn at every evaluation."""
@@ -57,17 +56,14 @@ class Progress:
     """
 
     def __init__(self, model: keras.Model, average_decay: float) -> None:
-        self.model, self.average_decay = model, average_decay
+        self.model = model
         self.step = 0
         self.best_bleu, self.best_step, self.waited, self.evaluated = -1.0, 0, 0, 0
         self.epoch_starts: list[int] = [0]
         """The step before the first batch of each epoch whose first batch has been made."""
-        self.average = self._weights() if average_decay else None
+        self.averages = Averages(model, average_decay) if average_decay else None
         self.seconds_beside = 0.0
         """Time that this process has spent on evaluations and checkpoints."""
-
-    def _weights(self) -> list[np.ndarray]:
-        return [np.asarray(v).copy() for v in self.model.trainable_variables]
 
     @contextmanager
     def beside(self) -> Iterator[None]:
@@ -79,20 +75,13 @@ class Progress:
     def advance(self) -> None:
         """Counts a step and updates the averaged weights."""
         self.step += 1
-        if self.average is None or self.step % AVERAGE_EVERY:
-            return
-        # A young average takes more of the weights, so that the initial ones do not linger.
-        keep = min(self.average_decay**AVERAGE_EVERY, self.step / (self.step + 10 * AVERAGE_EVERY))
-        for average, variable in zip(self.average, self.model.trainable_variables, strict=True):
-            average += (1 - keep) * (np.asarray(variable) - average)
+        if self.averages:
+            self.averages.update(self.step)
 
     def swap_average(self) -> None:
-        """Exchanges the weights and the averaged weights."""
-        if self.average is not None:
-            weights = self._weights()
-            for variable, average in zip(self.model.trainable_variables, self.average, strict=True):
-                variable.assign(average)
-            self.average = weights
+        """Exchanges the weights and the averaged weights, if there are any."""
+        if self.averages:
+            self.averages.swap()
 
     def position(self) -> tuple[int, int]:
         """The epoch of the next batch and how many of its batches have been trained on."""
@@ -118,7 +107,8 @@ class Progress:
         epoch, batches = self.position()
         numbers = np.array([self.step, epoch, batches, self.best_step, self.waited, self.evaluated])
         arrays: dict[str, Any] = {name: np.asarray(v) for name, v in self._variables().items()}
-        arrays |= {f"average:{index}": a for index, a in enumerate(self.average or [])}
+        averages = self.averages.values if self.averages else []
+        arrays |= {f"average:{index}": np.asarray(a) for index, a in enumerate(averages)}
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, numbers=numbers, best_bleu=np.float64(self.best_bleu), **arrays)
 
@@ -145,8 +135,9 @@ class Progress:
         self.step, epoch, batches, self.best_step, self.waited, self.evaluated = map(int, arrays["numbers"])
         self.best_bleu = float(arrays["best_bleu"])
         self.epoch_starts = [-1] * epoch + [self.step - batches]
-        if self.average is not None:
-            self.average = [arrays[f"average:{index}"] for index in range(len(self.average))]
+        if self.averages:
+            count = len(self.averages.values)
+            self.averages.values = [ops.convert_to_tensor(arrays[f"average:{index}"]) for index in range(count)]
 
 
 class Keeper(keras.callbacks.Callback):
@@ -245,11 +236,7 @@ class DevBleu(keras.callbacks.Callback):
         progress.evaluated = progress.step
         if bleu > progress.best_bleu:
             progress.best_bleu, progress.best_step, progress.waited = bleu, progress.step, 0
-            with atomic_write(self.run.best) as temporary:
-                progress.model.save(temporary)
-            score = {"step": progress.step, "dev_bleu": bleu, "dev_sentences": len(self.sources)}
-            with atomic_write(self.run.best_score) as temporary:
-                temporary.write_text(json.dumps(score) + "\n", encoding="utf-8")
+            keep_best(self.run, progress.model, progress.step, bleu, len(self.sources))
         progress.swap_average()
         self._draw(drawn)
         progress.save(self.run.checkpoint)

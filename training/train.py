@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -36,13 +36,23 @@ SAMPLES = 50
 """Dev sentences kept in the run folder, for exports to be checked on."""
 
 
-def parse(arguments: Sequence[str]) -> tuple[TrainConfig, RunFolder]:
+class Prepared(NamedTuple):
+    """What a training begins with."""
+
+    pairs: tf.data.Dataset  # of the training texts
+    source: Tokenizer
+    target: Tokenizer
+    dev_sources: list[str]
+    dev_references: list[str]
+
+
+def parse(arguments: Sequence[str], prog: str = "training.train") -> tuple[TrainConfig, RunFolder]:
     """The config of a command line: the preset's, with the flags that are given put over it."""
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--preset", choices=sorted(PRESETS), default="base")
     first.add_argument("--run-dir", required="-h" not in arguments and "--help" not in arguments)
     chosen, rest = first.parse_known_args(arguments)
-    usage = f"training.train --run-dir RUN [--preset {{{','.join(sorted(PRESETS))}}}]"
+    usage = f"{prog} --run-dir RUN [--preset {{{','.join(sorted(PRESETS))}}}]"
     config = tyro.cli(
         TrainConfig,
         prog=usage,
@@ -164,8 +174,9 @@ def stopped_in_evaluation(progress: Progress, config: TrainConfig) -> bool:
     return due and progress.evaluated < progress.step
 
 
-def train(config: TrainConfig, run: RunFolder) -> Progress:
-    """Trains, or goes on training, a run folder.
+@contextmanager
+def prepare(config: TrainConfig, run: RunFolder) -> Iterator[Prepared]:
+    """A block in which this process alone has the run folder, which holds all that is there before the first step.
 
     Raises:
         ValueError: the run folder is of another config or other texts, or the data or the config is at fault.
@@ -178,15 +189,32 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     data = {"train": corpus.fingerprint(config.train_split), "dev": corpus.fingerprint(dev_split)}
     with alone(run.path):
         claim(run, config, data)
-        return _train(config, run, pairs, dev_sources, dev_references)
+        source, target = tokenizers(run, config, pairs)
+        with atomic_write(run.samples) as temporary:
+            temporary.write_text("".join(f"{text}\n" for text in dev_sources[:SAMPLES]), encoding="utf-8")
+        yield Prepared(pairs, source, target, dev_sources, dev_references)
 
 
-def _train(
-    config: TrainConfig, run: RunFolder, pairs: tf.data.Dataset, dev_sources: list[str], dev_references: list[str]
-) -> Progress:
-    source, target = tokenizers(run, config, pairs)
-    with atomic_write(run.samples) as temporary:
-        temporary.write_text("".join(f"{text}\n" for text in dev_sources[:SAMPLES]), encoding="utf-8")
+def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
+    """The batches of a training."""
+    copies = 2 if config.consistency else 1
+    batches = TrainingBatches(data.pairs, data.source, data.target, config.batches, config.seed, copies)
+    print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
+    return batches
+
+
+def train(config: TrainConfig, run: RunFolder) -> Progress:
+    """Trains, or goes on training, a run folder.
+
+    Raises:
+        ValueError, OSError: as `prepare`.
+    """
+    with prepare(config, run) as data:
+        return _train(config, run, data)
+
+
+def _train(config: TrainConfig, run: RunFolder, data: Prepared) -> Progress:
+    _, source, target, dev_sources, dev_references = data
     model = build(config, source.vocabulary_size, target.vocabulary_size)
     progress = Progress(model, config.average_decay)
     if run.checkpoint.is_file():
@@ -198,9 +226,7 @@ def _train(
         print(f"Step {progress.step}: dev_bleu: {dev_bleu.evaluate():.4f}", flush=True)
     if progress.step >= config.steps or (config.patience and progress.waited >= config.patience):
         return progress
-    copies = 2 if config.consistency else 1
-    batches = TrainingBatches(pairs, source, target, config.batches, config.seed, copies)
-    print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
+    batches = training_batches(config, data)
     board = keras.callbacks.TensorBoard(str(run.logs), write_graph=False)
     began = time.perf_counter()
     with Keeper(progress, run, config.checkpoint_steps) as keeper:

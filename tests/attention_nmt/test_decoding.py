@@ -135,6 +135,24 @@ def test_sentences_that_leave_the_batch_change_nothing(beam_size: int) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("options", [{"beam_size": 1}, {"beam_size": 3, "n_best": 2}, {"temperature": 0.7}])
+def test_room_that_is_known_when_the_graph_is_made(options: dict[str, Any]) -> None:
+    """Compiled by XLA, which could not make the room that limits ask for, and with more of it than they do."""
+    toy, limits, config = Toy(seed=3), np.array([4, 7, 1, 5], np.int32), SearchConfig(**options)
+
+    def find(limits: tf.Tensor, longest: int | None) -> Hypotheses:
+        keys = limits + 11
+        return search(toy.step, toy.state(SENTENCES), toy.memory(SENTENCES), limits, config, keys=keys, longest=longest)
+
+    expected, found = arrays(find(limits, None)), arrays(tf.function(find, jit_compile=True)(limits, 9))
+    assert (expected.ids.shape[2], found.ids.shape[2]) == (7, 9)
+    np.testing.assert_array_equal(found.ids[:, :, :7], expected.ids)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    np.testing.assert_allclose(found.alignments[:, :, :7], expected.alignments, atol=1e-6)
+    assert not found.ids[:, :, 7:].any()
+    assert not found.alignments[:, :, 7:].any()
+
+
 def test_it_stops_when_nothing_live_can_win() -> None:
     toy = Toy(end_bias=12)
     found = beam_search(
