@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from keras import ops
@@ -17,6 +18,11 @@ def maximum_lengths(source: Tensor, config: SearchConfig) -> Tensor:
     """The most pieces that a translation of each source `[B, S]` may have, the end symbol included, int32 `[B]`."""
     lengths = ops.sum(ops.cast(ops.not_equal(source, PAD), "float32"), axis=1)
     return ops.cast(lengths * config.maximum_length_ratio, "int32") + config.maximum_length_extra
+
+
+def longest_limit(width: int, config: SearchConfig) -> int:
+    """At least the highest of the `maximum_lengths` of sources `[B, width]`, as a number."""
+    return math.ceil(width * config.maximum_length_ratio) + config.maximum_length_extra
 
 
 def search(
@@ -38,8 +44,8 @@ def search(
         compact: drop finished sentences from the batch on the way. For graphs of TensorFlow in which `B` is unknown;
             neither XLA nor LiteRT takes it.
         keys: for sampling, numbers of the sentences from `sampling.sentence_keys`, int32 `[B]`.
-        longest: at least the highest of the limits, for compilers that must know the room that hypotheses take, as
-            XLA, and with it `jax.jit`, must; without it that is what the limits say.
+        longest: at least the highest of the limits, as `longest_limit` gives it, for compilers that must know the room
+            that hypotheses take, as XLA, and with it `jax.jit`, must; without it that is what the limits say.
 
     Raises:
         ValueError: a temperature without keys, or a coverage penalty with a step that gives no alignments.

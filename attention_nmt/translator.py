@@ -12,48 +12,13 @@ import keras
 import tensorflow as tf
 
 from attention_nmt.config import END, PAD, START, SearchConfig, require
-from attention_nmt.decoding import maximum_lengths, search
 from attention_nmt.hypotheses import Hypotheses
 from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.model import SearchWeights, Seq2Seq
+from attention_nmt.model_search import MAXIMUM_WORDS_BYTES, search_model
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.sampling import sentence_keys
 from attention_nmt.tokenizer import Tokenizer
 from attention_nmt.translations import Alignment, PairTensors, Translation, TranslationTensors, tokens_of, unpack
-
-MAXIMUM_WORDS_BYTES = 2**28
-"""The most memory for products of all words: 256 MiB are 33,000 pieces with 512 decoder and 256 readout units."""
-
-
-def search_model(
-    model: Seq2Seq,
-    source: tf.Tensor,
-    config: SearchConfig,
-    alignments: bool = True,
-    compact: bool = True,
-    weights: SearchWeights | None = None,
-) -> Hypotheses:
-    """Searches what a model makes of source ids `[B, S]`, in a graph.
-
-    Args:
-        alignments: faster without.
-        compact: as in `decoding.search`.
-        weights: the model's `search_weights`, where it does not train any more.
-    """
-    memory, state = model.start(source)
-    if weights is None and compact:  # LiteRT lays kernels out for itself, and would hold this one twice
-        weights = model.search_weights(maximum_words_bytes=0)
-
-    covers = config.coverage_penalty > 0 and config.beam_size > 1
-    aligns = alignments or covers
-
-    def step(ids: tf.Tensor, state: Any, memory: Any) -> tuple:
-        logits, state, alignment = model.step(ids, state, memory, weights)
-        return logits, state, alignment if aligns else None
-
-    keys = sentence_keys(source) if config.temperature else None
-    found = search(step, state, memory, maximum_lengths(source, config), config, compact, keys)
-    return found if alignments else found._replace(alignments=None)
 
 
 class Translator:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import keras
 import numpy as np
 from keras import ops
 
 from attention_nmt.config import ModelConfig
 from attention_nmt.types import Tensor
+from training.build import compiled
 
 READINGS = 5
 
@@ -67,17 +66,6 @@ def _decoder_products(config: ModelConfig, batch: int, source: int, target: int)
         Product(1, target * batch, hidden + size + depth, 2 * config.readout_units),
         Product(1, target * batch, config.readout_units, config.target_vocabulary_size),
     ]
-
-
-def compiled(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
-    """A function of tensors as the backend compiles a step."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    import tensorflow as tf
-
-    return tf.function(function, jit_compile=jit_compile, autograph=False)
 
 
 def seconds(product: Product, dtype: str, jit_compile: bool) -> float:

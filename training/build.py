@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -34,6 +36,19 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     optimizer = keras.optimizers.Adam(schedule, global_clipnorm=config.gradient_norm)
     metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
     loss = CrossEntropy(config.label_smoothing, config.consistency)
-    model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=config.jit_compile)
+    # Without XLA JAX has no graphs, and calls each operation of a step by itself.
+    jit_compile = config.jit_compile or keras.backend.backend() == "jax"
+    model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=jit_compile)
     model.optimizer.build(model.trainable_variables)  # mixed_float16 wraps the optimizer
     return model
+
+
+def compiled(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
+    """A function of tensors as the backend compiles a step."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=jit_compile, autograph=False)

@@ -20,7 +20,7 @@ from attention_nmt.batching import TrainingBatches
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.translator import Translator
 from training.averages import Averages
-from training.best import keep_best
+from training.folder import keep_best
 from training.metrics import corpus_bleu
 from training.plots import alignment_image
 

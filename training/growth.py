@@ -21,7 +21,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from attention_nmt.config import ModelConfig, SearchConfig
-from attention_nmt.translator import search_model
+from attention_nmt.model_search import search_model
 from training.benchmark import synthetic_stream
 from training.build import build
 from training.memory import resident_mb

@@ -35,7 +35,7 @@ class TrainConfig:
         checkpoint_steps: steps between checkpoints, of which the last is kept.
         patience: stop after so many evaluations without a better BLEU; 0 never stops early.
         seed: of initial weights, order of data, dropout and sampled segmentations.
-        jit_compile: compile steps with XLA, once per bucket.
+        jit_compile: compile steps with XLA, once per bucket; on JAX they always are.
         dtype_policy: Keras' name of one with weights in float32: `float32`, `mixed_bfloat16`, ...
 
     Raises:

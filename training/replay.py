@@ -1,7 +1,7 @@
 """`KERAS_BACKEND=jax python -m training.replay --run-dir RUN`: trains what `training.record` wrote, without TensorFlow.
 
-It needs Keras, JAX, NumPy, SentencePiece and sacreBLEU. What it leaves in the run folder is what `training.train`
-leaves there, but for checkpoints: a training that was stopped begins anew.
+It needs Keras, JAX, NumPy, SentencePiece and sacreBLEU. It leaves the best weights and their score in the run folder as
+`training.train` does, and no checkpoints and no logs: what was stopped does not go on.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ import numpy as np
 import sentencepiece
 from keras import ops
 
-from attention_nmt.config import END, PAD, BatchConfig, ModelConfig, SearchConfig, from_dict
-from attention_nmt.decoding import maximum_lengths, search
+from attention_nmt.config import END, PAD, SearchConfig, require
+from attention_nmt.decoding import longest_limit
 from attention_nmt.model import Seq2Seq
+from attention_nmt.model_search import MAXIMUM_WORDS_BYTES, search_model
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.sampling import sentence_keys
 from attention_nmt.types import Tensor
 from training.averages import Averages
-from training.best import keep_best
-from training.bound import compiled
-from training.build import build
+from training.build import build, compiled
+from training.folder import alone, keep_best, read_config
 from training.metrics import corpus_bleu
 from training.presets import TrainConfig
 from training.recording import Recording
@@ -39,30 +38,23 @@ DEV_ROWS = 128
 DEV_STEP = 8
 """Their sources are padded to multiples of so many pieces: a search is compiled for each width."""
 
-MAXIMUM_WORDS_BYTES = 2**28
-"""See `Seq2Seq.search_weights`."""
-
 
 class Search:
     """Searches with a model that trains, compiled once for each width of sources."""
 
-    def __init__(self, model: Seq2Seq, config: SearchConfig, jit_compile: bool) -> None:
+    def __init__(self, model: Seq2Seq, config: SearchConfig) -> None:
         self.model, self.config = model, config
-        self._run = compiled(self._search, jit_compile)
+        self._run = compiled(self._search, jit_compile=False)  # JAX compiles in any case
 
     def _search(self, weights: list[Tensor], source: Tensor) -> Tensor:
         """The ids `[B, T]` of the best translation of each source `[B, S]`, with weights for the model's variables."""
-        longest = int(source.shape[1] * self.config.maximum_length_ratio) + self.config.maximum_length_extra
+        longest = longest_limit(source.shape[1], self.config)
         with keras.StatelessScope(state_mapping=list(zip(self.model.variables, weights, strict=True))):
-            memory, state = self.model.start(source)
             laid_out = self.model.search_weights(MAXIMUM_WORDS_BYTES)
-
-            def step(ids: Tensor, state: Any, memory: Any) -> tuple:
-                logits, state, alignment = self.model.step(ids, state, memory, laid_out)
-                return logits, state, alignment if self.config.coverage_penalty else None
-
-            limits, keys = maximum_lengths(source, self.config), sentence_keys(source)
-            return search(step, state, memory, limits, self.config, keys=keys, longest=longest).ids[:, 0]
+            found = search_model(
+                self.model, source, self.config, alignments=False, compact=False, weights=laid_out, longest=longest
+            )
+        return found.ids[:, 0]
 
     def __call__(self, sources: Sequence[np.ndarray]) -> list[list[int]]:
         """The ids of the best translation of each source, without the end symbol."""
@@ -77,11 +69,12 @@ class Search:
             for row, index in enumerate(indices):
                 source[row, : len(sources[index])] = sources[index]
             for index, ids in zip(indices, np.asarray(self._run(weights, source)), strict=False):
-                found[index] = list(itertools.takewhile(lambda piece: piece not in (END, PAD), ids.tolist()))
+                if len(sources[index]) > 1:  # the translation of a text without words is empty
+                    found[index] = list(itertools.takewhile(lambda piece: piece not in (END, PAD), ids.tolist()))
         return found
 
 
-class Averaging(keras.callbacks.Callback):
+class Steps(keras.callbacks.Callback):
     """Counts steps and updates averaged weights."""
 
     def __init__(self, averages: Averages | None) -> None:
@@ -95,18 +88,6 @@ class Averaging(keras.callbacks.Callback):
             self.averages.update(self.step)
 
 
-def read_config(run: RunFolder) -> TrainConfig:
-    """The settings of a run.
-
-    Raises:
-        FileNotFoundError: the folder holds no `config.json`.
-        ValueError: a setting that there is none of, or outside its range.
-    """
-    values = run.read_config()
-    kinds: dict[str, type[Any]] = {"model": ModelConfig, "batches": BatchConfig, "search": SearchConfig}
-    return from_dict(TrainConfig, values | {name: from_dict(kind, values[name]) for name, kind in kinds.items()})
-
-
 def replay(run: RunFolder) -> tuple[float, int]:
     """Trains, and keeps the weights with the highest dev BLEU.
 
@@ -115,15 +96,27 @@ def replay(run: RunFolder) -> tuple[float, int]:
 
     Raises:
         FileNotFoundError: the folder is no run folder, or has no recording.
-        ValueError: a config or a recording at fault.
+        ValueError: it holds a model already, or its recording or a tokenizer is at fault.
+        OSError: another process is training in it.
+        ImportError: what scoring the target language needs is missing.
     """
-    config, recording = read_config(run), Recording.load(run.recording)
+    config = read_config(run)
+    with alone(run.path):
+        if run.best.is_file() or run.checkpoint.is_file():
+            raise ValueError(f"{run.path} must be a run folder that has not been trained. It holds a model.")
+        return _replay(run, config, Recording.load(run.recording))
+
+
+def _replay(run: RunFolder, config: TrainConfig, recording: Recording) -> tuple[float, int]:
+    steps, references = len(recording.shapes), recording.dev_references.tolist()
+    require(steps == config.steps, "steps", f"those that {run.recording} has, {steps}", config.steps)
+    corpus_bleu(references, references, config.target)  # what scoring this language lacks shows now
     source, target = _pieces(run.source_tokenizer), _pieces(run.source_tokenizer)
     if run.target_tokenizer.is_file():
         target = _pieces(run.target_tokenizer)
     model = build(config, source.get_piece_size(), target.get_piece_size())
-    counting = Averaging(Averages(model, config.average_decay) if config.average_decay else None)
-    translate, dev_sources = Search(model, config.search, config.jit_compile), recording.dev_sources()
+    counting = Steps(Averages(model, config.average_decay) if config.average_decay else None)
+    translate, dev_sources = Search(model, config.search), recording.dev_sources()
     batches, best, best_step, waited = recording.batches(), -1.0, 0, 0
     while counting.step < config.steps and not (config.patience and waited >= config.patience):
         count, began = min(config.evaluate_steps, config.steps - counting.step), time.perf_counter()
@@ -133,12 +126,11 @@ def replay(run: RunFolder) -> tuple[float, int]:
         trained = time.perf_counter()
         if counting.averages:
             counting.averages.swap()
-        texts = target.decode(translate(dev_sources))
-        bleu = corpus_bleu(texts, recording.dev_references.tolist(), config.target).value
+        bleu = corpus_bleu(target.decode(translate(dev_sources)), references, config.target).value
         waited += 1
         if bleu > best:
             best, best_step, waited = bleu, counting.step, 0
-            keep_best(run, model, counting.step, bleu, len(texts))
+            keep_best(run, model, counting.step, bleu, len(references))
         if counting.averages:
             counting.averages.swap()
         seconds = f"{trained - began:.1f} s, evaluation {time.perf_counter() - trained:.1f} s"
@@ -148,21 +140,27 @@ def replay(run: RunFolder) -> tuple[float, int]:
 
 
 def _pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
-    return sentencepiece.SentencePieceProcessor(model_file=str(path))
+    try:
+        return sentencepiece.SentencePieceProcessor(model_file=str(path))
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"{path}: expected a SentencePiece model. {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0 when the training is done, 1 with one line on what is at fault."""
+    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on Ctrl-C."""
     parser = argparse.ArgumentParser(prog="training.replay", description=__doc__)
     parser.add_argument("--run-dir", required=True, help="a run folder that training.record wrote")
     run = RunFolder(Path(parser.parse_args(arguments).run_dir))
     try:
-        if keras.backend.backend() == "tensorflow":
-            raise ValueError("training.replay is for KERAS_BACKEND=jax; with TensorFlow there is training.train")
+        backend = keras.backend.backend()
+        require(backend == "jax", "KERAS_BACKEND", "jax; with TensorFlow there is training.train", backend)
         bleu, step = replay(run)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"\nStopped. What was best so far is in {run.path}.", file=sys.stderr)
+        return 130
     print(f"Best dev BLEU {bleu:.2f} at step {step}; weights in {run.best}.")
     return 0
 

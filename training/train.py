@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -21,7 +18,6 @@ import tensorflow as tf
 import tyro
 
 from attention_nmt.batching import TrainingBatches
-from attention_nmt.config import to_json
 from attention_nmt.model import Seq2Seq
 from attention_nmt.run_folder import RunFolder, atomic_write
 from attention_nmt.tokenizer import Tokenizer
@@ -29,6 +25,7 @@ from attention_nmt.translator import Translator
 from training.build import build
 from training.callbacks import DevBleu, Keeper, Progress, Throughput
 from training.data import Corpus, iterate_texts
+from training.folder import alone, claim
 from training.metrics import corpus_bleu
 from training.presets import PRESETS, TrainConfig
 
@@ -64,76 +61,6 @@ def parse(arguments: Sequence[str], prog: str = "training.train") -> tuple[Train
         if getattr(config.model, field) != getattr(PRESETS[chosen.preset]().model, field):
             first.error(f"--{field.replace('_', '-')} is for models without a tokenizer: give --vocabulary-size")
     return config, RunFolder(Path(chosen.run_dir))
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Makes a folder, and makes sure that no other process is in such a block with it.
-
-    Where the file system has no locks for folders, nothing is made sure of.
-
-    Raises:
-        OSError: another process is.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise OSError(f"another process is training in {folder}") from error
-    except OSError:
-        pass
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) -> None:
-    """Writes the config into a new run folder, or makes sure that an old one is of the same config and texts.
-
-    A run that ended before its first checkpoint, as one with a setting that its data does not support, is begun anew.
-
-    Args:
-        data: fingerprints of the texts, by what they are for.
-
-    Raises:
-        ValueError: the folder holds a run of another config or of other texts, or no run; the message names what
-            differs.
-    """
-    if run.config.is_file():
-        # A run that is older than a field has its default, and one that is older than fingerprints these.
-        old, new = (
-            _flat(json.loads(to_json(TrainConfig()))) | _flat(run.read_config()),
-            _flat(json.loads(to_json(config))),
-        )
-        different = [f"{name}: {old[name]!r} there, {new[name]!r} here" for name in new if old[name] != new[name]]
-        texts = data | (json.loads(run.data.read_text(encoding="utf-8")) if run.data.is_file() else {})
-        changed = [name for name in data if data[name] != texts[name]]
-        if run.checkpoint.is_file() or run.best.is_file():
-            if different:
-                raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
-            if changed:
-                raise ValueError(f"{run.path} holds a run of other texts. Different: those of {', '.join(changed)}.")
-        elif different or changed:
-            for path in (run.source_tokenizer, run.target_tokenizer, run.samples, run.data, run.config):
-                path.unlink(missing_ok=True)
-            shutil.rmtree(run.logs, ignore_errors=True)
-    # A write that was cut off leaves a file whose name begins with a dot.
-    strange = sorted(p.name for p in run.path.glob("[!.]*"))
-    if strange and not run.config.is_file():
-        raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
-    for file, text in ((run.config, to_json(config)), (run.data, json.dumps(data, indent=2) + "\n")):
-        if not file.is_file():
-            with atomic_write(file) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    nested = {name: value for name, value in values.items() if isinstance(value, dict)}
-    plain = {name: value for name, value in values.items() if name not in nested}
-    return plain | {name: value for fields in nested.values() for name, value in fields.items()}
 
 
 def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> tuple[Tokenizer, Tokenizer]:
@@ -207,9 +134,12 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     """Trains, or goes on training, a run folder.
 
     Raises:
-        ValueError, OSError: as `prepare`.
+        ValueError: as `prepare`; or the folder is from `training.replay`, which leaves nothing to go on from.
+        OSError: as `prepare`.
     """
     with prepare(config, run) as data:
+        if run.recording.is_file() and run.best.is_file() and not run.checkpoint.is_file():
+            raise ValueError(f"{run.path} holds a model of training.replay, which cannot be trained on.")
         return _train(config, run, data)
 
 

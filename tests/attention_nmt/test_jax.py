@@ -73,6 +73,7 @@ def test_importing_the_core_imports_no_tensorflow() -> None:
         "loops",
         "losses",
         "model",
+        "model_search",
         "readout",
         "recurrence",
         "run_folder",

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,8 @@ def test_from_a_recording_to_a_translator(tmp_path: Path, without_tensorflow: st
     assert result.returncode == 0, result.stderr
     said = process(without_tensorflow, "training.replay", "--run-dir", str(folder))
     kept = json.loads((folder / "best.json").read_text())
+    recorded, trained = re.findall(r"([\d,]+) target tokens", result.stdout), re.findall(r"'tokens': ([\d.]+)", said)
+    assert sum(map(float, trained)) == float(recorded[0].replace(",", ""))
     assert f"Step {kept['step']}: dev_bleu: {kept['dev_bleu']:.4f}" in said
     assert kept["dev_bleu"] > 20
     sources, references = ((corpus / f"{side}.val.txt").read_text().splitlines()[:8] for side in ("en", "fr"))

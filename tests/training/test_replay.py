@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from attention_nmt.run_folder import RunFolder
 from attention_nmt.tokenizer import Tokenizer
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training import record, replay, train
+from training.folder import claim
 from training.recording import Recording
+from training.train import parse
 
 ARGUMENTS = [
     *TINY_MODEL,
@@ -87,23 +90,67 @@ def test_a_replay_is_the_training(
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=0, atol=1e-6, err_msg=found.path)
 
 
-def test_what_cannot_be_recorded_or_replayed(
-    folder: Path, recorded: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_replayed(
+    recorded: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert replay.main(["--run-dir", str(recorded.path)]) == 1
-    assert "KERAS_BACKEND=jax" in capsys.readouterr().err
-    with pytest.raises(FileNotFoundError, match="is not a run folder"):
-        replay.replay(RunFolder(tmp_path))
+    """Each is refused before the first step, in one line."""
+
+    def said(run: RunFolder) -> str:
+        assert replay.main(["--run-dir", str(run.path)]) == 1
+        return capsys.readouterr().err
+
+    assert "`KERAS_BACKEND` must be jax" in said(recorded)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert "is not a run folder" in said(RunFolder(tmp_path))
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
-    run.config.write_bytes(recorded.config.read_bytes())
-    with pytest.raises(FileNotFoundError, match=r"recording\.npz"):
-        replay.replay(run)
+    config = json.loads(recorded.config.read_text())
+    run.config.write_text(json.dumps(config | {"steps": 24}))
+    assert "recording.npz" in said(run)
     whole = recorded.recording.read_bytes()
     for size in (0, 50, len(whole) // 2, len(whole) - 1):
         run.recording.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match=f"{run.recording}: expected a whole recording"):
-            replay.replay(run)
+        assert f"{run.recording}: expected a whole recording" in said(run)
+    run.recording.write_bytes(whole)
+    assert f"`steps` must be those that {run.recording} has, 23. Received: 24" in said(run)
+    run.config.write_text(json.dumps(config))
+    run.source_tokenizer.write_bytes(b"no model")
+    assert f"{run.source_tokenizer}: expected a SentencePiece model" in said(run)
     run.checkpoint.touch()
-    assert record.main(["--dataset", str(folder), "--run-dir", str(run.path), *ARGUMENTS]) == 1
-    assert "must be a run folder that is new" in capsys.readouterr().err
+    assert "It holds a model" in said(run)
+
+
+def test_what_cannot_be_recorded(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model or a search that cannot be made among it."""
+
+    def said(*arguments: str) -> str:
+        command = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, *arguments]
+        assert record.main(command) == 1
+        return capsys.readouterr().err
+
+    assert "`dtype_policy` must be one with weights in float32" in said("--dtype-policy=float16")
+    assert "`coverage_penalty` must be 0" in said("--attention=none", "--word-query=False", "--coverage-penalty=0.2")
+    assert not (tmp_path / "run" / "recording.npz").exists()
+    (tmp_path / "run" / "checkpoint.npz").touch()
+    assert "must be a run folder that is new" in said()
+
+
+def test_a_recording_is_of_the_config_beside_it(folder: Path, tmp_path: Path) -> None:
+    """One of other settings goes with them, as the tokenizer does."""
+    run = RunFolder(tmp_path / "run")
+    config = parse(["--dataset", str(folder), "--run-dir", str(run.path), *ARGUMENTS])[0]
+    claim(run, config, {})
+    run.recording.touch()
+    claim(run, config, {})
+    assert run.recording.exists()
+    claim(run, replace(config, seed=2), {})
+    assert not run.recording.exists()
+
+
+def test_a_replayed_model_is_not_trained_over(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFolder(tmp_path / "run")
+    arguments = ["--dataset", str(folder), "--run-dir", str(run.path), *ARGUMENTS]
+    assert record.main(arguments) == 0
+    run.best.touch()
+    assert train.main(arguments) == 1
+    assert "holds a model of training.replay" in capsys.readouterr().err

@@ -22,8 +22,9 @@ from tests.attention_nmt.tiny import tiny_batch
 from tests.training.corpora import TINY_MODEL, command, run, write_folder
 from training.build import build
 from training.callbacks import Progress
+from training.folder import alone, claim
 from training.presets import TrainConfig
-from training.train import alone, claim, main
+from training.train import main
 
 STEPS = 36
 ARGUMENTS = [
