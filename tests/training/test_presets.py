@@ -1,0 +1,33 @@
+"""What presets have in common and what tells them apart."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from attention_nmt.config import to_json
+from training.presets import PRESETS, TrainConfig
+
+
+def fields(config: TrainConfig) -> dict[str, object]:
+    """The settings by their names, those of the model, the batches and the search among them."""
+    flat: dict[str, object] = {}
+    for name, value in json.loads(to_json(config)).items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
+
+
+@pytest.mark.parametrize("words", [30, 50])
+def test_the_models_of_the_article_differ_by_attention_and_words(words: int) -> None:
+    """Figure 2 compares them: all else has to be equal."""
+    reference = fields(PRESETS["RNNsearch-50"]())
+    assert (reference["attention"], reference["maximum_words"]) == ("bahdanau", 50)
+    for name, attention in (("RNNsearch", "bahdanau"), ("RNNencdec", "none")):
+        found = fields(PRESETS[f"{name}-{words}"]())
+        assert found == reference | {"attention": attention, "maximum_words": words}
+
+
+def test_the_last_training_of_the_recipe_is_a_longer_first_one() -> None:
+    first, last = fields(PRESETS["base"]()), fields(PRESETS["multi30k"]())
+    assert {name for name in first if first[name] != last[name]} == {"steps", "final_learning_rate"}
