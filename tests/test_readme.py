@@ -56,13 +56,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """In this process but for the server: starting TensorFlow six times would take longer than all they do."""
+    """In this process but for the server: starting TensorFlow each time would take longer than all they do."""
     monkeypatch.chdir(folder)
     commands = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("python -m")]
     modules = [shlex.split(line)[2] for line in commands]
     assert modules == [
         "training.train",
         "training.evaluate",
+        "training.record",
         "serving.export",
         "serving.server",
         "serving.client",
@@ -72,7 +73,7 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     try:
         for line in commands:
             module, *arguments = shlex.split(line)[2:]
-            if module == "training.train":
+            if module in ("training.train", "training.record"):
                 arguments += [*TINY_MODEL, "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
             elif module == "serving.server":
                 arguments[arguments.index("--port") + 1] = "0"
@@ -93,6 +94,8 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert (folder / "models/nmt/1/saved_model.pb").is_file()
     assert (folder / "models/nmt.tflite").is_file()
     assert (folder / "runs/en-de/evaluation/test/scores.json").is_file()
+    (replayed,) = re.findall(r"^KERAS_BACKEND=jax python -m training.replay --run-dir (\S+)$", README, re.MULTILINE)
+    assert (folder / replayed / "recording.npz").is_file()
 
 
 def test_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,7 +130,7 @@ def multi30k() -> TrainConfig:
     one by one on two Zen 4 cores, 22, 20, 6 and 57 minutes. BLEU on test_2016_flickr from English to German, mean and
     range of seeds 1 to 3: 40.73, 40.69 to 40.81 (cased, 13a, beam 5), and 41.15, 41.10 to 41.20 (lowercased Moses
     tokens); from English to French, seeds 2 and 3: 61.33 and 61.48, 62.34 and 62.47. Seeds 2 and 3 were trained on a
-    GPU, by `training.record` and `training.replay`.
+    GPU, by `training.record` and `training.replay`, those of en-de on a corpus of other first models.
     """
     return replace(base(), steps=10_000, final_learning_rate=0.25)
 
@@ -161,8 +161,8 @@ def article(attention: Literal["bahdanau", "none"], words: int) -> TrainConfig:
 
         python -m training.train --preset RNNsearch-50 --dataset canlaw_en_fr --source en --target fr --run-dir RUN
 
-    took some 30 minutes on one Zen 5 core, 20 without attention. BLEU on test and on test_long, cased, 13a, beam 5, of
-    seed 1:
+    took some 30 minutes on one Zen 5 core, 20 without attention, when it was a list of flags. BLEU on test and on
+    test_long, cased, 13a, beam 5, of seed 1:
 
         RNNsearch-50  25.60  17.34      RNNencdec-50  8.63  5.23
         RNNsearch-30  22.27   9.86      RNNencdec-30  8.66  3.84
@@ -199,7 +199,8 @@ def hansards() -> TrainConfig:
         python -m training.train --preset hansards --dataset JOINED --source en --target fr --run-dir RUN
 
     JOINED is `hansards_short_en_fr` with its pairs joined in twos and threes behind it, as docs/results.md makes it. It
-    took 19 minutes on two Zen 5 cores; dev BLEU 31.80 (29.51 from French to English), seed 1.
+    took 19 minutes on two Zen 5 cores, when it was a list of flags; dev BLEU 31.80 (29.51 from French to English),
+    seed 1.
     """
     short = base()
     return replace(
