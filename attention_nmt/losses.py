@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attention_nmt.config import require
+from attention_nmt.checks import require
 from attention_nmt.types import Tensor
 
 
@@ -17,8 +17,9 @@ def smoothed_cross_entropy(
 ) -> Tensor:
     """The cross-entropy of each position, in nats, and what two passes over one pair disagree by.
 
-        - (1 - eps) log p(label) - eps / V sum_v log p(v) + alpha / 2 D      log p = logits - logsumexp(logits)
-        D = 1/2 (KL(p || q) + KL(q || p)) = 1/2 sum_v (p(v) - q(v)) (log p(v) - log q(v))
+        - (1 - eps) log p(label) - eps / V sum_v log p(v) + alpha / 2 D      log p = logits -
+        logsumexp(logits) D = 1/2 (KL(p || q) + KL(q || p)) = 1/2 sum_v (p(v) - q(v)) (log p(v) -
+        log q(v))
 
     `q` is the distribution at the same position of the same pair in the other half of the batch.
 
@@ -31,9 +32,9 @@ def smoothed_cross_entropy(
     Returns:
         `[B, T]` in float32.
 
-    Source: Szegedy et al. (2016), arXiv 1512.00567, section 7; Liang et al. (2021), arXiv 2106.14448, Eq. 4, whose
-    loss of a pair is the sum of its two rows. The gradients are written here by hand: what a backend derives from
-    these equations takes twice the time on a CPU.
+    Source: Szegedy et al. (2016), arXiv 1512.00567, section 7; Liang et al. (2021), arXiv
+    2106.14448, Eq. 4, whose loss of a pair is the sum of its two rows. The gradients are written
+    here by hand: what a backend derives from these equations takes twice the time on a CPU.
     """
     return _cross_entropy(label_smoothing, consistency)(logits, ops.cast(labels, "float32"))
 
@@ -79,7 +80,8 @@ def _divergence(log_p: Tensor) -> Tensor:
 
 
 def _divergence_gradient(log_p: Tensor) -> Tensor:
-    """The gradient of each position's `D` by its own logits: `1/2 (p (d - E_p d) + p - q)`, `d = log p - log q`."""
+    """The gradient of each position's `D` by its own logits: `1/2 (p (d - E_p d) + p - q)`, `d =
+    log p - log q`."""
     log_q = _swap_halves(log_p)
     p, d = ops.exp(log_p), log_p - log_q
     return (p * (d - ops.sum(p * d, axis=-1, keepdims=True)) + p - ops.exp(log_q)) / 2
@@ -96,17 +98,23 @@ class CrossEntropy(keras.losses.Loss):
 
     Args:
         label_smoothing: eps in [0, 1), see `smoothed_cross_entropy`.
-        consistency: alpha of R-Drop, at least 0. Above 0 it is for batches that hold each pair twice, half of the rows
-            apart, as `TrainingBatches` with `copies=2` gives them, and for no others: which rows belong together
-            cannot be seen.
+        consistency: alpha of R-Drop, at least 0. Above 0 it is for batches that hold each pair
+        twice, half of the rows
+            apart, as `TrainingBatches` with `copies=2` gives them, and for no others: which rows
+            belong together cannot be seen.
 
     Raises:
-        ValueError: a smoothing outside [0, 1), a consistency below 0, or, with one, a number of rows that is known and
+        ValueError: a smoothing outside [0, 1), a consistency below 0, or, with one, a number of
+        rows that is known and
             odd.
     """
 
     def __init__(
-        self, label_smoothing: float = 0.0, consistency: float = 0.0, name: str = "cross_entropy", **kwargs: Any
+        self,
+        label_smoothing: float = 0.0,
+        consistency: float = 0.0,
+        name: str = "cross_entropy",
+        **kwargs: Any,
     ) -> None:
         require(0 <= label_smoothing < 1, "label_smoothing", "in [0, 1)", label_smoothing)
         require(consistency >= 0, "consistency", "at least 0", consistency)
@@ -117,7 +125,12 @@ class CrossEntropy(keras.losses.Loss):
         """The loss of each position `[B, T]` from ids `[B, T]` and logits `[B, T, V]`."""
         rows = y_pred.shape[0]
         if self.consistency and rows is not None:
-            require(rows % 2 == 0, "y_pred", "of an even number of rows, each pair twice", tuple(y_pred.shape))
+            require(
+                rows % 2 == 0,
+                "y_pred",
+                "of an even number of rows, each pair twice",
+                tuple(y_pred.shape),
+            )
         return smoothed_cross_entropy(y_true, y_pred, self.label_smoothing, self.consistency)
 
     def get_config(self) -> dict[str, Any]:
@@ -133,7 +146,9 @@ class Perplexity(keras.metrics.Mean):
     def __init__(self, name: str = "perplexity", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Adds ids `[B, T]` and logits `[B, T, V]`."""
         super().update_state(smoothed_cross_entropy(y_true, y_pred), sample_weight)
 
@@ -144,12 +159,15 @@ class Perplexity(keras.metrics.Mean):
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class TokenAccuracy(keras.metrics.Mean):
-    """The share of positions, of those whose weight is not 0, at which the label has the highest logit."""
+    """The share of positions, of those whose weight is not 0, at which the label has the highest
+    logit."""
 
     def __init__(self, name: str = "accuracy", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Adds ids `[B, T]` and logits `[B, T, V]`."""
         # A maximum is one vectorized pass over the logits, an argmax is not.
         best = ops.equal(_at(y_pred, ops.cast(y_true, "int32")), ops.max(y_pred, axis=-1))
@@ -163,6 +181,8 @@ class TargetTokens(keras.metrics.Sum):
     def __init__(self, name: str = "tokens", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:  # noqa: ARG002
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Adds a batch of labels `[B, T]` with their weights."""
         super().update_state(ops.ones_like(y_true) if sample_weight is None else sample_weight)

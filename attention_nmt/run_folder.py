@@ -1,14 +1,10 @@
-"""Where a run folder keeps what a training makes, and files that are written whole or not at all."""
+"""Where a run folder keeps what a training makes, and files that are written whole or not at
+all."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,43 +12,10 @@ from typing import Any
 from attention_nmt.config import SearchConfig, from_dict
 
 
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path`; renamed to `path` if the block ends well, removed if it does not.
-
-    A link stays, and what it leads to is written.
-
-    Raises:
-        OSError: `path` is a folder, a device or a pipe.
-
-    Source: POSIX `rename`, which a reader sees as one step.
-    """
-    path = Path(path).resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} must be a file, or nothing yet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(0o644)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def file_sum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @dataclass(frozen=True)
 class RunFolder:
-    """The layout of a run folder: whatever comes after a training reads this folder and nothing else."""
+    """The layout of a run folder: whatever comes after a training reads this folder and nothing
+    else."""
 
     path: Path
 
@@ -124,4 +87,6 @@ class RunFolder:
             ValueError: a value outside its range.
         """
         search = from_dict(SearchConfig, self.read_config()["search"])
-        return dataclasses.replace(search, **{name: value for name, value in changes.items() if value is not None})
+        return dataclasses.replace(
+            search, **{name: value for name, value in changes.items() if value is not None}
+        )

@@ -3,4 +3,5 @@
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
-"""A `KerasTensor`, a backend's tensor, or something a backend turns into one. Shapes stand in docstrings."""
+"""A `KerasTensor`, a backend's tensor, or something a backend turns into one. Shapes stand in
+docstrings."""

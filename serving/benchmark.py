@@ -1,4 +1,5 @@
-"""`python -m serving.benchmark --run-dir RUN --input FILE`: throughput and latency of a run, on every runtime."""
+"""`python -m serving.benchmark --run-dir RUN --input FILE`: throughput and latency of a run, on
+every runtime."""
 
 from __future__ import annotations
 
@@ -20,19 +21,27 @@ import numpy as np
 import tensorflow as tf
 import tyro
 
-from attention_nmt.config import END, require
-from attention_nmt.translator import Translator
-from serving import tflite
-from serving.client import Client
-from serving.export import export
-from serving.predict import Servable
-from serving.process import local_server
+from attention_nmt.checks import require
+from attention_nmt.config import END
+from attention_nmt.translation.translator import Translator
+
+from . import tflite
+from .client import Client
+from .export import export
+from .process import local_server
+from .servable import Servable
 
 WARM_UP = 5
 """Calls before the clock starts: buffers grow and code is loaded in the first ones."""
 
-LITERT = {"float32": ("none", False), "float16": ("float16", False), "int8": ("int8", False), "text": ("none", True)}
-"""The LiteRT models whose latency is measured: how they are quantized, and whether they go from text to text."""
+LITERT = {
+    "float32": ("none", False),
+    "float16": ("float16", False),
+    "int8": ("int8", False),
+    "text": ("none", True),
+}
+"""The LiteRT models whose latency is measured: how they are quantized, and whether they go from
+text to text."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,8 @@ class BenchmarkConfig:
 
 
 def throughput(translator: Translator, texts: Sequence[str], readings: int) -> dict[str, Any]:
-    """Sentences and output pieces a second, end symbols counted: the median of several readings, and all of them."""
+    """Sentences and output pieces a second, end symbols counted: the median of several readings,
+    and all of them."""
     translator(texts[: translator.batch_size], alignments=False)
     speeds, pieces = [], 0
     for _ in range(readings):
@@ -72,7 +82,11 @@ def throughput(translator: Translator, texts: Sequence[str], readings: int) -> d
         speeds.append(len(texts) / (time.perf_counter() - began))
         pieces = sum(len(t.target_tokens) for t in translations)
     speed = statistics.median(speeds)
-    return {"sentences_per_s": speed, "pieces_per_s": speed * pieces / len(texts), "readings": speeds}
+    return {
+        "sentences_per_s": speed,
+        "pieces_per_s": speed * pieces / len(texts),
+        "readings": speeds,
+    }
 
 
 def latency(call: Callable[[Any], Any], requests: Sequence[Any]) -> dict[str, float]:
@@ -102,9 +116,13 @@ def latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[st
 
 
 def litert_latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """The latency of each text alone in LiteRT: from ids to ids for each quantization, and from text to text."""
+    """The latency of each text alone in LiteRT: from ids to ids for each quantization, and from
+    text to text."""
     found = {}
-    sources = [{"source": np.array([[*ids, END]], np.int32)} for ids in translator.source_tokenizer.encode(texts)]
+    sources = [
+        {"source": np.array([[*ids, END]], np.int32)}
+        for ids in translator.source_tokenizer.encode(texts)
+    ]
     strings = [{"text": np.array([text.encode()])} for text in texts]
     for name, (quantize, text) in LITERT.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +148,11 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
     chosen = [text for text in texts if len(text.split()) == config.words]
     require(bool(chosen), "words", f"the length of some line of {config.input}", config.words)
     requests = [chosen[i % len(chosen)] for i in range(config.requests)]
-    report: dict[str, Any] = {"cores": os.cpu_count(), "sentences": len(texts), "tensorflow": tf.__version__}
+    report: dict[str, Any] = {
+        "cores": os.cpu_count(),
+        "sentences": len(texts),
+        "tensorflow": tf.__version__,
+    }
     trained = Translator.from_run(config.run_dir)
     for beam_size in config.beam_sizes:
         search = replace(trained.search, beam_size=beam_size, n_best=1)
@@ -138,7 +160,10 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
         translator = Translator(trained.model, source, search, target, batch_size=config.batch_size)
         report[f"beam {beam_size}"] = {
             "throughput": throughput(translator.frozen(), texts, config.readings),
-            "latency": {**latencies(translator, requests), **litert_latencies(translator, requests)},
+            "latency": {
+                **latencies(translator, requests),
+                **litert_latencies(translator, requests),
+            },
         }
     return report
 
@@ -154,7 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for beam_size in config.beam_sizes:
         measured = report[f"beam {beam_size}"]
         speeds = measured["throughput"]
-        print(f"beam {beam_size}: {speeds['sentences_per_s']:.1f} sentences/s, {speeds['pieces_per_s']:.0f} pieces/s")
+        print(
+            f"beam {beam_size}: {speeds['sentences_per_s']:.1f} sentences/s, {speeds['pieces_per_s']:.0f} pieces/s"
+        )
         for place, times in measured["latency"].items():
             print(f"    {place:<16} p50 {times['p50_ms']:6.1f} ms   p99 {times['p99_ms']:6.1f} ms")
     print(json.dumps(report))

@@ -1,8 +1,9 @@
-"""Translates through TensorFlow Serving over gRPC: `python -m serving.client "text"`, or standard input line by line.
+"""Translates through TensorFlow Serving over gRPC: `python -m serving.client "text"`, or standard
+input line by line.
 
-Works with the official server and with `serving.server`: the signature `serving_default` takes `text` [B] strings and
-gives `translation` [B] strings and `score` [B] floats, and may give `truncated` [B]. Needs grpcio, protobuf and tyro,
-and no TensorFlow.
+Works with the official server and with `serving.server`: the signature `serving_default` takes
+`text` [B] strings and gives `translation` [B] strings and `score` [B] floats, and may give
+`truncated` [B]. Needs grpcio, protobuf and tyro, and no TensorFlow.
 """
 
 import contextlib
@@ -19,8 +20,9 @@ from typing import NamedTuple, Self
 import grpc
 import tyro
 
-from serving import files, wire
-from serving.sentences import rejoin, split
+from . import lines as files
+from . import wire
+from .sentences import rejoin, split
 
 # Four attempts within about 2 s: enough for a lost connection, and soon over where no server is.
 _RETRIES = {
@@ -36,7 +38,8 @@ _RETRIES = {
             },
         }
     ],
-    # A server whose queue is full answers UNAVAILABLE, too: many failures in a row are not multiplied by retries.
+    # A server whose queue is full answers UNAVAILABLE, too: many failures in a row are not
+    # multiplied by retries.
     "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
 }
 _OPTIONS = [
@@ -53,7 +56,8 @@ class ClientTranslation(NamedTuple):
     Attributes:
         text: The translation.
         score: The score its search ranked it by.
-        truncated: Whether the server translated only the beginning of the text, as it does with very long ones.
+        truncated: Whether the server translated only the beginning of the text, as it does with
+        very long ones.
     """
 
     text: str
@@ -99,10 +103,11 @@ class Client:
         Args:
             address: Server as `host:port`.
             name: The model's name there.
-            timeout_s: Limit for one request of up to `batch_size` texts, with its retries, in seconds.
-            batch_size: Texts in one request at most.
+            timeout_s: Limit for one request of up to `batch_size` texts, with its retries, in
+            seconds. batch_size: Texts in one request at most.
             tls: Encrypt, and check the server's certificate.
-            root_certificates: PEM of the authorities to trust with `tls`; gRPC's own list by default.
+            root_certificates: PEM of the authorities to trust with `tls`; gRPC's own list by
+            default.
 
         Raises:
             ValueError: A number out of its range, or certificates without `tls`.
@@ -137,7 +142,9 @@ class Client:
         try:
             grpc.channel_ready_future(self._channel).result(timeout=timeout_s)
         except grpc.FutureTimeoutError as error:
-            raise ClientError(self.address, "UNAVAILABLE", f"no server within {timeout_s:g} s") from error
+            raise ClientError(
+                self.address, "UNAVAILABLE", f"no server within {timeout_s:g} s"
+            ) from error
 
     def translate(self, texts: Sequence[str]) -> list[ClientTranslation]:
         """Translate texts, in requests of at most `batch_size` one after another.
@@ -148,12 +155,18 @@ class Client:
             ClientError: The server did not translate them.
         """
         if isinstance(texts, str):
-            raise TypeError(f"texts must be a sequence of strings. Received one string: {texts[:40]!r}")
-        batches = (texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size))
+            raise TypeError(
+                f"texts must be a sequence of strings. Received one string: {texts[:40]!r}"
+            )
+        batches = (
+            texts[start : start + self.batch_size]
+            for start in range(0, len(texts), self.batch_size)
+        )
         return [translation for batch in batches for translation in self._translate_batch(batch)]
 
     def translate_document(self, text: str) -> str:
-        """Translate a text sentence by sentence, see `serving.sentences`; white space and line breaks stay.
+        """Translate a text sentence by sentence, see `serving.sentences`; white space and line
+        breaks stay.
 
         Raises:
             ValueError: The text cannot be written as UTF-8.
@@ -183,7 +196,10 @@ class Client:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -205,8 +221,9 @@ class ClientConfig:
     input: Path | None = None
     """UTF-8 file with one text a line; standard input by default."""
     output: Path | None = None
-    """File for the translations, which appears when all are there; standard output by default. With an `input`
-    file, the same command goes on with a run that was stopped, whatever version of the model is served now."""
+    """File for the translations, which appears when all are there; standard output by default.
+    With an `input` file, the same command goes on with a run that was stopped, whatever version of
+    the model is served now."""
     document: bool = False
     """Translate the sentences of a line one by one."""
     timeout_s: float = 60.0
@@ -222,7 +239,9 @@ class ClientConfig:
 
     def __post_init__(self) -> None:
         if self.texts and self.input:
-            raise ValueError(f"give either texts or input. Received: {len(self.texts)} texts and input {self.input}")
+            raise ValueError(
+                f"give either texts or input. Received: {len(self.texts)} texts and input {self.input}"
+            )
 
 
 def run(config: ClientConfig) -> None:
@@ -237,9 +256,13 @@ def run(config: ClientConfig) -> None:
     with contextlib.ExitStack() as stack:
         batch_size, source = config.batch_size, None
         if config.texts:
-            texts: Iterator[str] = (os.fsencode(text).decode("utf-8", "replace") for text in config.texts)
+            texts: Iterator[str] = (
+                os.fsencode(text).decode("utf-8", "replace") for text in config.texts
+            )
         else:
-            source = stack.enter_context(config.input.open("rb")) if config.input else sys.stdin.buffer
+            source = (
+                stack.enter_context(config.input.open("rb")) if config.input else sys.stdin.buffer
+            )
             texts = files.read_lines(source)
             batch_size = 1 if source.isatty() else batch_size  # someone waits for each answer
         client = stack.enter_context(
@@ -261,7 +284,9 @@ def run(config: ClientConfig) -> None:
             output, done = stack.enter_context(files.resumed(target, task, whole))
         else:
             output, done = stack.enter_context(files.writer(target)), 0
-        translations = files.translate_lines(client, itertools.islice(texts, done, None), config.document, done)
+        translations = files.translate_lines(
+            client, itertools.islice(texts, done, None), config.document, done
+        )
         if config.output:
             translations = files.with_progress(translations, source if whole else None, done)
         for translation in translations:
@@ -270,7 +295,8 @@ def run(config: ClientConfig) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 1 with one line on standard error when something fails."""
+    """Run the command line; the exit status is 1 with one line on standard error when something
+    fails."""
     config = tyro.cli(ClientConfig, args=args, prog="python -m serving.client", description=__doc__)
     try:
         run(config)

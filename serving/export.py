@@ -1,4 +1,5 @@
-"""`python -m serving.export --run-dir RUN --output DIR`: a trained run as a SavedModel, the next version in DIR."""
+"""`python -m serving.export --run-dir RUN --output DIR`: a trained run as a SavedModel, the next
+version in DIR."""
 
 from __future__ import annotations
 
@@ -24,10 +25,12 @@ import tensorflow as tf
 import tyro
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from attention_nmt.config import SearchChanges, SearchConfig, require
+from attention_nmt.checks import require
+from attention_nmt.config import SearchChanges, SearchConfig
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.translator import Translator
-from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, signatures
+from attention_nmt.translation.translator import Translator
+
+from .signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, signatures
 
 WARM_UP_SIZES = (1, 16)
 """Texts in the requests that a server runs before it serves a version, for each signature."""
@@ -42,8 +45,10 @@ class ExportConfig(SearchChanges):
     Attributes:
         run_dir: a trained run folder.
         output: the folder of the model's versions.
-        keep: remove all versions but so many of the newest; without it none is removed. A server that names the
-            versions it serves, as with `serving/deploy/models.config`, has to name a new one before.
+        keep: remove all versions but so many of the newest; without it none is removed. A server
+        that names the
+            versions it serves, as with `serving/deploy/models.config`, has to name a new one
+            before.
     """
 
     run_dir: Path
@@ -59,11 +64,15 @@ class ExportConfig(SearchChanges):
 
 
 def export(
-    translator: Translator, output: Path, about: dict[str, Any] | None = None, samples: Sequence[str] = ()
+    translator: Translator,
+    output: Path,
+    about: dict[str, Any] | None = None,
+    samples: Sequence[str] = (),
 ) -> Path:
     """Writes the translator as the next version of the model in `output`.
 
-    The version appears in one step, under its number, when it is complete: what watches the folder never sees a part.
+    The version appears in one step, under its number, when it is complete: what watches the folder
+    never sees a part.
 
     Args:
         about: what the model card is to say beside what can be seen in the model.
@@ -82,7 +91,8 @@ def export(
         functions = signatures(translator)
         for name, function in functions.items():
             archive.add_endpoint(name, function)
-        # The gradients of the recurrences have no place in an endpoint, and could not be traced without their inputs.
+        # The gradients of the recurrences have no place in an endpoint, and could not be traced
+        # without their inputs.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         archive.write_out(str(temporary / "model"), options=options, verbose=False)
         extra = temporary / "model" / "assets.extra"
@@ -98,7 +108,8 @@ def export(
 
 
 def _publish(folder: Path, output: Path) -> Path:
-    """Moves a folder to the next number; to a later one, if another process has taken it meanwhile."""
+    """Moves a folder to the next number; to a later one, if another process has taken it
+    meanwhile."""
     for number in itertools.count(max(versions(output), default=0) + 1):
         version = output / str(number)
         try:
@@ -114,21 +125,25 @@ def _publish(folder: Path, output: Path) -> Path:
 def _resources(translator: Translator) -> list[Any]:
     """What a translator's graphs read and an archive has to be told of.
 
-    The model is not: an archive finds the variables of its functions, and writes those of a model that it tracks again.
+    The model is not: an archive finds the variables of its functions, and writes those of a model
+    that it tracks again.
     """
     modules = [translator.source_tokenizer.module, translator.target_tokenizer.module]
     return modules + [weights for weights in translator.search_weights or () if weights is not None]
 
 
 def model_card(translator: Translator) -> dict[str, Any]:
-    """What can be said of a translator alone: its model, search, limits, tokenizers, and the versions that made it."""
+    """What can be said of a translator alone: its model, search, limits, tokenizers, and the
+    versions that made it."""
     tokenizers = {"source": translator.source_tokenizer, "target": translator.target_tokenizer}
     return {
         "model": asdict(translator.model.config),
         "search": asdict(translator.search),
         "maximum_batch": MAXIMUM_BATCH,
         "maximum_batch_with_alignment": MAXIMUM_ALIGNED,
-        "tokenizers_sha256": {side: hashlib.sha256(t.model_proto).hexdigest() for side, t in tokenizers.items()},
+        "tokenizers_sha256": {
+            side: hashlib.sha256(t.model_proto).hexdigest() for side, t in tokenizers.items()
+        },
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }
 
@@ -137,8 +152,12 @@ def _write_warm_up(path: Path, names: Sequence[str], samples: Sequence[str]) -> 
     """TFRecords of requests; a server that cannot answer one of them does not load the version."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, size in itertools.product(names, WARM_UP_SIZES):
-            texts = tf.make_tensor_proto([t.encode() for t in itertools.islice(itertools.cycle(samples), size)])
-            inputs = {"source": texts, "target": texts} if name == "score_pairs" else {"text": texts}
+            texts = tf.make_tensor_proto(
+                [t.encode() for t in itertools.islice(itertools.cycle(samples), size)]
+            )
+            inputs = (
+                {"source": texts, "target": texts} if name == "score_pairs" else {"text": texts}
+            )
             request = predict_pb2.PredictRequest(inputs=inputs)
             request.model_spec.signature_name = name
             log = prediction_log_pb2.PredictLog(request=request)
@@ -147,7 +166,11 @@ def _write_warm_up(path: Path, names: Sequence[str], samples: Sequence[str]) -> 
 
 def versions(output: Path) -> dict[int, Path]:
     """The versions in a folder by their numbers, the oldest first."""
-    found = {int(path.name): path for path in output.iterdir() if re.fullmatch("[0-9]+", path.name) and path.is_dir()}
+    found = {
+        int(path.name): path
+        for path in output.iterdir()
+        if re.fullmatch("[0-9]+", path.name) and path.is_dir()
+    }
     return dict(sorted(found.items()))
 
 
@@ -174,7 +197,9 @@ def run(config: ExportConfig) -> Iterator[str]:
     about: dict[str, Any] = {"training": folder.read_config()}
     if folder.best_score.is_file():
         about |= json.loads(folder.best_score.read_text(encoding="utf-8"))
-    samples = folder.samples.read_text(encoding="utf-8").splitlines() if folder.samples.is_file() else []
+    samples = (
+        folder.samples.read_text(encoding="utf-8").splitlines() if folder.samples.is_file() else []
+    )
     yield str(export(translator, config.output, about, [text for text in samples if text.strip()]))
     if config.keep is not None:
         for number in prune(config.output, config.keep):

@@ -24,7 +24,17 @@ def local_server(model_dir: Path) -> Iterator[LocalServer]:
     Raises:
         OSError: it did not start, or has ended by itself.
     """
-    command = [sys.executable, "-m", "serving.server", "--model-dir", str(model_dir), "--name", "nmt", "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "serving.server",
+        "--model-dir",
+        str(model_dir),
+        "--name",
+        "nmt",
+        "--port",
+        "0",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -33,6 +43,8 @@ def local_server(model_dir: Path) -> Iterator[LocalServer]:
                 raise OSError(f"the server of {model_dir} did not start")
             yield LocalServer(line.split()[-1], server.pid)
             if server.poll() is not None:
-                raise OSError(f"the server of {model_dir} ended by itself with status {server.returncode}")
+                raise OSError(
+                    f"the server of {model_dir} ended by itself with status {server.returncode}"
+                )
         finally:
             server.terminate()

@@ -1,9 +1,10 @@
 """Documents to sentences: models are trained on single sentences, and attend best to one.
 
-The rule. A sentence ends at the end of its line; behind `.`, `!`, `?` or `…` and the closing quotes and brackets that
-follow, where white space comes next and then no lower-case letter; and behind `。`, `！` or `？`. It does not end at a
-single period behind an initial ("J. Smith"), a number of one or two digits ("3. Mai"), a word with a period inside
-("z.B.") or one of `ABBREVIATIONS`. In doubt the rule joins: two sentences at once cost less than half of one.
+The rule. A sentence ends at the end of its line; behind `.`, `!`, `?` or `…` and the closing
+quotes and brackets that follow, where white space comes next and then no lower-case letter; and
+behind `。`, `！` or `？`. It does not end at a single period behind an initial ("J. Smith"), a number
+of one or two digits ("3. Mai"), a word with a period inside ("z.B.") or one of `ABBREVIATIONS`. In
+doubt the rule joins: two sentences at once cost less than half of one.
 """
 
 from __future__ import annotations
@@ -18,19 +19,22 @@ _WORDS = (
     "vgl vol vs",
 )
 ABBREVIATIONS = frozenset(word for row in _WORDS for word in row.split())
-"""Words that a period follows within a sentence, in lower case: English, German, French, Spanish."""
+"""Words that a period follows within a sentence, in lower case: English, German, French,
+Spanish."""
 
 _MARKS, _CLOSING, _OPENING = ".!?…", "\"'”’»«“)]", "\"'“‘„«(["
 _WIDE = re.compile("[。！？]+[”’」』）]*")
 
 
 def split(text: str) -> list[str]:
-    """The sentences of a text, each with the white space behind it: joined, they are the text again."""
+    """The sentences of a text, each with the white space behind it: joined, they are the text
+    again."""
     return [sentence for line in text.splitlines(keepends=True) for sentence in _split_line(line)]
 
 
 def rejoin(parts: Iterable[str], translations: Iterator[str]) -> str:
-    """The parts of a text with the translations of those that hold words in their place; white space stays."""
+    """The parts of a text with the translations of those that hold words in their place; white
+    space stays."""
     texts = []
     for part in parts:
         text = part.strip()
@@ -44,7 +48,10 @@ def _split_line(line: str) -> list[str]:
     words = list(re.finditer(r"\S+", line))
     for word, following in itertools.zip_longest(words, words[1:]):
         next_word = following.start() if following else len(line)
-        ends = [mark.end() if mark.end() < word.end() else next_word for mark in _WIDE.finditer(line, *word.span())]
+        ends = [
+            mark.end() if mark.end() < word.end() else next_word
+            for mark in _WIDE.finditer(line, *word.span())
+        ]
         if following and _ends_sentence(word.group()) and not following.group()[0].islower():
             ends.append(next_word)
         for end in ends:
@@ -54,7 +61,8 @@ def _split_line(line: str) -> list[str]:
 
 
 def _ends_sentence(word: str) -> bool:
-    """Whether a word has a mark at its end that is not the period of an abbreviation, an initial or an ordinal."""
+    """Whether a word has a mark at its end that is not the period of an abbreviation, an initial
+    or an ordinal."""
     marked = word.rstrip(_CLOSING)
     bare = marked.rstrip(_MARKS)
     if marked[len(bare) :] != ".":

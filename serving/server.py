@@ -1,9 +1,11 @@
-"""A small stand-in for TensorFlow Serving, for development and tests: `python -m serving.server --model-dir DIR`.
+"""A small stand-in for TensorFlow Serving, for development and tests: `python -m serving.server
+--model-dir DIR`.
 
-Production runs the real TensorFlow Serving. This server exists for machines without it: it speaks the same gRPC
-services (PredictionService: Predict, GetModelMetadata; ModelService: GetModelStatus; grpc.health.v1), loads a
-SavedModel along the same path, and answers mistakes with the same status codes and messages, so that an export which
-works here works there. Reloading of versions, batching, TLS, REST and metrics are left to TensorFlow Serving.
+Production runs the real TensorFlow Serving. This server exists for machines without it: it speaks
+the same gRPC services (PredictionService: Predict, GetModelMetadata; ModelService: GetModelStatus;
+grpc.health.v1), loads a SavedModel along the same path, and answers mistakes with the same status
+codes and messages, so that an export which works here works there. Reloading of versions,
+batching, TLS, REST and metrics are left to TensorFlow Serving.
 """
 
 import dataclasses
@@ -32,7 +34,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.predict import DEFAULT_SIGNATURE, RequestError, Servable, invalid, latest_version
+from .servable import DEFAULT_SIGNATURE, RequestError, Servable, invalid, latest_version
 
 _LOGGER = logging.getLogger(__name__)
 _SIGNATURE_DEF = "signature_def"
@@ -68,11 +70,14 @@ class ServerConfig:
             raise ValueError(f"port must be in 0..65535. Received: {self.port}")
         for field, least in (("max_workers", 1), ("max_message_bytes", 1), ("grace_s", 0)):
             if getattr(self, field) < least:
-                raise ValueError(f"{field} must be at least {least}. Received: {getattr(self, field)}")
+                raise ValueError(
+                    f"{field} must be at least {least}. Received: {getattr(self, field)}"
+                )
 
 
 def _answer(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any, grpc.ServicerContext], Any]:
-    """Turn a method of a request into one of gRPC: what it raises becomes a status, never a traceback."""
+    """Turn a method of a request into one of gRPC: what it raises becomes a status, never a
+    traceback."""
 
     @functools.wraps(method)
     def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
@@ -92,7 +97,9 @@ def _answer(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any, grpc.Servi
 
 @_answer
 def _not_here(_self: object, _request: object) -> NoReturn:
-    raise RequestError(grpc.StatusCode.UNIMPLEMENTED, "Not part of this stand-in: use TensorFlow Serving")
+    raise RequestError(
+        grpc.StatusCode.UNIMPLEMENTED, "Not part of this stand-in: use TensorFlow Serving"
+    )
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -125,7 +132,9 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 raise invalid(f"Metadata field {field} is not supported")
         _check_model_spec(self._servable, request)
         signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=self._servable.signatures)
-        response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=_model_spec(self._servable))
+        response = get_model_metadata_pb2.GetModelMetadataResponse(
+            model_spec=_model_spec(self._servable)
+        )
         response.metadata[_SIGNATURE_DEF].Pack(signatures)
         return response
 
@@ -147,11 +156,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             raise invalid("Missing ModelSpec")
         spec, servable = request.model_spec, self._servable
         _check_no_label(spec)
-        if spec.HasField("version") and (spec.name, spec.version.value) != (servable.name, servable.version):
+        if spec.HasField("version") and (spec.name, spec.version.value) != (
+            servable.name,
+            servable.version,
+        ):
             message = f"Could not find version {spec.version.value} of model {spec.name}"
             raise RequestError(grpc.StatusCode.NOT_FOUND, message)
         if spec.name != servable.name:
-            raise RequestError(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            raise RequestError(
+                grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}"
+            )
         status = get_model_status_pb2.ModelVersionStatus(
             version=servable.version, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE
         )
@@ -170,12 +184,15 @@ def _check_model_spec(servable: Servable, request: Any) -> None:
     _check_no_label(spec)
     specific = spec.HasField("version")
     if spec.name != servable.name or (specific and spec.version.value != servable.version):
-        wanted = f"Specific({spec.name}, {spec.version.value})" if specific else f"Latest({spec.name})"
+        wanted = (
+            f"Specific({spec.name}, {spec.version.value})" if specific else f"Latest({spec.name})"
+        )
         raise RequestError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
 
 
 def _check_no_label(spec: model_pb2.ModelSpec) -> None:
-    """Labels are given in TensorFlow Serving's configuration file; here is none, so that every label is unknown."""
+    """Labels are given in TensorFlow Serving's configuration file; here is none, so that every
+    label is unknown."""
     if spec.WhichOneof("version_choice") == "version_label":
         raise invalid(f"Unrecognized servable version label: {spec.version_label}")
 
@@ -202,7 +219,8 @@ class RunningServer(NamedTuple):
     health: health.HealthServicer
 
     def stop(self, grace_s: float = 0.0) -> None:
-        """Take no more requests, let running ones finish for `grace_s` seconds, and free the model."""
+        """Take no more requests, let running ones finish for `grace_s` seconds, and free the
+        model."""
         self.health.enter_graceful_shutdown()
         self.server.stop(grace_s).wait()
         self.servable.close()
@@ -221,9 +239,14 @@ def serve(config: ServerConfig) -> RunningServer:
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=config.max_workers, thread_name_prefix="serving"),
         # Without so_reuseport=0 a second server would quietly share the port of a first.
-        options=[("grpc.max_receive_message_length", config.max_message_bytes), ("grpc.so_reuseport", 0)],
+        options=[
+            ("grpc.max_receive_message_length", config.max_message_bytes),
+            ("grpc.so_reuseport", 0),
+        ],
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(servable), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(servable), server
+    )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(servable), server)
     health_service = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
@@ -245,18 +268,23 @@ def _service_names() -> list[str]:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status is 0 then, and 1 if there is nothing to serve."""
+    """Serve until SIGTERM or SIGINT; the exit status is 0 then, and 1 if there is nothing to
+    serve."""
     tf.get_logger().setLevel(logging.ERROR)  # or it warns of the v1 loader, which is the point here
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        config = tyro.cli(ServerConfig, args=args, prog="python -m serving.server", description=__doc__)
+        config = tyro.cli(
+            ServerConfig, args=args, prog="python -m serving.server", description=__doc__
+        )
         running = serve(config)
     except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"Serving {config.name} version {running.servable.version} at {running.address}", flush=True)
+    print(
+        f"Serving {config.name} version {running.servable.version} at {running.address}", flush=True
+    )
     stop.wait()
     running.stop(config.grace_s)
     return 0

@@ -1,6 +1,8 @@
-"""What an exported model answers: its signatures, each one graph from strings to strings and numbers.
+"""What an exported model answers: its signatures, each one graph from strings to strings and
+numbers.
 
-Every input and every output has the batch as dimension 0, as the batching of TensorFlow Serving wants it.
+Every input and every output has the batch as dimension 0, as the batching of TensorFlow Serving
+wants it.
 """
 
 from __future__ import annotations
@@ -10,16 +12,18 @@ from dataclasses import replace
 
 import tensorflow as tf
 
-from attention_nmt.translations import TranslationTensors
-from attention_nmt.translator import Translator
+from attention_nmt.translation.results import TranslationTensors
+from attention_nmt.translation.translator import Translator
 
 TEXT = tf.TensorSpec([None], tf.string, name="text")
 
 MAXIMUM_BATCH = 256
-"""The most texts in one request: with the limit of a text's length it bounds the memory that a request can take."""
+"""The most texts in one request: with the limit of a text's length it bounds the memory that a
+request can take."""
 
 MAXIMUM_ALIGNED = 64
-"""The same for requests of alignments, which keep a weight for each pair of positions and hypothesis."""
+"""The same for requests of alignments, which keep a weight for each pair of positions and
+hypothesis."""
 
 Outputs = dict[str, tf.Tensor]
 
@@ -28,10 +32,13 @@ def signatures(translator: Translator) -> dict[str, Callable[..., Outputs]]:
     """The functions of a translator by the names of their signatures, `serving_default` first.
 
     serving_default: `text` `[B]` to `translation` `[B]`, `score` `[B]`, `truncated` `[B]`.
-    translate_nbest: `text` to `translations` `[B, N]`, `scores` `[B, N]`, `truncated`; `N` is the size of the beam.
-    translate_with_alignment: `text` to `translation`, `score`, `truncated`, `source_tokens` `[B, S]`, `target_tokens`
-        `[B, T]`, `alignment` `[B, T, S]`; padding is empty strings and zeros. Only of a model with attention.
-    score_pairs: `source` `[B]` and `target` `[B]` to `target_tokens` `[B, T]`, `token_log_probabilities` `[B, T]`,
+    translate_nbest: `text` to `translations` `[B, N]`, `scores` `[B, N]`, `truncated`; `N` is the
+    size of the beam. translate_with_alignment: `text` to `translation`, `score`, `truncated`,
+    `source_tokens` `[B, S]`, `target_tokens`
+        `[B, T]`, `alignment` `[B, T, S]`; padding is empty strings and zeros. Only of a model with
+        attention.
+    score_pairs: `source` `[B]` and `target` `[B]` to `target_tokens` `[B, T]`,
+    `token_log_probabilities` `[B, T]`,
         `log_probability` `[B]`, their sum, and `truncated`.
 
     `score` is as in `Translation`; `truncated` says which texts were over the limit and cut.
@@ -47,7 +54,11 @@ def signatures(translator: Translator) -> dict[str, Callable[..., Outputs]]:
 
     def translate(text: tf.Tensor) -> Outputs:
         found = translator.translate_tensor(text, alignments=False)
-        return {"translation": found.texts[:, 0], "score": found.scores[:, 0], "truncated": found.truncated}
+        return {
+            "translation": found.texts[:, 0],
+            "score": found.scores[:, 0],
+            "truncated": found.truncated,
+        }
 
     def n_best(text: tf.Tensor) -> Outputs:
         found = all_of_beam.translate_tensor(text, alignments=False)
@@ -62,16 +73,24 @@ def signatures(translator: Translator) -> dict[str, Callable[..., Outputs]]:
             **_alignment(found),
         }
 
-    named = {"serving_default": _of_texts(translate, TEXT), "translate_nbest": _of_texts(n_best, TEXT)}
+    named = {
+        "serving_default": _of_texts(translate, TEXT),
+        "translate_nbest": _of_texts(n_best, TEXT),
+    }
     if translator.model.config.attention != "none":
-        named["translate_with_alignment"] = _of_texts(with_alignment, TEXT, maximum_batch=MAXIMUM_ALIGNED)
+        named["translate_with_alignment"] = _of_texts(
+            with_alignment, TEXT, maximum_batch=MAXIMUM_ALIGNED
+        )
     source, target = (tf.TensorSpec([None], tf.string, name=name) for name in ("source", "target"))
-    named["score_pairs"] = _of_texts(lambda *texts: translator.score_tensor(*texts)._asdict(), source, target)
+    named["score_pairs"] = _of_texts(
+        lambda *texts: translator.score_tensor(*texts)._asdict(), source, target
+    )
     return named
 
 
 def _alignment(found: TranslationTensors) -> Outputs:
-    """The alignment of the best translations, as wide as the longest of them, zeros where there is no token."""
+    """The alignment of the best translations, as wide as the longest of them, zeros where there is
+    no token."""
     target = found.target_tokens[:, 0]
     length = tf.reduce_max(tf.reduce_sum(tf.cast(target != "", tf.int32), axis=1))
     assert found.alignments is not None, "asked for only of a model with attention"
@@ -94,10 +113,18 @@ def _of_texts(
     def signature(*texts: tf.Tensor) -> Outputs:
         batches = [tf.ensure_shape(text, [None]) for text in texts]
         count = tf.size(batches[0])
-        checks = [tf.debugging.assert_less_equal(count, maximum_batch, f"at most {maximum_batch} texts in a request")]
-        checks += [tf.debugging.assert_equal(tf.size(t), count, "inputs must be of one size") for t in batches[1:]]
+        checks = [
+            tf.debugging.assert_less_equal(
+                count, maximum_batch, f"at most {maximum_batch} texts in a request"
+            )
+        ]
+        checks += [
+            tf.debugging.assert_equal(tf.size(t), count, "inputs must be of one size")
+            for t in batches[1:]
+        ]
         with tf.control_dependencies(checks):
-            # An empty batch gets a blank text, whose answer is cut off again: no search runs over nothing.
+            # An empty batch gets a blank text, whose answer is cut off again: no search runs over
+            # nothing.
             blank = tf.fill([tf.cast(count == 0, tf.int32)], "")
             batches = [tf.concat([batch, blank], axis=0) for batch in batches]
         return {name: value[:count] for name, value in answer(*batches).items()}

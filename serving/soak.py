@@ -1,7 +1,8 @@
-"""`python -m serving.soak --model-dir DIR --input FILE`: many clients, bad requests and killed clients on one server.
+"""`python -m serving.soak --model-dir DIR --input FILE`: many clients, bad requests and killed
+clients on one server.
 
-Every answer is compared with the one that the text got alone, before. Good requests must not fail, malformed ones must,
-and the server's memory must not grow.
+Every answer is compared with the one that the text got alone, before. Good requests must not fail,
+malformed ones must, and the server's memory must not grow.
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ import grpc
 import numpy as np
 import tyro
 
-from attention_nmt.config import require
-from serving import wire
-from serving.client import Client, ClientError, ClientTranslation
-from serving.process import local_server
+from attention_nmt.checks import require
+
+from . import wire
+from .client import Client, ClientError, ClientTranslation
+from .process import local_server
 
 LARGEST_REQUEST = 8
 """Texts in a request at most; there are 1 to so many."""
 
 CLOSE = 1e-3
-"""A batch rounds differently: another translation is a tie, and not wrong, where the scores are no further apart."""
+"""A batch rounds differently: another translation is a tie, and not wrong, where the scores are no
+further apart."""
 
 REQUESTS_WITHOUT_END = """
 import sys
@@ -45,7 +48,8 @@ while True:
     client.translate(sys.argv[2:])
 """
 GROWTH_MB = 200.0
-"""How much more memory the server may hold in the last quarter than in the second: allocators keep what they had."""
+"""How much more memory the server may hold in the last quarter than in the second: allocators keep
+what they had."""
 
 KILL_AFTER_S = 0.2
 """So long after its first answer a client is killed, while it sends one request after another."""
@@ -122,7 +126,12 @@ def malformed(kind: int) -> tuple[Any, str]:
 
 
 def client_loop(
-    address: str, expected: dict[str, ClientTranslation], config: SoakConfig, seed: int, until: float, tally: Tally
+    address: str,
+    expected: dict[str, ClientTranslation],
+    config: SoakConfig,
+    seed: int,
+    until: float,
+    tally: Tally,
 ) -> None:
     """One client: random requests until the time is over."""
     draw, texts = random.Random(seed), list(expected)
@@ -165,14 +174,19 @@ def _send_malformed(raw: Callable[..., Any], kind: int, tally: Tally) -> None:
         tally.add("malformed but answered", f"malformed request {kind} was answered")
     except grpc.RpcError as error:
         refused = error.code().name == status
-        tally.add("refused" if refused else "refused wrongly", "" if refused else f"{kind}: {error.code()}")
+        tally.add(
+            "refused" if refused else "refused wrongly",
+            "" if refused else f"{kind}: {error.code()}",
+        )
 
 
 def kill_clients(address: str, text: str, until: float, tally: Tally) -> None:
     """Starts clients that send much, and kills them while the server is at it."""
     while time.monotonic() < until and not tally.server_ended:
         command = [sys.executable, "-c", REQUESTS_WITHOUT_END, address, *[text] * 200]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
             assert process.stdout is not None
             process.stdout.readline()
             time.sleep(KILL_AFTER_S)
@@ -185,7 +199,9 @@ def kill_clients(address: str, text: str, until: float, tally: Tally) -> None:
 def watch_memory(pid: int, until: float, tally: Tally) -> None:
     """Notes the resident memory of a process every second, in MB, or that it has ended."""
     while time.monotonic() < until:
-        kilobytes = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
+        kilobytes = re.search(
+            r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        )
         if kilobytes is None:  # of a process that has ended there is a number and no memory
             tally.server_ended = True
             return
@@ -211,10 +227,14 @@ def soak(config: SoakConfig) -> dict[str, Any]:
         until = time.monotonic() + 60 * config.minutes
         with ThreadPoolExecutor(config.clients + 2) as pool:
             running = [
-                pool.submit(client_loop, server.address, expected, config, config.seed + n, until, tally)
+                pool.submit(
+                    client_loop, server.address, expected, config, config.seed + n, until, tally
+                )
                 for n in range(config.clients)
             ]
-            running.append(pool.submit(kill_clients, server.address, max(texts, key=len), until, tally))
+            running.append(
+                pool.submit(kill_clients, server.address, max(texts, key=len), until, tally)
+            )
             running.append(pool.submit(watch_memory, server.pid, until, tally))
             for future in running:
                 future.result()
@@ -236,10 +256,19 @@ def report(config: SoakConfig, tally: Tally) -> dict[str, Any]:
         tally.complaints.append("no client was killed at work")
     if not tally.milliseconds:
         tally.complaints.append("no good request was answered")
-    p50, p99 = np.percentile(tally.milliseconds, (50, 99)).tolist() if tally.milliseconds else (None, None)
+    p50, p99 = (
+        np.percentile(tally.milliseconds, (50, 99)).tolist() if tally.milliseconds else (None, None)
+    )
     return {
-        **{name: tally.counts[name] for name in ("answered", "dropped", "right", "tied", "wrong", "refused", "killed")},
-        **{name: count for name, count in tally.counts.items() if name.startswith(("malformed", "refused wrongly"))},
+        **{
+            name: tally.counts[name]
+            for name in ("answered", "dropped", "right", "tied", "wrong", "refused", "killed")
+        },
+        **{
+            name: count
+            for name, count in tally.counts.items()
+            if name.startswith(("malformed", "refused wrongly"))
+        },
         "sentences_per_s": sentences / (60 * config.minutes),
         "p50_ms": p50,
         "p99_ms": p99,
@@ -249,7 +278,8 @@ def report(config: SoakConfig, tally: Tally) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: JSON; 1 if an answer was wrong, a good request failed, a bad one did not, or memory grew."""
+    """The command line: JSON; 1 if an answer was wrong, a good request failed, a bad one did not,
+    or memory grew."""
     config = tyro.cli(SoakConfig, prog="serving.soak", args=arguments)
     try:
         found = soak(config)

@@ -1,9 +1,10 @@
 """The messages of TensorFlow Serving that a text client needs, without TensorFlow.
 
-`tensorflow-serving-api` imports all of TensorFlow, which takes seconds and hundreds of megabytes. What travels between
-a client and a server depends on field numbers and types only, so these few messages, declared here under names of their
-own, are read by every server. Their numbers are those of `tensorflow_serving/apis/predict.proto` and `model.proto`,
-and of `tensorflow/core/framework/tensor.proto` and `tensor_shape.proto`; the tests compare them.
+`tensorflow-serving-api` imports all of TensorFlow, which takes seconds and hundreds of megabytes.
+What travels between a client and a server depends on field numbers and types only, so these few
+messages, declared here under names of their own, are read by every server. Their numbers are those
+of `tensorflow_serving/apis/predict.proto` and `model.proto`, and of
+`tensorflow/core/framework/tensor.proto` and `tensor_shape.proto`; the tests compare them.
 """
 
 import struct
@@ -19,7 +20,8 @@ DT_BOOL = 10
 
 _PACKAGE = "attention_nmt.wire"
 _MESSAGES = {
-    # message: {field: (number, type)}; a type in brackets is repeated, and a map is a list of its entries.
+    # message: {field: (number, type)}; a type in brackets is repeated, and a map is a list of its
+    # entries.
     "Int64": {"value": (1, "int64")},
     "Dim": {"size": (1, "int64")},
     "Shape": {"dim": (2, "[Dim]")},
@@ -39,7 +41,9 @@ _MESSAGES = {
 
 
 def _file() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3"
+    )
     for message, fields in _MESSAGES.items():
         declared = file.message_type.add(name=message)
         for field, (number, kind) in fields.items():
@@ -59,10 +63,13 @@ def _field(name: str, number: int, kind: str) -> descriptor_pb2.FieldDescriptorP
 
 
 def _messages() -> dict[str, Any]:
-    pool = descriptor_pool.DescriptorPool()  # its own, so that a program may import TensorFlow's messages as well
+    pool = (
+        descriptor_pool.DescriptorPool()
+    )  # its own, so that a program may import TensorFlow's messages as well
     pool.Add(_file())
     return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _MESSAGES
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in _MESSAGES
     }
 
 
@@ -73,7 +80,8 @@ PredictResponse: Any = _CLASSES["PredictResponse"]
 
 
 def predict_request(name: str, texts: Sequence[str]) -> Any:
-    """A `PredictRequest` for the signature `serving_default` of the model `name`, with `texts` as its input `text`.
+    """A `PredictRequest` for the signature `serving_default` of the model `name`, with `texts` as
+    its input `text`.
 
     Raises:
         ValueError: A text holds a lone surrogate, which UTF-8 cannot express.
@@ -89,7 +97,8 @@ def predict_request(name: str, texts: Sequence[str]) -> Any:
 
 
 def read_translations(response: Any, count: int) -> list[tuple[str, float, bool]]:
-    """The outputs `translation`, `score` and, where a model gives it, `truncated` of a `PredictResponse`, in triples.
+    """The outputs `translation`, `score` and, where a model gives it, `truncated` of a
+    `PredictResponse`, in triples.
 
     Raises:
         ValueError: It does not hold `count` of each.
@@ -98,7 +107,9 @@ def read_translations(response: Any, count: int) -> list[tuple[str, float, bool]
     expected = {"translation": DT_STRING, "score": DT_FLOAT}
     received = {alias: tensor.dtype for alias, tensor in outputs.items()}
     if not expected.items() <= received.items():
-        raise ValueError(f"the model must give outputs of the data types {expected}. Received: {received}")
+        raise ValueError(
+            f"the model must give outputs of the data types {expected}. Received: {received}"
+        )
     texts = [text.decode("utf-8", "replace") for text in outputs["translation"].string_val]
     scores = list(outputs["score"].float_val)
     if content := outputs["score"].tensor_content:  # numbers come in either field
@@ -107,7 +118,9 @@ def read_translations(response: Any, count: int) -> list[tuple[str, float, bool]
         scores = [score for (score,) in struct.iter_unpack("<f", content)]
     truncated = [False] * count
     if received.get("truncated") == DT_BOOL:
-        truncated = list(outputs["truncated"].bool_val) or [byte != 0 for byte in outputs["truncated"].tensor_content]
+        truncated = list(outputs["truncated"].bool_val) or [
+            byte != 0 for byte in outputs["truncated"].tensor_content
+        ]
     if not len(texts) == len(scores) == len(truncated) == count:
         numbers = f"{len(texts)}, with {len(scores)} scores and {len(truncated)} times `truncated`"
         raise ValueError(f"expected {count} translations. Received: {numbers}")

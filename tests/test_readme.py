@@ -26,7 +26,9 @@ def blocks(language: str) -> list[str]:
 
 
 def run(command: list[str], folder: Path) -> str:
-    result = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -40,7 +42,12 @@ def test_the_script_learns_and_translates(tmp_path: Path) -> None:
     assert names
     load = f"import keras\n{names[1]}\nmodel = keras.saving.load_model('model.keras')"
     said = run(
-        [sys.executable, "-c", f"{load}\nprint(type(model) is Seq2Seq, type(model.loss) is CrossEntropy)"], tmp_path
+        [
+            sys.executable,
+            "-c",
+            f"{load}\nprint(type(model) is Seq2Seq, type(model.loss) is CrossEntropy)",
+        ],
+        tmp_path,
     )
     assert said == "True True\n"
 
@@ -55,10 +62,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """In this process but for the server: starting TensorFlow each time would take longer than all they do."""
+def test_the_commands(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process but for the server: starting TensorFlow each time would take longer than all
+    they do."""
     monkeypatch.chdir(folder)
-    commands = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("python -m")]
+    commands = [
+        line
+        for block in blocks("bash")
+        for line in block.splitlines()
+        if line.startswith("python -m")
+    ]
     modules = [shlex.split(line)[2] for line in commands]
     assert modules == [
         "training.train",
@@ -78,7 +93,9 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
             elif module == "serving.server":
                 arguments[arguments.index("--port") + 1] = "0"
                 command = [sys.executable, "-m", module, *arguments]
-                server = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+                server = subprocess.Popen(
+                    command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+                )
                 assert server.stdout is not None
                 address = server.stdout.readline().split()[-1]
                 continue
@@ -94,15 +111,26 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert (folder / "models/nmt/1/saved_model.pb").is_file()
     assert (folder / "models/nmt.tflite").is_file()
     assert (folder / "runs/en-de/evaluation/test/scores.json").is_file()
-    (replayed,) = re.findall(r"^KERAS_BACKEND=jax python -m training.replay --run-dir (\S+)$", README, re.MULTILINE)
+    (replayed,) = re.findall(
+        r"^KERAS_BACKEND=jax python -m training.replay --run-dir (\S+)$", README, re.MULTILINE
+    )
     assert (folder / replayed / "recording.npz").is_file()
 
 
-def test_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the README's `make multi30k` would run, in its order: each command finds what those before it wrote."""
+def test_the_recipe(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the README's `make multi30k` would run, in its order: each command finds what those
+    before it wrote."""
     (line,) = re.findall(r"^make multi30k .*$", README, re.MULTILINE)
     plan = subprocess.run(
-        [*shlex.split(line), "--dry-run", "--no-print-directory", "--assume-old=setup", f"--file={ROOT / 'Makefile'}"],
+        [
+            *shlex.split(line),
+            "--dry-run",
+            "--no-print-directory",
+            "--assume-old=setup",
+            f"--file={ROOT / 'Makefile'}",
+        ],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -131,7 +159,8 @@ def test_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         "seed-1": multi30k().final_learning_rate,
     }
     sizes = [
-        len((path / "en.train.txt").read_text().splitlines()) for path in (folder / "data/en_de", runs / "diverse")
+        len((path / "en.train.txt").read_text().splitlines())
+        for path in (folder / "data/en_de", runs / "diverse")
     ]
     assert sizes[0] < sizes[1] <= 3 * sizes[0]
     assert (runs / "seed-1/evaluation/test-data-en_de/scores.json").is_file()

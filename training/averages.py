@@ -28,7 +28,8 @@ class Averages:
         return [ops.copy(v) for v in self.model.trainable_variables]
 
     def update(self, step: int) -> None:
-        """Takes in the weights after a step, the first being 1, if it is one of those that are taken in."""
+        """Takes in the weights after a step, the first being 1, if it is one of those that are
+        taken in."""
         if step % AVERAGE_EVERY:
             return
         if keras.backend.backend() == "jax":
@@ -36,7 +37,9 @@ class Averages:
         # A young average takes more of the weights, so that the initial ones do not linger.
         keep = min(self.decay**AVERAGE_EVERY, step / (step + 10 * AVERAGE_EVERY))
         pairs = zip(self.values, self.model.trainable_variables, strict=True)
-        self.values = [average + (1 - keep) * (ops.convert_to_tensor(v) - average) for average, v in pairs]
+        self.values = [
+            average + (1 - keep) * (ops.convert_to_tensor(v) - average) for average, v in pairs
+        ]
 
     def swap(self) -> None:
         """Exchanges the weights and the averaged weights."""

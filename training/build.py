@@ -1,4 +1,5 @@
-"""The compiled model of a config: what `training.train` fits and `training.benchmark` times. Keras only."""
+"""The compiled model of a config: what `training.train` fits and `training.studies.benchmark`
+times. Keras only."""
 
 from __future__ import annotations
 
@@ -8,23 +9,27 @@ from typing import Any
 
 import keras
 
-from attention_nmt.config import require
+from attention_nmt.checks import require
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
-from attention_nmt.model import Seq2Seq
-from training.presets import TrainConfig
+from attention_nmt.models.seq2seq import Seq2Seq
+
+from .presets import TrainConfig
 
 
 def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     """The compiled model of a config.
 
     Raises:
-        ValueError: an unknown dtype policy, or one with weights so coarse that small updates would not change them.
+        ValueError: an unknown dtype policy, or one with weights so coarse that small updates would
+        not change them.
     """
     policy = keras.dtype_policies.get(config.dtype_policy)
     expected = "one with weights in float32, such as mixed_bfloat16"
     require(policy.variable_dtype == "float32", "dtype_policy", expected, config.dtype_policy)
     keras.utils.set_random_seed(config.seed)
-    sized = dataclasses.replace(config.model, source_vocabulary_size=source_size, target_vocabulary_size=target_size)
+    sized = dataclasses.replace(
+        config.model, source_vocabulary_size=source_size, target_vocabulary_size=target_size
+    )
     model = Seq2Seq(sized, dtype=config.dtype_policy)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0 if config.warmup_steps else config.learning_rate,

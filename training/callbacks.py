@@ -1,4 +1,5 @@
-"""What happens beside the steps of a training: tokens per second, averaged weights, dev BLEU, checkpoints."""
+"""What happens beside the steps of a training: tokens per second, averaged weights, dev BLEU,
+checkpoints."""
 
 from __future__ import annotations
 
@@ -16,20 +17,23 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from attention_nmt.batching import TrainingBatches
-from attention_nmt.run_folder import RunFolder, atomic_write
-from attention_nmt.translator import Translator
-from training.averages import Averages
-from training.folder import keep_best
-from training.metrics import corpus_bleu
-from training.plots import alignment_image
+from attention_nmt.data.batches import TrainingBatches
+from attention_nmt.files import atomic_write
+from attention_nmt.run_folder import RunFolder
+from attention_nmt.translation.translator import Translator
+
+from .alignment.plots import alignment_image
+from .averages import Averages
+from .folder import keep_best
+from .scoring.metrics import corpus_bleu
 
 PICTURES = 3
 """Alignments drawn at every evaluation."""
 
 
 class Throughput(keras.callbacks.Callback):
-    """Replaces the count of target tokens in the progress bar by target tokens per second since the epoch began."""
+    """Replaces the count of target tokens in the progress bar by target tokens per second since
+    the epoch began."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras' contract
         """Starts the clock."""
@@ -49,10 +53,12 @@ class Throughput(keras.callbacks.Callback):
 
 
 class Progress:
-    """Where a training stands, and everything it needs to go on from there as if it had never stopped.
+    """Where a training stands, and everything it needs to go on from there as if it had never
+    stopped.
 
-    That is the weights, the optimizer's state, the state of every random generator, the averaged weights, the best dev
-    BLEU, the step that was evaluated last and the data position: the number of an epoch and the step at which it began.
+    That is the weights, the optimizer's state, the state of every random generator, the averaged
+    weights, the best dev BLEU, the step that was evaluated last and the data position: the number
+    of an epoch and the step at which it began.
     """
 
     def __init__(self, model: keras.Model, average_decay: float) -> None:
@@ -92,14 +98,17 @@ class Progress:
         """The batches from this position on, without end; notes where each epoch begins."""
         epoch, done = self.position()
         start = self.step
-        # A list of its own for each stream: what an earlier one still makes in the background is not noted here.
+        # A list of its own for each stream: what an earlier one still makes in the background is
+        # not noted here.
         starts = self.epoch_starts = self.epoch_starts[: epoch + 1]
         return batches.stream(epoch, done, lambda position: starts.append(start + position))
 
     def _variables(self) -> dict[str, Any]:
         # By number: some of Keras' names count what the process has made before.
         metrics = {id(v) for v in self.model.metrics_variables}
-        variables = [v for v in self.model.variables if id(v) not in metrics] + self.model.optimizer.variables
+        variables = [
+            v for v in self.model.variables if id(v) not in metrics
+        ] + self.model.optimizer.variables
         return {f"variable:{index}": v for index, v in enumerate(variables)}
 
     def save(self, path: Path) -> None:
@@ -116,7 +125,8 @@ class Progress:
         """Reads what `save` wrote.
 
         Raises:
-            ValueError: the file is of another model, and the message names the first variable that differs; or it is
+            ValueError: the file is of another model, and the message names the first variable that
+            differs; or it is
                 no whole checkpoint.
         """
         try:
@@ -132,20 +142,26 @@ class Progress:
                 expected = f"{name} ({variable.path}) of shape {tuple(variable.shape)}"
                 raise ValueError(f"{path}: expected {expected}. Received: {shape}.")
             variable.assign(arrays[name])
-        self.step, epoch, batches, self.best_step, self.waited, self.evaluated = map(int, arrays["numbers"])
+        self.step, epoch, batches, self.best_step, self.waited, self.evaluated = map(
+            int, arrays["numbers"]
+        )
         self.best_bleu = float(arrays["best_bleu"])
         self.epoch_starts = [-1] * epoch + [self.step - batches]
         if self.averages:
             count = len(self.averages.values)
-            self.averages.values = [ops.convert_to_tensor(arrays[f"average:{index}"]) for index in range(count)]
+            self.averages.values = [
+                ops.convert_to_tensor(arrays[f"average:{index}"]) for index in range(count)
+            ]
 
 
 class Keeper(keras.callbacks.Callback):
-    """Advances the progress and writes a checkpoint every `checkpoint_steps` steps, and when Ctrl-C has been pressed.
+    """Advances the progress and writes a checkpoint every `checkpoint_steps` steps, and when
+    Ctrl-C has been pressed.
 
-    Use it as a context around `fit`, and behind `DevBleu`: there a first Ctrl-C waits for the end of the step or of the
-    evaluation, where nothing is in the air and the checkpoint can be written, and then raises `KeyboardInterrupt`; a
-    second one does not wait. Where Ctrl-C is ignored, it stays so.
+    Use it as a context around `fit`, and behind `DevBleu`: there a first Ctrl-C waits for the end
+    of the step or of the evaluation, where nothing is in the air and the checkpoint can be
+    written, and then raises `KeyboardInterrupt`; a second one does not wait. Where Ctrl-C is
+    ignored, it stays so.
     """
 
     def __init__(self, progress: Progress, run: RunFolder, checkpoint_steps: int) -> None:
@@ -153,7 +169,9 @@ class Keeper(keras.callbacks.Callback):
         self.progress, self.run, self.checkpoint_steps = progress, run, checkpoint_steps
         self.interrupted = False
         self.handler = signal.getsignal(signal.SIGINT)
-        in_main_thread = threading.current_thread() is threading.main_thread()  # no other can handle signals
+        in_main_thread = (
+            threading.current_thread() is threading.main_thread()
+        )  # no other can handle signals
         self.handles = in_main_thread and self.handler not in (signal.SIG_IGN, None)
 
     def __enter__(self) -> Keeper:
@@ -180,7 +198,8 @@ class Keeper(keras.callbacks.Callback):
         self._stop_if_interrupted()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Stops after the evaluation during which Ctrl-C was pressed, which has written a checkpoint."""
+        """Stops after the evaluation during which Ctrl-C was pressed, which has written a
+        checkpoint."""
         if self.interrupted and logs and "dev_bleu" in logs:
             print(f"\nStep {self.progress.step}: dev_bleu: {logs['dev_bleu']:.4f}", flush=True)
         self._stop_if_interrupted()
@@ -191,7 +210,8 @@ class Keeper(keras.callbacks.Callback):
 
 
 class DevBleu(keras.callbacks.Callback):
-    """At the end of each Keras epoch: dev BLEU by the search that serves, the best weights, pictures, early stop.
+    """At the end of each Keras epoch: dev BLEU by the search that serves, the best weights,
+    pictures, early stop.
 
     Args:
         translator: of the model that trains, frozen.
@@ -211,7 +231,12 @@ class DevBleu(keras.callbacks.Callback):
         patience: int,
     ) -> None:
         super().__init__()
-        self.progress, self.run, self.translator, self.patience = progress, run, translator, patience
+        self.progress, self.run, self.translator, self.patience = (
+            progress,
+            run,
+            translator,
+            patience,
+        )
         self.sources, self.references, self.target_language = sources, references, target_language
         self.writer = tf.summary.create_file_writer(str(run.logs / "alignments"))
 
@@ -231,7 +256,9 @@ class DevBleu(keras.callbacks.Callback):
         self.translator.refresh()
         translations = self.translator(self.sources, alignments=False)
         drawn = self.translator(self.sources[:PICTURES])
-        bleu = corpus_bleu([t.text for t in translations], self.references, self.target_language).value
+        bleu = corpus_bleu(
+            [t.text for t in translations], self.references, self.target_language
+        ).value
         progress.waited += 1
         progress.evaluated = progress.step
         if bleu > progress.best_bleu:

@@ -1,4 +1,5 @@
-"""Text pairs from a TFDS name or a folder of text files, checked before a training starts on them."""
+"""Text pairs from a TFDS name or a folder of text files, checked before a training starts on
+them."""
 
 from __future__ import annotations
 
@@ -17,9 +18,10 @@ from tensorflow_datasets.core.download.extractor import ExtractError
 from tensorflow_datasets.core.download.util import DownloadError
 
 import training.grammar_en_fr  # noqa: F401 - registers the bundled dataset
-from attention_nmt.batching import untuned
-from attention_nmt.config import require
-from attention_nmt.run_folder import RunFolder, file_sum
+from attention_nmt.checks import require
+from attention_nmt.data.batches import untuned
+from attention_nmt.files import file_sum
+from attention_nmt.run_folder import RunFolder
 
 BUNDLED = "grammar_en_fr"
 
@@ -40,8 +42,8 @@ class Corpus:
     """A dataset in one direction.
 
     Attributes:
-        dataset: a TFDS name such as `ted_hrlr_translate/pt_to_en`, or a folder of `LANG.SPLIT.txt` files.
-        source, target: the languages, as the dataset calls them.
+        dataset: a TFDS name such as `ted_hrlr_translate/pt_to_en`, or a folder of `LANG.SPLIT.txt`
+        files. source, target: the languages, as the dataset calls them.
         data_dir: where TFDS keeps prepared datasets; None is its default.
     """
 
@@ -76,26 +78,36 @@ class Corpus:
         """
         other = Corpus.of_run(run_dir)
         languages = (other.source, other.target)
-        require(languages == (self.source, self.target), name, f"a run from {self.source} to {self.target}", languages)
+        require(
+            languages == (self.source, self.target),
+            name,
+            f"a run from {self.source} to {self.target}",
+            languages,
+        )
 
     def pairs(self, split: str) -> tf.data.Dataset:
         """The pairs of a split as scalar strings `(source, target)`, in the order of the dataset.
 
         Raises:
-            DataError: the dataset, a language or the split does not exist, or a file is not what it should be.
+            DataError: the dataset, a language or the split does not exist, or a file is not what
+            it should be.
         """
         if Path(self.dataset).is_dir():
             return _folder_pairs(self, split)
         builder = prepared_builder(self.dataset, self.data_dir)
         _check_features(builder, self, split)
-        # `Translation` holds nothing but texts, and no part of it can be asked for; other datasets may hold more.
+        # `Translation` holds nothing but texts, and no part of it can be asked for; other datasets
+        # may hold more.
         whole = isinstance(builder.info.features, tfds.features.Translation)
-        decoders = None if whole else tfds.decode.PartialDecoding({self.source: True, self.target: True})
+        decoders = (
+            None if whole else tfds.decode.PartialDecoding({self.source: True, self.target: True})
+        )
         dataset = builder.as_dataset(split=split, decoders=decoders)
         return dataset.map(lambda example: (example[self.source], example[self.target]))
 
     def fingerprint(self, split: str) -> dict[str, str]:
-        """What tells the texts of a split from others: SHA-256 of a folder's files, or a TFDS dataset's version.
+        """What tells the texts of a split from others: SHA-256 of a folder's files, or a TFDS
+        dataset's version.
 
         Raises:
             DataError: as for `pairs`.
@@ -114,12 +126,16 @@ class Corpus:
             DataError: there is none.
         """
         if Path(self.dataset).is_dir():
-            splits = {path.name.split(".")[1] for path in Path(self.dataset).glob(f"{self.source}.*.txt")}
+            splits = {
+                path.name.split(".")[1] for path in Path(self.dataset).glob(f"{self.source}.*.txt")
+            }
         else:
             splits = set(prepared_builder(self.dataset, self.data_dir).info.splits)
         found = [split for split in DEV_SPLITS if split in splits]
         if not found:
-            raise DataError(f"{self.dataset}: expected a split called one of {DEV_SPLITS}. Received: {sorted(splits)}.")
+            raise DataError(
+                f"{self.dataset}: expected a split called one of {DEV_SPLITS}. Received: {sorted(splits)}."
+            )
         return found[0]
 
     def texts(self, split: str) -> tuple[list[str], list[str]]:
@@ -138,7 +154,8 @@ class Corpus:
 
 
 def iterate_texts(pairs: tf.data.Dataset, sides: Sequence[int] = (0, 1)) -> Iterator[str]:
-    """The source (side 0) or target (side 1) texts of pairs, or both, one at a time, in one reading of the pairs."""
+    """The source (side 0) or target (side 1) texts of pairs, or both, one at a time, in one
+    reading of the pairs."""
     for chunk in _chunks(pairs):
         for side in sides:
             yield from chunk[side]
@@ -155,8 +172,12 @@ def _folder_pairs(corpus: Corpus, split: str) -> tf.data.Dataset:
     counts = [_check_file(folder, language, split) for language in (corpus.source, corpus.target)]
     paths = [folder / f"{language}.{split}.txt" for language in (corpus.source, corpus.target)]
     if counts[0] != counts[1]:
-        lines = ", ".join(f"{path.name} has {count}" for path, count in zip(paths, counts, strict=True))
-        raise DataError(f"{folder}: both sides of a split need the same number of lines. Received: {lines}.")
+        lines = ", ".join(
+            f"{path.name} has {count}" for path, count in zip(paths, counts, strict=True)
+        )
+        raise DataError(
+            f"{folder}: both sides of a split need the same number of lines. Received: {lines}."
+        )
     if counts[0] == 0:
         raise DataError(f"{folder}: the split {split!r} is empty.")
     return tf.data.Dataset.zip(*(tf.data.TextLineDataset(str(path)) for path in paths))
@@ -167,14 +188,18 @@ def _check_file(folder: Path, language: str, split: str) -> int:
     path = folder / f"{language}.{split}.txt"
     if not path.is_file():
         found = sorted(p.name for p in folder.iterdir() if p.is_file())
-        raise DataError(f"{folder}: expected a file {path.name} (LANG.SPLIT.txt). Received the files: {found}.")
+        raise DataError(
+            f"{folder}: expected a file {path.name} (LANG.SPLIT.txt). Received the files: {found}."
+        )
     count = 0
     with path.open("rb") as file:
         for count, line in enumerate(file, 1):
             try:
                 line.decode()
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}, line {count}: expected UTF-8. Received: {error}.") from error
+                raise DataError(
+                    f"{path}, line {count}: expected UTF-8. Received: {error}."
+                ) from error
     return count
 
 
@@ -182,7 +207,8 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
     """The TFDS builder of a dataset that is ready to read, downloaded and prepared if need be.
 
     Raises:
-        DataError: an unknown name (with the nearest known ones), one that must be downloaded without a network, or one
+        DataError: an unknown name (with the nearest known ones), one that must be downloaded
+        without a network, or one
             whose download or preparation failed.
     """
     try:
@@ -200,14 +226,19 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
         try:
             builder.download_and_prepare()
         except DOWNLOAD_ERRORS as error:
-            raise DataError(f"{name} could not be prepared in {builder.data_dir}: {error!r}") from error
+            raise DataError(
+                f"{name} could not be prepared in {builder.data_dir}: {error!r}"
+            ) from error
     return builder
 
 
 def _online() -> bool:
     answers: list[bool] = []
-    # In a thread, because no timeout of a connection covers the resolution of names and every address in turn.
-    asking = threading.Thread(target=lambda: answers.append(_reaches("https://storage.googleapis.com")), daemon=True)
+    # In a thread, because no timeout of a connection covers the resolution of names and every
+    # address in turn.
+    asking = threading.Thread(
+        target=lambda: answers.append(_reaches("https://storage.googleapis.com")), daemon=True
+    )
     asking.start()
     asking.join(NETWORK_TIMEOUT_S)
     return any(answers)
@@ -229,7 +260,9 @@ def _unknown(name: str) -> str:
     if base in known:
         configs = list(tfds.builder_cls(base).builder_configs)
         near = difflib.get_close_matches(config, configs, 3, 0.3) or configs[:5]
-        return f"{base} has no configuration {config!r}. The nearest: {[f'{base}/{c}' for c in near]}."
+        return (
+            f"{base} has no configuration {config!r}. The nearest: {[f'{base}/{c}' for c in near]}."
+        )
     near = difflib.get_close_matches(base, known, 3, 0.5)
     return f"{name!r} is neither a folder nor a dataset that TFDS knows. The nearest names: {near or 'none'}."
 
@@ -238,6 +271,10 @@ def _check_features(builder: tfds.core.DatasetBuilder, corpus: Corpus, split: st
     features, splits = list(builder.info.features), list(builder.info.splits)
     for language in (corpus.source, corpus.target):
         if language not in features:
-            raise DataError(f"{corpus.dataset}: expected one of the languages {features}. Received: {language!r}.")
+            raise DataError(
+                f"{corpus.dataset}: expected one of the languages {features}. Received: {language!r}."
+            )
     if splits and split.partition("[")[0] not in splits:
-        raise DataError(f"{corpus.dataset}: expected one of the splits {splits}. Received: {split!r}.")
+        raise DataError(
+            f"{corpus.dataset}: expected one of the splits {splits}. Received: {split!r}."
+        )

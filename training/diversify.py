@@ -1,4 +1,5 @@
-"""`python -m training.diversify --forward-runs A --backward-runs B --output F`: a corpus and its own translations."""
+"""`python -m training.diversify --forward-runs A --backward-runs B --output F`: a corpus and its
+own translations."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from attention_nmt.config import require
-from attention_nmt.run_folder import RunFolder, atomic_write
-from attention_nmt.translations import one_line
-from attention_nmt.translator import Translator
-from training.command import command
-from training.data import DEV_SPLITS, Corpus
+from attention_nmt.checks import require
+from attention_nmt.command import command
+from attention_nmt.files import atomic_write, one_line
+from attention_nmt.run_folder import RunFolder
+from attention_nmt.translation.translator import Translator
+
+from .data import DEV_SPLITS, Corpus
 
 Pair = tuple[str, str]
 
@@ -29,8 +31,8 @@ class DiversifyConfig:
     """Which models translate what the first of them was trained on.
 
     Attributes:
-        forward_runs: trained run folders of one direction; the corpus of the first is what is diversified.
-        backward_runs: trained run folders of the other direction.
+        forward_runs: trained run folders of one direction; the corpus of the first is what is
+        diversified. backward_runs: trained run folders of the other direction.
         output: the folder of `LANG.SPLIT.txt` files to write, of the training and the dev split.
     """
 
@@ -40,11 +42,14 @@ class DiversifyConfig:
 
     def __post_init__(self) -> None:
         for name in ("forward_runs", "backward_runs"):
-            require(len(getattr(self, name)) >= 1, name, "at least one run folder", getattr(self, name))
+            require(
+                len(getattr(self, name)) >= 1, name, "at least one run folder", getattr(self, name)
+            )
 
 
 def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
-    """What the run's model makes of texts, by the run's search; nothing of one that is too long for it."""
+    """What the run's model makes of texts, by the run's search; nothing of one that is too long
+    for it."""
     search = RunFolder(run).read_search(n_best=1, temperature=0.0)
     translator = Translator.from_run(run, search).frozen()
     for begin in range(0, len(texts), CHUNK):
@@ -72,16 +77,19 @@ def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pai
         for split, pairs in splits.items():
             for side, language in enumerate((corpus.source, corpus.target)):
                 with atomic_write(Path(name) / f"{language}.{split}.txt") as temporary:
-                    temporary.write_text("".join(f"{pair[side]}\n" for pair in pairs), encoding="utf-8", newline="\n")
+                    temporary.write_text(
+                        "".join(f"{pair[side]}\n" for pair in pairs), encoding="utf-8", newline="\n"
+                    )
         Path(name).rename(output)
 
 
 def diversify(config: DiversifyConfig) -> None:
-    """Writes the corpus with its sources translated forwards, and its targets translated backwards, behind it.
+    """Writes the corpus with its sources translated forwards, and its targets translated
+    backwards, behind it.
 
     Raises:
-        ValueError: `output` holds something, the runs are not two directions of one pair, or the data is at fault.
-        FileNotFoundError: a run folder is not complete.
+        ValueError: `output` holds something, the runs are not two directions of one pair, or the
+        data is at fault. FileNotFoundError: a run folder is not complete.
         OSError: `output` cannot be written.
 
     Source: Nguyen et al. (2020), arXiv 1911.01986, in one round.
@@ -96,7 +104,10 @@ def diversify(config: DiversifyConfig) -> None:
     for backward_run in config.backward_runs:
         corpus.reverse().check_run("backward_runs", backward_run)
     train, dev = run["train_split"], run["dev_split"] or corpus.dev_split()
-    dev_pairs = [(one_line(source), one_line(target)) for source, target in zip(*corpus.texts(dev), strict=True)]
+    dev_pairs = [
+        (one_line(source), one_line(target))
+        for source, target in zip(*corpus.texts(dev), strict=True)
+    ]
     sources, targets = ([one_line(text) for text in texts] for texts in corpus.texts(train))
     original = list(zip(sources, targets, strict=True))
     output.mkdir(parents=True, exist_ok=True)
@@ -112,7 +123,10 @@ def diversify(config: DiversifyConfig) -> None:
     new = list(known)[len(set(original)) :]
     # TFDS can slice splits, "train[:90%]" and "train[90%:]", which are no names of files.
     train_name, dev_name = (split.partition("[")[0] for split in (train, dev))
-    splits = {DEV_SPLITS[0] if dev_name == train_name else dev_name: dev_pairs, train_name: [*original, *new]}
+    splits = {
+        DEV_SPLITS[0] if dev_name == train_name else dev_name: dev_pairs,
+        train_name: [*original, *new],
+    }
     write_folder(output, corpus, splits)
 
 

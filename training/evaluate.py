@@ -1,4 +1,5 @@
-"""`python -m training.evaluate --run-dir RUN --split S`: BLEU, chrF, TER, and what attention read."""
+"""`python -m training.evaluate --run-dir RUN --split S`: BLEU, chrF, TER, and what attention
+read."""
 
 from __future__ import annotations
 
@@ -13,19 +14,21 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from attention_nmt.config import SearchChanges, SearchConfig, require
-from attention_nmt.run_folder import RunFolder, atomic_write
-from attention_nmt.translations import one_line
-from attention_nmt.translator import Translator
-from training.aligning import Habits, attended, error_rates, habits
-from training.command import command
-from training.data import Corpus
-from training.gold import GoldPair, gold_pairs
-from training.languages import spaced
-from training.metrics import Score, corpus_bleu, corpus_scores
-from training.moses import moses_bleu
-from training.page import AlignedPair, alignment_page
-from training.plots import save_alignment
+from attention_nmt.checks import require
+from attention_nmt.command import command
+from attention_nmt.config import SearchChanges, SearchConfig
+from attention_nmt.files import atomic_write, one_line
+from attention_nmt.run_folder import RunFolder
+from attention_nmt.translation.translator import Translator
+
+from .alignment.attention_links import Habits, attended, error_rates, habits
+from .alignment.gold import GoldPair, gold_pairs
+from .alignment.page import AlignedPair, alignment_page
+from .alignment.plots import save_alignment
+from .data import Corpus
+from .scoring.languages import spaced
+from .scoring.metrics import Score, corpus_bleu, corpus_scores
+from .scoring.moses import moses_bleu
 
 PAGE_PAIRS = 300
 """How many translations `alignments.html` shows, at most."""
@@ -36,18 +39,20 @@ class EvaluateConfig(SearchChanges):
     """What to evaluate.
 
     Attributes:
-        run_dir: a trained run folder; not needed where `hypotheses`, `dataset`, `source` and `target` are given.
-        dataset: a TFDS name or a folder of `LANG.SPLIT.txt` files; without it the run's.
-        source: the language to translate from, as the dataset calls it; without it the run's.
-        target: the language to translate to; without it the run's.
+        run_dir: a trained run folder; not needed where `hypotheses`, `dataset`, `source` and
+        `target` are given. dataset: a TFDS name or a folder of `LANG.SPLIT.txt` files; without it
+        the run's. source: the language to translate from, as the dataset calls it; without it the
+        run's. target: the language to translate to; without it the run's.
         data_dir: where TFDS keeps prepared datasets; without it the run's.
         split: the split to translate.
         hypotheses: a file with one translation a line, to be scored instead of the run's own.
-        output: where to write the scores, hypotheses and pictures; without it into `evaluation/NAME` of the run folder,
-            where NAME is the split and what is given of dataset, languages and search. Scores of `hypotheses` are
-            written only where it is given.
-        reverse_run: a run of the other direction: gold links are compared with both directions' symmetrized links, too.
-        pictures: lines of the split, from 1, whose translations' alignments are drawn; without it the first four.
+        output: where to write the scores, hypotheses and pictures; without it into
+        `evaluation/NAME` of the run folder,
+            where NAME is the split and what is given of dataset, languages and search. Scores of
+            `hypotheses` are written only where it is given.
+        reverse_run: a run of the other direction: gold links are compared with both directions'
+        symmetrized links, too. pictures: lines of the split, from 1, whose translations'
+        alignments are drawn; without it the first four.
     """
 
     run_dir: Path | None = None
@@ -69,10 +74,16 @@ class EvaluateConfig(SearchChanges):
         if self.hypotheses is not None:
             beside = {"reverse_run": self.reverse_run, "pictures": self.pictures}
             for name, value in (self.search_changes() | beside).items():
-                require(value is None, name, "left out with hypotheses, which are not searched", str(value))
+                require(
+                    value is None,
+                    name,
+                    "left out with hypotheses, which are not searched",
+                    str(value),
+                )
 
     def folder(self) -> Path | None:
-        """Where to write: a name for what is given, so that evaluations with other flags have other folders."""
+        """Where to write: a name for what is given, so that evaluations with other flags have
+        other folders."""
         if self.output is not None or self.run_dir is None or self.hypotheses is not None:
             return self.output
         dataset = None if self.dataset is None else self.dataset.strip("/").replace("/", "-")
@@ -87,7 +98,11 @@ class EvaluateConfig(SearchChanges):
             ("ratio-", self.maximum_length_ratio),
             ("limit-", self.maximum_source_length),
         )
-        return self.run_dir / "evaluation" / "-".join([self.split, *(f"{k}{v}" for k, v in given if v is not None)])
+        return (
+            self.run_dir
+            / "evaluation"
+            / "-".join([self.split, *(f"{k}{v}" for k, v in given if v is not None)])
+        )
 
     def complete(self) -> EvaluateConfig:
         """This config with the run's settings where it has none of its own."""
@@ -114,11 +129,15 @@ def read_hypotheses(path: Path, count: int) -> list[str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8. Received: {error}.") from error
     lines = text.removesuffix("\n").split("\n") if text else []
-    require(len(lines) == count, str(path), f"a file of {count} lines, one for each source", len(lines))
+    require(
+        len(lines) == count, str(path), f"a file of {count} lines, one for each source", len(lines)
+    )
     return lines
 
 
-def reverse_of(config: EvaluateConfig, corpus: Corpus, gold: Sequence[GoldPair] | None) -> Translator | None:
+def reverse_of(
+    config: EvaluateConfig, corpus: Corpus, gold: Sequence[GoldPair] | None
+) -> Translator | None:
     """The translator of the other direction, if one is given.
 
     Raises:
@@ -127,7 +146,9 @@ def reverse_of(config: EvaluateConfig, corpus: Corpus, gold: Sequence[GoldPair] 
     """
     if config.reverse_run is None:
         return None
-    require(gold is not None, "split", "one with gold links, which reverse_run is for", config.split)
+    require(
+        gold is not None, "split", "one with gold links, which reverse_run is for", config.split
+    )
     corpus.reverse().check_run("reverse_run", config.reverse_run)
     return Translator.from_run(config.reverse_run)
 
@@ -150,7 +171,11 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     sources, references = corpus.texts(config.split)
     corpus_bleu(references, references, config.target)  # what scoring this language lacks shows now
-    report: dict[str, Any] = {"dataset": config.dataset, "split": config.split, "sentences": len(sources)}
+    report: dict[str, Any] = {
+        "dataset": config.dataset,
+        "split": config.split,
+        "sentences": len(sources),
+    }
     if config.hypotheses:
         texts = read_hypotheses(config.hypotheses, len(sources))
     else:
@@ -183,7 +208,12 @@ def _translate(
     reverse = reverse_of(config, corpus, gold)
     translator = Translator.from_run(config.run_dir, config.search()).frozen()
     attends = translator.model.config.attention != "none"
-    require(attends or reverse is None, "reverse_run", "given for a model with attention only", str(config.reverse_run))
+    require(
+        attends or reverse is None,
+        "reverse_run",
+        "given for a model with attention only",
+        str(config.reverse_run),
+    )
     drawn = translator([sources[line - 1] for line in lines])
     translator(sources[:1], alignments=False)  # traces the graph, which is not translation
     began = time.perf_counter()
@@ -203,15 +233,23 @@ def _translate(
     if output is not None:
         for line, t in zip(lines, drawn, strict=True):
             if t.alignment is not None and t.target_tokens:
-                save_alignment(output / f"alignment-{line}.png", t.alignment, t.source_tokens, t.target_tokens)
-        _write_page(output / "alignments.html", corpus, config.split, pairs[:PAGE_PAIRS], len(sources))
+                save_alignment(
+                    output / f"alignment-{line}.png", t.alignment, t.source_tokens, t.target_tokens
+                )
+        _write_page(
+            output / "alignments.html", corpus, config.split, pairs[:PAGE_PAIRS], len(sources)
+        )
     return texts
 
 
-def _write_page(path: Path, corpus: Corpus, split: str, pairs: Sequence[AlignedPair], translations: int) -> None:
+def _write_page(
+    path: Path, corpus: Corpus, split: str, pairs: Sequence[AlignedPair], translations: int
+) -> None:
     title = f"{Path(corpus.dataset).name}, {split}: {corpus.source} to {corpus.target}"
     about = f"{len(pairs)} of {translations} translations, the first ones; what is read for each of their words when "
-    page = alignment_page(title, f"{about}the whole translation is given.", (corpus.source, corpus.target), pairs)
+    page = alignment_page(
+        title, f"{about}the whole translation is given.", (corpus.source, corpus.target), pairs
+    )
     with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -225,7 +263,9 @@ def _say(report: dict[str, Any], scores: Sequence[Score]) -> None:
             print(f"{name} {value:.2f}")
     if report.get("sentences cut"):
         limit = report["search"]["maximum_source_length"]
-        print(f"sentences cut: {report['sentences cut']} of more than {limit} pieces, whose beginning was translated")
+        print(
+            f"sentences cut: {report['sentences cut']} of more than {limit} pieces, whose beginning was translated"
+        )
     if report.get("AER pairs left out"):
         print(f"AER pairs left out: {report['AER pairs left out']}")
     if "habits" in report:

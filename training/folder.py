@@ -1,4 +1,5 @@
-"""What trainings do with a run folder: have it alone, claim it, read its settings, keep the best weights in it."""
+"""What trainings do with a run folder: have it alone, claim it, read its settings, keep the best
+weights in it."""
 
 from __future__ import annotations
 
@@ -14,8 +15,10 @@ from typing import Any
 import keras
 
 from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, from_dict, to_json
-from attention_nmt.run_folder import RunFolder, atomic_write
-from training.presets import TrainConfig
+from attention_nmt.files import atomic_write
+from attention_nmt.run_folder import RunFolder
+
+from .presets import TrainConfig
 
 
 @contextmanager
@@ -43,40 +46,64 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) -> None:
-    """Writes the config into a new run folder, or makes sure that an old one is of the same config and texts.
+    """Writes the config into a new run folder, or makes sure that an old one is of the same config
+    and texts.
 
-    A run that ended before its first checkpoint, as one with a setting that its data does not support, is begun anew.
+    A run that ended before its first checkpoint, as one with a setting that its data does not
+    support, is begun anew.
 
     Args:
         data: fingerprints of the texts, by what they are for.
 
     Raises:
-        ValueError: the folder holds a run of another config or of other texts, or no run; the message names what
+        ValueError: the folder holds a run of another config or of other texts, or no run; the
+        message names what
             differs.
     """
     if run.config.is_file():
-        # A run that is older than a field has its default, and one that is older than fingerprints these.
+        # A run that is older than a field has its default, and one that is older than fingerprints
+        # these.
         old, new = (
             _flat(json.loads(to_json(TrainConfig()))) | _flat(run.read_config()),
             _flat(json.loads(to_json(config))),
         )
-        different = [f"{name}: {old[name]!r} there, {new[name]!r} here" for name in new if old[name] != new[name]]
-        texts = data | (json.loads(run.data.read_text(encoding="utf-8")) if run.data.is_file() else {})
+        different = [
+            f"{name}: {old[name]!r} there, {new[name]!r} here"
+            for name in new
+            if old[name] != new[name]
+        ]
+        texts = data | (
+            json.loads(run.data.read_text(encoding="utf-8")) if run.data.is_file() else {}
+        )
         changed = [name for name in data if data[name] != texts[name]]
         if run.checkpoint.is_file() or run.best.is_file():
             if different:
-                raise ValueError(f"{run.path} holds a run of another config. Different: {'; '.join(different)}.")
+                raise ValueError(
+                    f"{run.path} holds a run of another config. Different: {'; '.join(different)}."
+                )
             if changed:
-                raise ValueError(f"{run.path} holds a run of other texts. Different: those of {', '.join(changed)}.")
+                raise ValueError(
+                    f"{run.path} holds a run of other texts. Different: those of {', '.join(changed)}."
+                )
         elif different or changed:
-            for path in (run.source_tokenizer, run.target_tokenizer, run.samples, run.recording, run.data, run.config):
+            for path in (
+                run.source_tokenizer,
+                run.target_tokenizer,
+                run.samples,
+                run.recording,
+                run.data,
+                run.config,
+            ):
                 path.unlink(missing_ok=True)
             shutil.rmtree(run.logs, ignore_errors=True)
     # A write that was cut off leaves a file whose name begins with a dot.
     strange = sorted(p.name for p in run.path.glob("[!.]*"))
     if strange and not run.config.is_file():
         raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
-    for file, text in ((run.config, to_json(config)), (run.data, json.dumps(data, indent=2) + "\n")):
+    for file, text in (
+        (run.config, to_json(config)),
+        (run.data, json.dumps(data, indent=2) + "\n"),
+    ):
         if not file.is_file():
             with atomic_write(file) as temporary:
                 temporary.write_text(text, encoding="utf-8")
@@ -96,11 +123,19 @@ def read_config(run: RunFolder) -> TrainConfig:
         ValueError: a setting that there is none of, or outside its range.
     """
     values = run.read_config()
-    kinds: dict[str, type[Any]] = {"model": ModelConfig, "batches": BatchConfig, "search": SearchConfig}
-    return from_dict(TrainConfig, values | {name: from_dict(kind, values[name]) for name, kind in kinds.items()})
+    kinds: dict[str, type[Any]] = {
+        "model": ModelConfig,
+        "batches": BatchConfig,
+        "search": SearchConfig,
+    }
+    return from_dict(
+        TrainConfig, values | {name: from_dict(kind, values[name]) for name, kind in kinds.items()}
+    )
 
 
-def keep_best(run: RunFolder, model: keras.Model, step: int, dev_bleu: float, dev_sentences: int) -> None:
+def keep_best(
+    run: RunFolder, model: keras.Model, step: int, dev_bleu: float, dev_sentences: int
+) -> None:
     """Writes the model as it is and what it scored in place of those that are there."""
     with atomic_write(run.best) as temporary:
         model.save(temporary)

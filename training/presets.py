@@ -1,4 +1,5 @@
-"""The settings of a training, and named sets of them. Each preset states its command and what to expect of it."""
+"""The settings of a training, and named sets of them. Each preset states its command and what to
+expect of it."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, require
+from attention_nmt.checks import require
+from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig
 
 
 @dataclass(frozen=True)
@@ -20,20 +22,21 @@ class TrainConfig:
         target: the language to translate to.
         data_dir: where TFDS keeps prepared datasets.
         train_split: the name of the split to train on.
-        dev_split: the name of the split to evaluate on; without one, the split that is called like one.
-        dev_sentences: evaluate on the first so many sentences of the dev split.
+        dev_split: the name of the split to evaluate on; without one, the split that is called like
+        one. dev_sentences: evaluate on the first so many sentences of the dev split.
         vocabulary_size: pieces of each vocabulary, or of both languages' together.
-        character_coverage: see `Tokenizer.train`; 0.9995 suits languages with thousands of characters.
-        shared_vocabulary: one vocabulary for both languages.
+        character_coverage: see `Tokenizer.train`; 0.9995 suits languages with thousands of
+        characters. shared_vocabulary: one vocabulary for both languages.
         steps: updates of the weights.
         learning_rate: its highest value; it rises for `warmup_steps` and falls along a cosine.
-        final_learning_rate: the share of the highest value that is left at the end. Averaged weights need no fall to 0.
-        gradient_norm: the global norm to which gradients are clipped.
+        final_learning_rate: the share of the highest value that is left at the end. Averaged
+        weights need no fall to 0. gradient_norm: the global norm to which gradients are clipped.
         label_smoothing: the share of the labels that is spread over all pieces.
-        consistency: weight of R-Drop, the divergence of two dropout passes; above 0 a batch holds half as many pairs,
+        consistency: weight of R-Drop, the divergence of two dropout passes; above 0 a batch holds
+        half as many pairs,
             each twice.
-        average_decay: the share of themselves that averaged weights keep at each step; 0: no averages.
-        evaluate_steps: steps between evaluations on the dev split.
+        average_decay: the share of themselves that averaged weights keep at each step; 0: no
+        averages. evaluate_steps: steps between evaluations on the dev split.
         checkpoint_steps: steps between checkpoints, of which the last is kept.
         patience: stop after so many evaluations without a better BLEU; 0 never stops early.
         seed: of initial weights, order of data, dropout and sampled segmentations.
@@ -73,10 +76,21 @@ class TrainConfig:
     dtype_policy: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("dev_sentences", "vocabulary_size", "steps", "evaluate_steps", "checkpoint_steps"):
+        for name in (
+            "dev_sentences",
+            "vocabulary_size",
+            "steps",
+            "evaluate_steps",
+            "checkpoint_steps",
+        ):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
-        require(0 <= self.warmup_steps < self.steps, "warmup_steps", f"in [0, steps={self.steps})", self.warmup_steps)
+        require(
+            0 <= self.warmup_steps < self.steps,
+            "warmup_steps",
+            f"in [0, steps={self.steps})",
+            self.warmup_steps,
+        )
         within = 0 <= self.final_learning_rate <= 1
         require(within, "final_learning_rate", "a share in [0, 1]", self.final_learning_rate)
         require(self.gradient_norm > 0, "gradient_norm", "above 0", self.gradient_norm)
@@ -85,9 +99,17 @@ class TrainConfig:
         require(0 <= self.average_decay < 1, "average_decay", "in [0, 1)", self.average_decay)
         require(self.patience >= 0, "patience", "at least 0", self.patience)
         require(
-            self.shared_vocabulary or not self.model.tie_source, "tie_source", "False without shared_vocabulary", True
+            self.shared_vocabulary or not self.model.tie_source,
+            "tie_source",
+            "False without shared_vocabulary",
+            True,
         )
-        require(self.source != self.target, "target", f"another language than source={self.source!r}", self.target)
+        require(
+            self.source != self.target,
+            "target",
+            f"another language than source={self.source!r}",
+            self.target,
+        )
 
 
 def base() -> TrainConfig:
@@ -95,8 +117,8 @@ def base() -> TrainConfig:
 
         python -m training.train --dataset multi30k_en_de --source en --target de --run-dir RUN
 
-    took 22 minutes on two Zen 4 cores, tests beside it, and gave BLEU 39.11 on test_2016_flickr (cased, 13a, beam 5,
-    seed 1; dev 39.49).
+    took 22 minutes on two Zen 4 cores, tests beside it, and gave BLEU 39.11 on test_2016_flickr
+    (cased, 13a, beam 5, seed 1; dev 39.49).
     """
     return TrainConfig(
         vocabulary_size=8000,
@@ -110,7 +132,9 @@ def base() -> TrainConfig:
             source_word_dropout=0.1,
             target_word_dropout=0.1,
         ),
-        batches=BatchConfig(maximum_length=60, buckets=8, sampling_alpha=0.5, sampled_sides="source"),
+        batches=BatchConfig(
+            maximum_length=60, buckets=8, sampling_alpha=0.5, sampled_sides="source"
+        ),
         dev_sentences=2000,
         steps=3000,
         learning_rate=2e-3,
@@ -122,32 +146,39 @@ def base() -> TrainConfig:
 
 
 def multi30k() -> TrainConfig:
-    """Some tens of thousands of pairs of short sentences, as well as one model can, on a corpus that was diversified.
+    """Some tens of thousands of pairs of short sentences, as well as one model can, on a corpus
+    that was diversified.
 
         make multi30k DATA=multi30k_en_de SOURCE=en TARGET=de SPLIT=test_2016_flickr SEED=1
 
-    trains a model of each direction by `base`, lets both translate the corpus, and trains on all of it together: run
-    one by one on two Zen 4 cores, 22, 20, 6 and 57 minutes. BLEU on test_2016_flickr, mean and range of seeds 1 to 3:
-    from English to German 40.73, 40.69 to 40.81 (cased, 13a, beam 5), and 41.15, 41.10 to 41.20 (lowercased Moses
-    tokens); to French 61.43, 61.33 to 61.49, and 62.44, 62.34 to 62.51. Seeds 2 and 3 were trained on a GPU, by
-    `training.record` and `training.replay`, those to German on a corpus of other first models than seed 1's.
+    trains a model of each direction by `base`, lets both translate the corpus, and trains on all
+    of it together: run one by one on two Zen 4 cores, 22, 20, 6 and 57 minutes. BLEU on
+    test_2016_flickr, mean and range of seeds 1 to 3: from English to German 40.73, 40.69 to 40.81
+    (cased, 13a, beam 5), and 41.15, 41.10 to 41.20 (lowercased Moses tokens); to French 61.43,
+    61.33 to 61.49, and 62.44, 62.34 to 62.51. Seeds 2 and 3 were trained on a GPU, by
+    `training.record` and `training.replay`, those to German on a corpus of other first models than
+    seed 1's.
     """
     return replace(base(), steps=10_000, final_learning_rate=0.25)
 
 
 def canlaw() -> TrainConfig:
-    """Some tens of thousands of pairs of long sentences, and translations of longer ones than those.
+    """Some tens of thousands of pairs of long sentences, and translations of longer ones than
+    those.
 
-        python -m training.train --preset canlaw --dataset canlaw_en_fr --source en --target fr --run-dir RUN
+        python -m training.train --preset canlaw --dataset canlaw_en_fr --source en --target fr
+        --run-dir RUN
 
-    took 104 minutes on two Zen 4 cores and gave BLEU 37.66 on test and 31.92 on test_long (cased, 13a, beam 5, seed 1;
-    dev 35.37). More seeds were not trained.
+    took 104 minutes on two Zen 4 cores and gave BLEU 37.66 on test and 31.92 on test_long (cased,
+    13a, beam 5, seed 1; dev 35.37). More seeds were not trained.
     """
     short = base()
     return replace(
         short,
         model=replace(_dropout(short.model, 0.2), source_word_dropout=0.0, target_word_dropout=0.0),
-        batches=BatchConfig(batch_size=2400, batch_unit="tokens", maximum_length=160, joined_pairs=2),
+        batches=BatchConfig(
+            batch_size=2400, batch_unit="tokens", maximum_length=160, joined_pairs=2
+        ),
         dev_sentences=500,
         steps=8000,
         final_learning_rate=0.05,
@@ -157,12 +188,14 @@ def canlaw() -> TrainConfig:
 
 
 def article(attention: Literal["bahdanau", "none"], words: int) -> TrainConfig:
-    """One of the article's four models (figure 2, table 1) on Canadian statutes, of equal sizes and budgets.
+    """One of the article's four models (figure 2, table 1) on Canadian statutes, of equal sizes
+    and budgets.
 
-        python -m training.train --preset RNNsearch-50 --dataset canlaw_en_fr --source en --target fr --run-dir RUN
+        python -m training.train --preset RNNsearch-50 --dataset canlaw_en_fr --source en --target
+        fr --run-dir RUN
 
-    took some 30 minutes on one Zen 5 core, 20 without attention, when it was a list of flags. BLEU on test and on
-    test_long, cased, 13a, beam 5, of seed 1:
+    took some 30 minutes on one Zen 5 core, 20 without attention, when it was a list of flags. BLEU
+    on test and on test_long, cased, 13a, beam 5, of seed 1:
 
         RNNsearch-50  25.60  17.34      RNNencdec-50  8.63  5.23
         RNNsearch-30  22.27   9.86      RNNencdec-30  8.66  3.84
@@ -194,13 +227,15 @@ def article(attention: Literal["bahdanau", "none"], words: int) -> TrainConfig:
 
 
 def hansards() -> TrainConfig:
-    """For the alignment error rate: sentences of the Canadian parliament, each word in one segmentation.
+    """For the alignment error rate: sentences of the Canadian parliament, each word in one
+    segmentation.
 
-        python -m training.train --preset hansards --dataset JOINED --source en --target fr --run-dir RUN
+        python -m training.train --preset hansards --dataset JOINED --source en --target fr
+        --run-dir RUN
 
-    JOINED is `hansards_short_en_fr` with its pairs joined in twos and threes behind it, as docs/results.md makes it. It
-    took 19 minutes on two Zen 5 cores, when it was a list of flags; dev BLEU 31.80 (29.51 from French to English),
-    seed 1.
+    JOINED is `hansards_short_en_fr` with its pairs joined in twos and threes behind it, as
+    docs/results.md makes it. It took 19 minutes on two Zen 5 cores, when it was a list of flags;
+    dev BLEU 31.80 (29.51 from French to English), seed 1.
     """
     short = base()
     return replace(
@@ -215,7 +250,8 @@ def hansards() -> TrainConfig:
 
 
 def demo() -> TrainConfig:
-    """The bundled dataset in a few minutes: `make demo`, BLEU 98.0 on test (cased, 13a, beam 5, seed 1)."""
+    """The bundled dataset in a few minutes: `make demo`, BLEU 98.0 on test (cased, 13a, beam 5,
+    seed 1)."""
     return TrainConfig(
         vocabulary_size=1500,
         model=ModelConfig(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_nmt.config import END, PAD, START
-from attention_nmt.run_folder import atomic_write
+from attention_nmt.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,11 @@ class Recording:
     dev_references: np.ndarray  # [dev sentences], strings
 
     @classmethod
-    def of(cls, batches: Iterable[tuple], dev_sources: list[list[int]], dev_references: list[str]) -> Recording:
-        """Records batches as `TrainingBatches` gives them, and dev sources with their end symbols."""
+    def of(
+        cls, batches: Iterable[tuple], dev_sources: list[list[int]], dev_references: list[str]
+    ) -> Recording:
+        """Records batches as `TrainingBatches` gives them, and dev sources with their end
+        symbols."""
         shapes = list[tuple[int, int, int]]()
         lengths: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         ids: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
@@ -56,7 +59,9 @@ class Recording:
     def save(self, path: Path) -> None:
         """Writes the file, whole or not at all."""
         with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez_compressed(
+                file, **{field.name: getattr(self, field.name) for field in fields(self)}
+            )
 
     @classmethod
     def load(cls, path: Path) -> Recording:
@@ -84,7 +89,11 @@ class Recording:
                 at[side] = end
             row += count
             source, labels = sides
-            yield {"source": source, "target": _shifted(labels)}, labels, (labels != PAD).astype(np.float32)
+            yield (
+                {"source": source, "target": _shifted(labels)},
+                labels,
+                (labels != PAD).astype(np.float32),
+            )
 
     def _sides(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         return (self.source_lengths, self.source_ids), (self.target_lengths, self.target_ids)
@@ -107,7 +116,8 @@ def _padded(lengths: np.ndarray, ids: np.ndarray, width: int) -> np.ndarray:
 
 
 def _shifted(labels: np.ndarray) -> np.ndarray:
-    """What the decoder reads to write labels: the start symbol and all but the last, as `TrainingBatches` has it."""
+    """What the decoder reads to write labels: the start symbol and all but the last, as
+    `TrainingBatches` has it."""
     target = np.concatenate([np.full((len(labels), 1), START, np.int32), labels[:, :-1]], axis=1)
     target[target == END] = PAD
     return target

@@ -1,7 +1,9 @@
-"""`KERAS_BACKEND=jax python -m training.replay --run-dir RUN`: trains what `training.record` wrote, without TensorFlow.
+"""`KERAS_BACKEND=jax python -m training.replay --run-dir RUN`: trains what `training.record`
+wrote, without TensorFlow.
 
-It needs Keras, JAX, NumPy, SentencePiece and sacreBLEU. It leaves the best weights and their score in the run folder as
-`training.train` does, and no checkpoints and no logs: what was stopped does not go on.
+It needs Keras, JAX, NumPy, SentencePiece and sacreBLEU. It leaves the best weights and their score
+in the run folder as `training.train` does, and no checkpoints and no logs: what was stopped does
+not go on.
 """
 
 from __future__ import annotations
@@ -19,18 +21,20 @@ import numpy as np
 import sentencepiece
 from keras import ops
 
-from attention_nmt.config import END, PAD, SearchConfig, require
-from attention_nmt.decoding import longest_limit
-from attention_nmt.model import Seq2Seq
-from attention_nmt.model_search import MAXIMUM_WORDS_BYTES, search_model
+from attention_nmt.checks import require
+from attention_nmt.config import END, PAD, SearchConfig
+from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.search.model_search import MAXIMUM_WORDS_BYTES, search_model
+from attention_nmt.search.search import longest_limit
 from attention_nmt.types import Tensor
-from training.averages import Averages
-from training.build import build, compiled
-from training.folder import alone, keep_best, read_config
-from training.metrics import corpus_bleu
-from training.presets import TrainConfig
-from training.recording import Recording
+
+from .averages import Averages
+from .build import build, compiled
+from .folder import alone, keep_best, read_config
+from .presets import TrainConfig
+from .recording import Recording
+from .scoring.metrics import corpus_bleu
 
 DEV_ROWS = 128
 """Dev sentences that are translated together."""
@@ -47,12 +51,21 @@ class Search:
         self._run = compiled(self._search, jit_compile=False)  # JAX compiles in any case
 
     def _search(self, weights: list[Tensor], source: Tensor) -> Tensor:
-        """The ids `[B, T]` of the best translation of each source `[B, S]`, with weights for the model's variables."""
+        """The ids `[B, T]` of the best translation of each source `[B, S]`, with weights for the
+        model's variables."""
         longest = longest_limit(source.shape[1], self.config)
-        with keras.StatelessScope(state_mapping=list(zip(self.model.variables, weights, strict=True))):
+        with keras.StatelessScope(
+            state_mapping=list(zip(self.model.variables, weights, strict=True))
+        ):
             laid_out = self.model.search_weights(MAXIMUM_WORDS_BYTES)
             found = search_model(
-                self.model, source, self.config, alignments=False, compact=False, weights=laid_out, longest=longest
+                self.model,
+                source,
+                self.config,
+                alignments=False,
+                compact=False,
+                weights=laid_out,
+                longest=longest,
             )
         return found.ids[:, 0]
 
@@ -70,7 +83,9 @@ class Search:
                 source[row, : len(sources[index])] = sources[index]
             for index, ids in zip(indices, np.asarray(self._run(weights, source)), strict=False):
                 if len(sources[index]) > 1:  # the translation of a text without words is empty
-                    found[index] = list(itertools.takewhile(lambda piece: piece not in (END, PAD), ids.tolist()))
+                    found[index] = list(
+                        itertools.takewhile(lambda piece: piece not in (END, PAD), ids.tolist())
+                    )
         return found
 
 
@@ -103,13 +118,17 @@ def replay(run: RunFolder) -> tuple[float, int]:
     config = read_config(run)
     with alone(run.path):
         if run.best.is_file() or run.checkpoint.is_file():
-            raise ValueError(f"{run.path} must be a run folder that has not been trained. It holds a model.")
+            raise ValueError(
+                f"{run.path} must be a run folder that has not been trained. It holds a model."
+            )
         return _replay(run, config, Recording.load(run.recording))
 
 
 def _replay(run: RunFolder, config: TrainConfig, recording: Recording) -> tuple[float, int]:
     steps, references = len(recording.shapes), recording.dev_references.tolist()
-    require(steps == config.steps, "steps", f"those that {run.recording} has, {steps}", config.steps)
+    require(
+        steps == config.steps, "steps", f"those that {run.recording} has, {steps}", config.steps
+    )
     corpus_bleu(references, references, config.target)  # what scoring this language lacks shows now
     source, target = _pieces(run.source_tokenizer), _pieces(run.source_tokenizer)
     if run.target_tokenizer.is_file():
@@ -122,7 +141,9 @@ def _replay(run: RunFolder, config: TrainConfig, recording: Recording) -> tuple[
         count, began = min(config.evaluate_steps, config.steps - counting.step), time.perf_counter()
         # As many as are trained on: what makes them ahead of time is not to take others.
         some = (batch for batch in itertools.islice(batches, count))
-        history = model.fit(some, steps_per_epoch=count, callbacks=[counting], shuffle=False, verbose=0)
+        history = model.fit(
+            some, steps_per_epoch=count, callbacks=[counting], shuffle=False, verbose=0
+        )
         trained = time.perf_counter()
         if counting.averages:
             counting.averages.swap()
@@ -147,13 +168,19 @@ def _pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on Ctrl-C."""
+    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on
+    Ctrl-C."""
     parser = argparse.ArgumentParser(prog="training.replay", description=__doc__)
     parser.add_argument("--run-dir", required=True, help="a run folder that training.record wrote")
     run = RunFolder(Path(parser.parse_args(arguments).run_dir))
     try:
         backend = keras.backend.backend()
-        require(backend == "jax", "KERAS_BACKEND", "jax; with TensorFlow there is training.train", backend)
+        require(
+            backend == "jax",
+            "KERAS_BACKEND",
+            "jax; with TensorFlow there is training.train",
+            backend,
+        )
         bleu, step = replay(run)
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)

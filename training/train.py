@@ -1,4 +1,5 @@
-"""`python -m training.train --dataset D --source en --target de --run-dir RUN`: text pairs to a trained run folder."""
+"""`python -m training.train --dataset D --source en --target de --run-dir RUN`: text pairs to a
+trained run folder."""
 
 from __future__ import annotations
 
@@ -17,17 +18,19 @@ import keras
 import tensorflow as tf
 import tyro
 
-from attention_nmt.batching import TrainingBatches
-from attention_nmt.model import Seq2Seq
-from attention_nmt.run_folder import RunFolder, atomic_write
-from attention_nmt.tokenizer import Tokenizer
-from attention_nmt.translator import Translator
-from training.build import build
-from training.callbacks import DevBleu, Keeper, Progress, Throughput
-from training.data import Corpus, iterate_texts
-from training.folder import alone, claim
-from training.metrics import corpus_bleu
-from training.presets import PRESETS, TrainConfig
+from attention_nmt.data.batches import TrainingBatches
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.files import atomic_write
+from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.run_folder import RunFolder
+from attention_nmt.translation.translator import Translator
+
+from .build import build
+from .callbacks import DevBleu, Keeper, Progress, Throughput
+from .data import Corpus, iterate_texts
+from .folder import alone, claim
+from .presets import PRESETS, TrainConfig
+from .scoring.metrics import corpus_bleu
 
 SAMPLES = 50
 """Dev sentences kept in the run folder, for exports to be checked on."""
@@ -59,11 +62,15 @@ def parse(arguments: Sequence[str], prog: str = "training.train") -> tuple[Train
     )
     for field in ("source_vocabulary_size", "target_vocabulary_size"):
         if getattr(config.model, field) != getattr(PRESETS[chosen.preset]().model, field):
-            first.error(f"--{field.replace('_', '-')} is for models without a tokenizer: give --vocabulary-size")
+            first.error(
+                f"--{field.replace('_', '-')} is for models without a tokenizer: give --vocabulary-size"
+            )
     return config, RunFolder(Path(chosen.run_dir))
 
 
-def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> tuple[Tokenizer, Tokenizer]:
+def tokenizers(
+    run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset
+) -> tuple[Tokenizer, Tokenizer]:
     """The run's tokenizers, trained on the training texts if it has none yet."""
     sides: list[tuple[Path, list[int]]] = [(run.source_tokenizer, [0, 1])]
     if not config.shared_vocabulary:
@@ -76,13 +83,21 @@ def tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> t
     return loaded[0], loaded[-1]
 
 
-def fit(model: Seq2Seq, batches: TrainingBatches, progress: Progress, config: TrainConfig, callbacks: list) -> None:
-    """Runs `model.fit` from where the progress stands; one Keras epoch is the steps between two evaluations."""
+def fit(
+    model: Seq2Seq,
+    batches: TrainingBatches,
+    progress: Progress,
+    config: TrainConfig,
+    callbacks: list,
+) -> None:
+    """Runs `model.fit` from where the progress stands; one Keras epoch is the steps between two
+    evaluations."""
     size = config.evaluate_steps
     while progress.step < config.steps and not model.stop_training:
         block, done = divmod(progress.step, size)
         whole = config.steps // size
-        # A block that was begun before, or the last one of fewer steps, is an epoch of its own length.
+        # A block that was begun before, or the last one of fewer steps, is an epoch of its own
+        # length.
         partial = done or block == whole
         steps = min(size - done, config.steps - progress.step)
         model.fit(
@@ -103,29 +118,38 @@ def stopped_in_evaluation(progress: Progress, config: TrainConfig) -> bool:
 
 @contextmanager
 def prepare(config: TrainConfig, run: RunFolder) -> Iterator[Prepared]:
-    """A block in which this process alone has the run folder, which holds all that is there before the first step.
+    """A block in which this process alone has the run folder, which holds all that is there before
+    the first step.
 
     Raises:
-        ValueError: the run folder is of another config or other texts, or the data or the config is at fault.
-        OSError: another process is training in the run folder.
+        ValueError: the run folder is of another config or other texts, or the data or the config
+        is at fault. OSError: another process is training in the run folder.
     """
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     pairs, dev_split = corpus.pairs(config.train_split), config.dev_split or corpus.dev_split()
-    dev_sources, dev_references = (texts[: config.dev_sentences] for texts in corpus.texts(dev_split))
-    corpus_bleu(dev_references, dev_references, config.target)  # what scoring this language lacks shows now
+    dev_sources, dev_references = (
+        texts[: config.dev_sentences] for texts in corpus.texts(dev_split)
+    )
+    corpus_bleu(
+        dev_references, dev_references, config.target
+    )  # what scoring this language lacks shows now
     data = {"train": corpus.fingerprint(config.train_split), "dev": corpus.fingerprint(dev_split)}
     with alone(run.path):
         claim(run, config, data)
         source, target = tokenizers(run, config, pairs)
         with atomic_write(run.samples) as temporary:
-            temporary.write_text("".join(f"{text}\n" for text in dev_sources[:SAMPLES]), encoding="utf-8")
+            temporary.write_text(
+                "".join(f"{text}\n" for text in dev_sources[:SAMPLES]), encoding="utf-8"
+            )
         yield Prepared(pairs, source, target, dev_sources, dev_references)
 
 
 def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
     """The batches of a training."""
     copies = 2 if config.consistency else 1
-    batches = TrainingBatches(data.pairs, data.source, data.target, config.batches, config.seed, copies)
+    batches = TrainingBatches(
+        data.pairs, data.source, data.target, config.batches, config.seed, copies
+    )
     print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
     return batches
 
@@ -134,12 +158,14 @@ def train(config: TrainConfig, run: RunFolder) -> Progress:
     """Trains, or goes on training, a run folder.
 
     Raises:
-        ValueError: as `prepare`; or the folder is from `training.replay`, which leaves nothing to go on from.
-        OSError: as `prepare`.
+        ValueError: as `prepare`; or the folder is from `training.replay`, which leaves nothing to
+        go on from. OSError: as `prepare`.
     """
     with prepare(config, run) as data:
         if run.recording.is_file() and run.best.is_file() and not run.checkpoint.is_file():
-            raise ValueError(f"{run.path} holds a model of training.replay, which cannot be trained on.")
+            raise ValueError(
+                f"{run.path} holds a model of training.replay, which cannot be trained on."
+            )
         return _train(config, run, data)
 
 
@@ -151,7 +177,9 @@ def _train(config: TrainConfig, run: RunFolder, data: Prepared) -> Progress:
         progress.load(run.checkpoint)
         print(f"Going on from step {progress.step} of {config.steps}.", flush=True)
     translator = Translator(model, source, config.search, target).frozen()
-    dev_bleu = DevBleu(progress, run, translator, dev_sources, dev_references, config.target, config.patience)
+    dev_bleu = DevBleu(
+        progress, run, translator, dev_sources, dev_references, config.target, config.patience
+    )
     if stopped_in_evaluation(progress, config):
         print(f"Step {progress.step}: dev_bleu: {dev_bleu.evaluate():.4f}", flush=True)
     if progress.step >= config.steps or (config.patience and progress.waited >= config.patience):
@@ -162,12 +190,15 @@ def _train(config: TrainConfig, run: RunFolder, data: Prepared) -> Progress:
     with Keeper(progress, run, config.checkpoint_steps) as keeper:
         fit(model, batches, progress, config, [Throughput(), dev_bleu, keeper, board])
     seconds = time.perf_counter() - began
-    print(f"{seconds:.0f} s, of which evaluations and checkpoints took {progress.seconds_beside:.0f} s.")
+    print(
+        f"{seconds:.0f} s, of which evaluations and checkpoints took {progress.seconds_beside:.0f} s."
+    )
     return progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on Ctrl-C."""
+    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on
+    Ctrl-C."""
     config, run = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         progress = train(config, run)
@@ -175,9 +206,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nStopped. The same command goes on from the last checkpoint in {run.path}.", file=sys.stderr)
+        print(
+            f"\nStopped. The same command goes on from the last checkpoint in {run.path}.",
+            file=sys.stderr,
+        )
         return 130
-    print(f"Best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}; weights in {run.best}.")
+    print(
+        f"Best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}; weights in {run.best}."
+    )
     return 0
 
 

@@ -4,7 +4,8 @@ import os
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-# What XLA compiles here runs for milliseconds; LLVM's optimizations would take up to a third of the time.
+# What XLA compiles here runs for milliseconds; LLVM's optimizations would take up to a third of
+# the time.
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 import keras
 import pytest
 
-from attention_nmt.tokenizer import Tokenizer
+from attention_nmt.data.tokenizer import Tokenizer
 
 SENTENCES = """
 A man in a red shirt is riding a bicycle down the street.

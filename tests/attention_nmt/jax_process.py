@@ -1,4 +1,5 @@
-"""Models' numbers on JAX: `KERAS_BACKEND=jax python -m tests.attention_nmt.jax_process FOLDER`, see `test_jax`."""
+"""Models' numbers on JAX: `KERAS_BACKEND=jax python -m tests.attention_nmt.jax_process FOLDER`,
+see `test_jax`."""
 
 import json
 import sys
@@ -10,10 +11,10 @@ import keras
 import numpy as np
 
 from attention_nmt.config import SearchConfig
-from attention_nmt.decoding import maximum_lengths, search
 from attention_nmt.losses import CrossEntropy
-from attention_nmt.model import Seq2Seq
-from attention_nmt.sampling import sentence_keys
+from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.search.noise import sentence_keys
+from attention_nmt.search.search import maximum_lengths, search
 from tests.attention_nmt.tiny import tiny_batch, tiny_config
 
 LENGTHS = [(5, 4), (3, 6), (0, 0), (6, 5)]
@@ -29,7 +30,14 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
     source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
     for name, config in SEARCHES.items():
         memory, state = model.start(source)
-        found = search(model.step, state, memory, maximum_lengths(source, config), config, keys=sentence_keys(source))
+        found = search(
+            model.step,
+            state,
+            memory,
+            maximum_lengths(source, config),
+            config,
+            keys=sentence_keys(source),
+        )
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values
 
@@ -42,9 +50,13 @@ def logits_and_gradients(model: Seq2Seq) -> dict[str, np.ndarray]:
         logits, _ = model.stateless_call(trainable, fixed, inputs, training=True)
         return CrossEntropy(0.1)(labels, logits, weights), logits
 
-    by_weight, logits = jax.jit(jax.grad(loss, has_aux=True))([v.value for v in model.trainable_variables])
+    by_weight, logits = jax.jit(jax.grad(loss, has_aux=True))(
+        [v.value for v in model.trainable_variables]
+    )
     paths = [f"gradient {v.path.split('/', 1)[1]}" for v in model.trainable_variables]
-    return {"logits": np.asarray(logits)} | dict(zip(paths, map(np.asarray, by_weight), strict=True))
+    return {"logits": np.asarray(logits)} | dict(
+        zip(paths, map(np.asarray, by_weight), strict=True)
+    )
 
 
 def main() -> None:
@@ -58,7 +70,9 @@ def main() -> None:
                 weight.assign(weights[weight.path.split("/", 1)[1]])
         values: dict[str, Any] = logits_and_gradients(model)
         values |= searched(model)
-        values["imported"] = np.array([name for name in sys.modules if name.split(".")[0] == "tensorflow"], str)
+        values["imported"] = np.array(
+            [name for name in sys.modules if name.split(".")[0] == "tensorflow"], str
+        )
         np.savez(folder / f"{number}.out.npz", **values)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from attention_nmt.batching import BatchConfig
 from attention_nmt.config import CellConfig, ModelConfig, SearchConfig, from_dict, to_json
-from attention_nmt.run_folder import RunFolder, atomic_write
+from attention_nmt.data.batches import BatchConfig
+from attention_nmt.files import atomic_write
+from attention_nmt.run_folder import RunFolder
 
 WRONG_MODELS: list[tuple[str, Any, str]] = [
     ("embedding_size", 0, "an integer of at least 1"),
@@ -57,35 +58,57 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("cls", "field", "value", "expected"), WRONG)
-def test_an_error_names_field_expectation_and_value(cls: type, field: str, value: Any, expected: str) -> None:
+def test_an_error_names_field_expectation_and_value(
+    cls: type, field: str, value: Any, expected: str
+) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
         cls(**{field: value})
     assert str(caught.value) == f"`{field}` must be {expected}. Received: {value!r}."
 
 
 def test_tied_sizes_must_agree() -> None:
-    with pytest.raises(ValueError, match=r"`readout_units` must be embedding_size=256 when `tie_output`.* 128\."):
+    with pytest.raises(
+        ValueError, match=r"`readout_units` must be embedding_size=256 when `tie_output`.* 128\."
+    ):
         ModelConfig(tie_output=True, readout_units=128)
-    with pytest.raises(ValueError, match=r"`target_vocabulary_size` must be source_vocabulary_size=4000 .* 50\."):
+    with pytest.raises(
+        ValueError, match=r"`target_vocabulary_size` must be source_vocabulary_size=4000 .* 50\."
+    ):
         ModelConfig(tie_source=True, target_vocabulary_size=50)
 
 
 def test_options_must_go_together() -> None:
-    with pytest.raises(ValueError, match=r"`query` must be 'previous' without attention. Received: 'current'"):
+    with pytest.raises(
+        ValueError, match=r"`query` must be 'previous' without attention. Received: 'current'"
+    ):
         ModelConfig(attention="none", query="current")
-    with pytest.raises(ValueError, match=r"`query` must be 'current' with `input_feeding`. Received: 'previous'"):
+    with pytest.raises(
+        ValueError, match=r"`query` must be 'current' with `input_feeding`. Received: 'previous'"
+    ):
         ModelConfig(input_feeding=True)
     for options in ({"attention": "luong_general"}, {"query": "current"}, {"attention": "none"}):
-        with pytest.raises(ValueError, match="`word_query` must be False without Bahdanau's attention by the previous"):
+        with pytest.raises(
+            ValueError,
+            match="`word_query` must be False without Bahdanau's attention by the previous",
+        ):
             ModelConfig(word_query=True, **options)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"`decoder_units` must be 256, twice the encoder_units=128, .* 512"):
+    with pytest.raises(
+        ValueError, match=r"`decoder_units` must be 256, twice the encoder_units=128, .* 512"
+    ):
         ModelConfig(attention="luong_dot", encoder_units=128)
     with pytest.raises(ValueError, match=r"`kind` must be 'gru' or 'lstm'. Received: 'rnn'"):
         CellConfig("rnn")  # type: ignore[arg-type]
-    for make in (lambda: CellConfig("lstm", reset_after=False), lambda: ModelConfig(cell="lstm", reset_after=False)):
-        with pytest.raises(ValueError, match=r"`reset_after` must be True with an LSTM\. Received: False"):
+    for make in (
+        lambda: CellConfig("lstm", reset_after=False),
+        lambda: ModelConfig(cell="lstm", reset_after=False),
+    ):
+        with pytest.raises(
+            ValueError, match=r"`reset_after` must be True with an LSTM\. Received: False"
+        ):
             make()
-    with pytest.raises(ValueError, match=r"`coverage_penalty` must be 0 with a temperature\. Received: 0\.2"):
+    with pytest.raises(
+        ValueError, match=r"`coverage_penalty` must be 0 with a temperature\. Received: 0\.2"
+    ):
         SearchConfig(coverage_penalty=0.2, temperature=1)
 
 
@@ -107,7 +130,8 @@ def test_json_round_trip(config: Any) -> None:
 
 def test_unknown_fields_are_named() -> None:
     with pytest.raises(
-        ValueError, match=r"`search` must be of the fields \['beam_size'.*Received: \['beam', 'width'\]"
+        ValueError,
+        match=r"`search` must be of the fields \['beam_size'.*Received: \['beam', 'width'\]",
     ):
         from_dict(SearchConfig, {"beam_size": 3, "width": 2, "beam": 1}, "search")
 
@@ -170,5 +194,11 @@ def test_run_folder(tmp_path: Path) -> None:
     run.config.write_text('{"model": {"cell": "gru"}}')
     assert run.read_config() == {"model": {"cell": "gru"}}
     paths = (run.config, run.source_tokenizer, run.target_tokenizer, run.best, run.checkpoint)
-    names = ["config.json", "tokenizer.model", "tokenizer.target.model", "best.keras", "checkpoint.npz"]
+    names = [
+        "config.json",
+        "tokenizer.model",
+        "tokenizer.target.model",
+        "best.keras",
+        "checkpoint.npz",
+    ]
     assert [path.name for path in paths] == names

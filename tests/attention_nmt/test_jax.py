@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from attention_nmt.losses import CrossEntropy
-from attention_nmt.model import Seq2Seq
+from attention_nmt.models.seq2seq import Seq2Seq
 from tests.attention_nmt.tiny import VARIANTS, loss_and_gradients, tiny_batch, tiny_model
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed"
+)
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
@@ -28,10 +30,14 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("jax")
     (folder / "options.json").write_text(json.dumps(OPTIONS))
     for number, options in enumerate(OPTIONS):
-        weights: dict[str, Any] = {w.path.split("/", 1)[1]: np.array(w) for w in tiny_model(**options).weights}
+        weights: dict[str, Any] = {
+            w.path.split("/", 1)[1]: np.array(w) for w in tiny_model(**options).weights
+        }
         np.savez(folder / f"{number}.npz", **weights)
     command = [sys.executable, "-m", "tests.attention_nmt.jax_process", str(folder)]
-    process = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     assert process.returncode == 0, process.stderr[-3000:]
     return folder
 
@@ -41,7 +47,9 @@ def expected(model: Seq2Seq) -> dict[str, np.ndarray]:
 
     batch = tiny_batch(LENGTHS)
     _, gradients = loss_and_gradients(model, batch, CrossEntropy(0.1))
-    values = {"logits": np.asarray(model(batch[0]))} | {f"gradient {path}": g for path, g in gradients.items()}
+    values = {"logits": np.asarray(model(batch[0]))} | {
+        f"gradient {path}": g for path, g in gradients.items()
+    }
     return values | searched(model)
 
 
@@ -57,7 +65,8 @@ def test_a_model_on_jax(number: int, computed: Path) -> None:
 
 
 def test_importing_the_core_imports_no_tensorflow() -> None:
-    """On any backend but TensorFlow; the package itself hands names on lazily. Nor does the training's benchmark."""
+    """On any backend but TensorFlow; the package itself hands names on lazily. Nor does the
+    training's benchmark."""
     modules = [
         "attending",
         "attention",
@@ -82,9 +91,14 @@ def test_importing_the_core_imports_no_tensorflow() -> None:
         "walk",
     ]
     code = "".join(f"import attention_nmt.{module}\n" for module in modules)
-    code += "import sys, training.benchmark; from attention_nmt import Seq2Seq, CrossEntropy, beam_search\n"
+    code += "import sys, training.studies.benchmark; from attention_nmt import Seq2Seq, CrossEntropy, beam_search\n"
     code += "print([name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'tensorflow_text', 'tyro')])"
     process = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert process.stdout.strip() == "[]"

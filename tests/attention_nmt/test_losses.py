@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy, smoothed_cross_entropy
-from tests.attention_nmt import oracle
+from attention_nmt.losses import (
+    CrossEntropy,
+    Perplexity,
+    TargetTokens,
+    TokenAccuracy,
+    smoothed_cross_entropy,
+)
+from tests.attention_nmt.models import oracle
 
-# Probabilities 1/2, 1/4, 1/4 at the first position, 1/8, 3/4, 1/8 at the second, even ones at the third (padding).
-LOGITS = np.log([[[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [1 / 3, 1 / 3, 1 / 3]]]).astype(np.float32) + 3
+# Probabilities 1/2, 1/4, 1/4 at the first position, 1/8, 3/4, 1/8 at the second, even ones at the
+# third (padding).
+LOGITS = (
+    np.log([[[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [1 / 3, 1 / 3, 1 / 3]]]).astype(np.float32)
+    + 3
+)
 LABELS = np.array([[0, 2, 0]])
 WEIGHTS = np.array([[1, 1, 0]], np.float32)
 
@@ -30,15 +40,22 @@ def test_smoothed_cross_entropy_by_hand() -> None:
 
 
 def test_the_mean_is_over_weights_and_not_over_padding() -> None:
-    assert float(CrossEntropy()(LABELS, LOGITS, WEIGHTS)) == pytest.approx((np.log(2) + np.log(8)) / 2)
-    assert float(CrossEntropy()(LABELS, LOGITS)) == pytest.approx((np.log(2) + np.log(8) + np.log(3)) / 3)
+    assert float(CrossEntropy()(LABELS, LOGITS, WEIGHTS)) == pytest.approx(
+        (np.log(2) + np.log(8)) / 2
+    )
+    assert float(CrossEntropy()(LABELS, LOGITS)) == pytest.approx(
+        (np.log(2) + np.log(8) + np.log(3)) / 3
+    )
     uneven = np.array([[3, 1, 0]], np.float32)
-    assert float(CrossEntropy()(LABELS, LOGITS, uneven)) == pytest.approx((3 * np.log(2) + np.log(8)) / 4)
+    assert float(CrossEntropy()(LABELS, LOGITS, uneven)) == pytest.approx(
+        (3 * np.log(2) + np.log(8)) / 4
+    )
     assert float(CrossEntropy()(LABELS, LOGITS, 0 * WEIGHTS)) == 0
 
 
 def test_consistency_by_hand() -> None:
-    """p = (1/2, 1/4, 1/4) and q = (1/4, 1/4, 1/2): both divergences are 1/4 log 2, and half of alpha counts."""
+    """p = (1/2, 1/4, 1/4) and q = (1/4, 1/4, 1/2): both divergences are 1/4 log 2, and half of
+    alpha counts."""
     logits = np.log([[[0.5, 0.25, 0.25]], [[0.25, 0.25, 0.5]]]).astype(np.float32) - 2
     labels = np.array([[0], [0]])
     losses = smoothed_cross_entropy(labels, logits, consistency=6)
@@ -46,11 +63,14 @@ def test_consistency_by_hand() -> None:
     agreeing = np.concatenate([LOGITS, LOGITS])
     twice = np.concatenate([LABELS, LABELS])
     np.testing.assert_allclose(
-        smoothed_cross_entropy(twice, agreeing, 0.1, consistency=6), smoothed_cross_entropy(twice, agreeing, 0.1)
+        smoothed_cross_entropy(twice, agreeing, 0.1, consistency=6),
+        smoothed_cross_entropy(twice, agreeing, 0.1),
     )
 
 
-@pytest.mark.parametrize(("smoothing", "consistency"), [(0.0, 0.0), (0.1, 0.0), (0.9, 0.0), (0.1, 5.0)])
+@pytest.mark.parametrize(
+    ("smoothing", "consistency"), [(0.0, 0.0), (0.1, 0.0), (0.9, 0.0), (0.1, 5.0)]
+)
 def test_gradient_against_finite_differences(smoothing: float, consistency: float) -> None:
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(0, 2, (4, 3, 5)), generator.integers(0, 5, (4, 3))
@@ -63,7 +83,9 @@ def test_gradient_against_finite_differences(smoothing: float, consistency: floa
     gradient = tf.convert_to_tensor(tape.gradient(loss, tensor)).numpy()
 
     def value(logits: np.ndarray) -> float:
-        losses = oracle.cross_entropy(logits.reshape(-1, 5), labels.reshape(-1), smoothing).reshape(4, 3)
+        losses = oracle.cross_entropy(logits.reshape(-1, 5), labels.reshape(-1), smoothing).reshape(
+            4, 3
+        )
         return float(((losses + consistency / 2 * oracle.divergence(logits)) * upstream).sum())
 
     epsilon = 1e-6
@@ -103,16 +125,25 @@ def test_smoothing_is_validated_and_kept() -> None:
         CrossEntropy(1.5)
     with pytest.raises(ValueError, match=r"`consistency` must be at least 0\. Received: -1"):
         CrossEntropy(consistency=-1)
-    with pytest.raises(ValueError, match=r"`y_pred` must be of an even number of rows, .*Received: \(1, 3, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"`y_pred` must be of an even number of rows, .*Received: \(1, 3, 3\)"
+    ):
         CrossEntropy(consistency=1)(LABELS, LOGITS)
-    loss = keras.losses.deserialize(json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25, 2.0)))))
+    loss = keras.losses.deserialize(
+        json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25, 2.0))))
+    )
     assert (loss.label_smoothing, loss.consistency) == (0.25, 2.0)
-    loss = keras.losses.deserialize(json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25)))))
-    assert float(loss(LABELS, LOGITS, WEIGHTS)) == float(CrossEntropy(0.25)(LABELS, LOGITS, WEIGHTS))
+    loss = keras.losses.deserialize(
+        json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25))))
+    )
+    assert float(loss(LABELS, LOGITS, WEIGHTS)) == float(
+        CrossEntropy(0.25)(LABELS, LOGITS, WEIGHTS)
+    )
 
 
 def test_perplexity_by_hand() -> None:
-    """exp((log 2 + log 8) / 2) = 4; with the third position as a second batch, exp((log 2 + log 8 + log 3) / 3)."""
+    """exp((log 2 + log 8) / 2) = 4; with the third position as a second batch, exp((log 2 + log 8
+    + log 3) / 3)."""
     metric = Perplexity()
     metric.update_state(LABELS, LOGITS, WEIGHTS)
     assert float(metric.result()) == pytest.approx(4, rel=1e-6)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from attention_nmt.config import END, START, ModelConfig
-from attention_nmt.model import Seq2Seq
+from attention_nmt.models.seq2seq import Seq2Seq
 
 SIZES: dict[str, Any] = {
     "source_vocabulary_size": 40,
@@ -23,12 +23,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "reset before": {"reset_after": False},
     "no attention, reset before": {"attention": "none", "reset_after": False},
     "lstm, word query": {"cell": "lstm", "word_query": True},
-    "no attention, lstm layers": {"attention": "none", "cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},
+    "no attention, lstm layers": {
+        "attention": "none",
+        "cell": "lstm",
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+    },
     "layers, word query": {"encoder_layers": 3, "decoder_layers": 3, "word_query": True},
     "normalized": {"layer_normalization": True, "encoder_layers": 2, "decoder_layers": 2},
     "normalized, reset before": {"layer_normalization": True, "reset_after": False},
     "normalized lstm": {"layer_normalization": True, "cell": "lstm"},
-    "luong general": {"attention": "luong_general", "query": "current", "cell": "lstm", "decoder_layers": 2},
+    "luong general": {
+        "attention": "luong_general",
+        "query": "current",
+        "cell": "lstm",
+        "decoder_layers": 2,
+    },
     "luong dot, fed": {
         "attention": "luong_dot",
         "query": "current",
@@ -63,8 +73,11 @@ def tiny_config(**options: Any) -> ModelConfig:
     return ModelConfig(**{**SIZES, **options})
 
 
-def tiny_model(seed: int = 1, scale: float = 0.5, dtype: str | None = None, **options: Any) -> Seq2Seq:
-    """A model whose weights, biases too, are normal with deviation `scale`: every term then counts."""
+def tiny_model(
+    seed: int = 1, scale: float = 0.5, dtype: str | None = None, **options: Any
+) -> Seq2Seq:
+    """A model whose weights, biases too, are normal with deviation `scale`: every term then
+    counts."""
     model = Seq2Seq(tiny_config(**options), dtype=dtype)
     generator = np.random.default_rng(seed)
     for weight in model.weights:
@@ -73,9 +86,14 @@ def tiny_model(seed: int = 1, scale: float = 0.5, dtype: str | None = None, **op
 
 
 def tiny_batch(
-    lengths: list[tuple[int, int]], source_length: int = 0, target_length: int = 0, vocabulary: int = 40, seed: int = 7
+    lengths: list[tuple[int, int]],
+    source_length: int = 0,
+    target_length: int = 0,
+    vocabulary: int = 40,
+    seed: int = 7,
 ) -> Batch:
-    """Random pairs of `lengths` (source, target; the end symbols included), padded to the longest or further.
+    """Random pairs of `lengths` (source, target; the end symbols included), padded to the longest
+    or further.
 
     A pair is the same whatever else is in the batch and however long the padding.
     """
@@ -92,8 +110,11 @@ def tiny_batch(
     return {"source": source, "target": target}, labels, (labels != 0).astype(np.float32)
 
 
-def loss_and_gradients(model: Seq2Seq, batch: Batch, loss: keras.losses.Loss) -> tuple[float, dict[str, np.ndarray]]:
-    """The loss of a batch and its gradient by every weight, by the weights' paths within the model."""
+def loss_and_gradients(
+    model: Seq2Seq, batch: Batch, loss: keras.losses.Loss
+) -> tuple[float, dict[str, np.ndarray]]:
+    """The loss of a batch and its gradient by every weight, by the weights' paths within the
+    model."""
     import tensorflow as tf
 
     inputs, labels, weights = batch
@@ -102,4 +123,6 @@ def loss_and_gradients(model: Seq2Seq, batch: Batch, loss: keras.losses.Loss) ->
     variables = model.trainable_weights
     gradients = tape.gradient(value, [v.value for v in variables])
     paths = [v.path.split("/", 1)[1] for v in variables]
-    return float(value), {p: tf.convert_to_tensor(g).numpy() for p, g in zip(paths, gradients, strict=True)}
+    return float(value), {
+        p: tf.convert_to_tensor(g).numpy() for p, g in zip(paths, gradients, strict=True)
+    }

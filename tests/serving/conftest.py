@@ -28,7 +28,8 @@ class ServerProcess(NamedTuple):
 
 
 class TinyTranslator(tf.Module):
-    """Upper case for a translation; a table and a variable, which only an initialized session has."""
+    """Upper case for a translation; a table and a variable, which only an initialized session
+    has."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +42,10 @@ class TinyTranslator(tf.Module):
         text = tf.ensure_shape(text, [None])
         known = self.table.lookup(text)
         translation = tf.where(known == "", tf.strings.upper(text), known)
-        return {"translation": translation, "score": self.scale * tf.cast(tf.strings.length(text), tf.float32)}
+        return {
+            "translation": translation,
+            "score": self.scale * tf.cast(tf.strings.length(text), tf.float32),
+        }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.string)])
     def join(self, text: tf.Tensor, mark: tf.Tensor = tf.constant("!")) -> dict[str, tf.Tensor]:  # noqa: B008
@@ -52,7 +56,9 @@ class TinyTranslator(tf.Module):
     def count(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Count up to the numbers given: fails on other text, and takes its time for large ones."""
         steps = tf.reduce_sum(tf.strings.to_number(text, tf.int32))
-        counted = tf.while_loop(lambda step: step < steps, lambda step: [step + 1], [0], parallel_iterations=1)
+        counted = tf.while_loop(
+            lambda step: step < steps, lambda step: [step + 1], [0], parallel_iterations=1
+        )
         return {"counted": counted[0]}
 
 
@@ -70,12 +76,23 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start_server(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ServerProcess]]:
+def start_server(
+    model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., ServerProcess]]:
     started = []
 
     def start(*flags: str) -> ServerProcess:
         log = tmp_path_factory.mktemp("server") / "stderr"
-        command = [sys.executable, "-m", "serving.server", "--model-dir", str(model_dir), "--port", "0", *flags]
+        command = [
+            sys.executable,
+            "-m",
+            "serving.server",
+            "--model-dir",
+            str(model_dir),
+            "--port",
+            "0",
+            *flags,
+        ]
         with log.open("wb") as stderr:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT, env=ENVIRONMENT

@@ -11,13 +11,17 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
 from attention_nmt.config import ModelConfig
-from attention_nmt.model import Seq2Seq
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.tokenizer import Tokenizer
-from serving.predict import Servable
+from serving.servable import Servable
 from tests.training.corpora import PAIRS
 
-TEXTS = [source for source, _ in PAIRS[::40]] + ["", "zebra ½ 日本語", "A b c d e f g h i j k l m n o p."]
+TEXTS = [source for source, _ in PAIRS[::40]] + [
+    "",
+    "zebra ½ 日本語",
+    "A b c d e f g h i j k l m n o p.",
+]
 
 SIGNATURES = {"serving_default", "translate_nbest", "translate_with_alignment", "score_pairs"}
 
@@ -27,7 +31,10 @@ def string_proto(texts: list[str]) -> tensor_pb2.TensorProto:
 
 
 def random_run(
-    path: Path, search: dict[str, Any] | None = None, target_vocabulary_size: int = 310, **options: Any
+    path: Path,
+    search: dict[str, Any] | None = None,
+    target_vocabulary_size: int = 310,
+    **options: Any,
 ) -> Path:
     """A run folder of a model with random weights, far enough from 0 that translations differ.
 
@@ -37,15 +44,27 @@ def random_run(
     tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
     tokenizer.save(run.source_tokenizer)
     if target_vocabulary_size != 310:
-        Tokenizer.train([text for _, text in PAIRS], target_vocabulary_size).save(run.target_tokenizer)
+        Tokenizer.train([text for _, text in PAIRS], target_vocabulary_size).save(
+            run.target_tokenizer
+        )
     keras.utils.set_random_seed(3)
-    sizes = {"embedding_size": 12, "encoder_units": 10, "decoder_units": 16, "attention_units": 8, "readout_units": 12}
-    model = Seq2Seq(ModelConfig(310, target_vocabulary_size, **{**sizes, "tie_output": True, **options}))
+    sizes = {
+        "embedding_size": 12,
+        "encoder_units": 10,
+        "decoder_units": 16,
+        "attention_units": 8,
+        "readout_units": 12,
+    }
+    model = Seq2Seq(
+        ModelConfig(310, target_vocabulary_size, **{**sizes, "tie_output": True, **options})
+    )
     for variable in model.trainable_variables:
         if variable.name != "scales":  # with larger ones roundings grow from step to step
             variable.assign(3 * variable)
     model.save(run.best)
-    run.config.write_text(json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5, **(search or {})}}))
+    run.config.write_text(
+        json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5, **(search or {})}})
+    )
     run.best_score.write_text(json.dumps({"step": 7, "dev_bleu": 12.5}))
     run.samples.write_text("".join(text + "\n" for text in TEXTS if text))
     return path
@@ -58,4 +77,6 @@ def predict(version: Path, texts: list[str]) -> tuple[list[str], list[float]]:
         outputs = servable.predict({"text": string_proto(texts)}, "serving_default", [])
     finally:
         servable.close()
-    return [text.decode() for text in outputs["translation"].string_val], list(outputs["score"].float_val)
+    return [text.decode() for text in outputs["translation"].string_val], list(
+        outputs["score"].float_val
+    )

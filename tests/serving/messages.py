@@ -11,7 +11,9 @@ from tensorflow_serving.apis import predict_pb2
 
 def strings(*values: str | bytes, shape: list[int] | None = None) -> tensor_pb2.TensorProto:
     encoded = [value.encode() if isinstance(value, str) else value for value in values]
-    return tensor_proto(types_pb2.DT_STRING, [len(values)] if shape is None else shape, string_val=encoded)
+    return tensor_proto(
+        types_pb2.DT_STRING, [len(values)] if shape is None else shape, string_val=encoded
+    )
 
 
 def tensor_proto(dtype: int, shape: list[int], **values: Any) -> tensor_pb2.TensorProto:
@@ -47,4 +49,6 @@ def failure(method: Callable[..., Any], message: Any) -> tuple[grpc.StatusCode, 
 
 
 def translations(service: Any, *texts: str | bytes) -> list[bytes]:
-    return list(service.Predict(request(strings(*texts)), timeout=20).outputs["translation"].string_val)
+    return list(
+        service.Predict(request(strings(*texts)), timeout=20).outputs["translation"].string_val
+    )

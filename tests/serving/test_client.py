@@ -32,7 +32,9 @@ def scripted() -> Iterator[Callable[[Answer], str]]:
             request_deserializer=predict_pb2.PredictRequest.FromString,
             response_serializer=predict_pb2.PredictResponse.SerializeToString,
         )
-        service = grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", {"Predict": method})
+        service = grpc.method_handlers_generic_handler(
+            "tensorflow.serving.PredictionService", {"Predict": method}
+        )
         server.add_generic_rpc_handlers((service,))
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
@@ -44,7 +46,9 @@ def scripted() -> Iterator[Callable[[Answer], str]]:
         server.stop(0)
 
 
-def response(texts: Sequence[str], scores: Sequence[float] | None = None) -> predict_pb2.PredictResponse:
+def response(
+    texts: Sequence[str], scores: Sequence[float] | None = None
+) -> predict_pb2.PredictResponse:
     values = [0.0] * len(texts) if scores is None else scores
     return predict_pb2.PredictResponse(
         outputs={
@@ -57,7 +61,9 @@ def response(texts: Sequence[str], scores: Sequence[float] | None = None) -> pre
 def packed_response(score: bytes, truncated: bytes) -> predict_pb2.PredictResponse:
     packed = response(["a"])
     packed.outputs["score"].CopyFrom(TensorProto(dtype=types_pb2.DT_FLOAT, tensor_content=score))
-    packed.outputs["truncated"].CopyFrom(TensorProto(dtype=types_pb2.DT_BOOL, tensor_content=truncated))
+    packed.outputs["truncated"].CopyFrom(
+        TensorProto(dtype=types_pb2.DT_BOOL, tensor_content=truncated)
+    )
     return packed
 
 
@@ -86,7 +92,9 @@ def test_translate_gives_texts_and_scores(server: ServerProcess) -> None:
 def test_requests_hold_at_most_batch_size_texts(scripted: Callable[[Answer], str]) -> None:
     requests = []
 
-    def answer(request: predict_pb2.PredictRequest, _context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
+    def answer(
+        request: predict_pb2.PredictRequest, _context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
         requests.append(request)
         texts = [text.decode() for text in request.inputs["text"].string_val]
         return response([text * 2 for text in texts], [float(text) for text in texts])
@@ -107,7 +115,9 @@ def test_requests_hold_at_most_batch_size_texts(scripted: Callable[[Answer], str
 def test_unavailable_is_tried_again(scripted: Callable[[Answer], str]) -> None:
     attempts = []
 
-    def answer(request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
+    def answer(
+        request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
         attempts.append(request)
         if len(attempts) < 3:
             context.abort(grpc.StatusCode.UNAVAILABLE, "loading")
@@ -121,25 +131,39 @@ def test_unavailable_is_tried_again(scripted: Callable[[Answer], str]) -> None:
 def test_other_errors_are_not_tried_again(scripted: Callable[[Answer], str]) -> None:
     attempts = []
 
-    def answer(request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
+    def answer(
+        request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
         attempts.append(request)
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, "bad")
         raise AssertionError
 
     address = scripted(answer)
-    with Client(address) as client, pytest.raises(ClientError, match="INVALID_ARGUMENT: bad") as raised:
+    with (
+        Client(address) as client,
+        pytest.raises(ClientError, match="INVALID_ARGUMENT: bad") as raised,
+    ):
         client.translate(["a"])
-    assert (raised.value.address, raised.value.code, len(attempts)) == (address, "INVALID_ARGUMENT", 1)
+    assert (raised.value.address, raised.value.code, len(attempts)) == (
+        address,
+        "INVALID_ARGUMENT",
+        1,
+    )
 
 
 def test_a_slow_server_is_given_up(scripted: Callable[[Answer], str]) -> None:
-    def answer(_request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
+    def answer(
+        _request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
         ended = threading.Event()
         context.add_callback(ended.set)
         ended.wait(timeout=20)
         return response(["late"])
 
-    with Client(scripted(answer), timeout_s=0.3) as client, pytest.raises(ClientError, match="DEADLINE_EXCEEDED"):
+    with (
+        Client(scripted(answer), timeout_s=0.3) as client,
+        pytest.raises(ClientError, match="DEADLINE_EXCEEDED"),
+    ):
         client.translate(["a"])
 
 
@@ -152,7 +176,9 @@ def test_a_slow_server_is_given_up(scripted: Callable[[Answer], str]) -> None:
         (packed_response(b"1234", b""), "Received: 1, with 1 scores and 0 times `truncated`"),
         (predict_pb2.PredictResponse(), "the model must give outputs"),
         (
-            predict_pb2.PredictResponse(outputs={name: tf.make_tensor_proto([1]) for name in ("translation", "score")}),
+            predict_pb2.PredictResponse(
+                outputs={name: tf.make_tensor_proto([1]) for name in ("translation", "score")}
+            ),
             "the model must give outputs",
         ),
     ],
@@ -185,12 +211,18 @@ def test_waits_for_a_server_that_starts_later() -> None:
 
 
 def test_waits_no_longer_than_told() -> None:
-    with Client(DEAD) as client, pytest.raises(ClientError, match=r"UNAVAILABLE: no server within 0.3 s"):
+    with (
+        Client(DEAD) as client,
+        pytest.raises(ClientError, match=r"UNAVAILABLE: no server within 0.3 s"),
+    ):
         client.wait(0.3)
 
 
 def test_a_dead_address_names_itself() -> None:
-    with Client(DEAD) as client, pytest.raises(ClientError, match=f"{DEAD}: UNAVAILABLE: ") as raised:
+    with (
+        Client(DEAD) as client,
+        pytest.raises(ClientError, match=f"{DEAD}: UNAVAILABLE: ") as raised,
+    ):
         client.translate(["a"])
     assert raised.value.code == "UNAVAILABLE"
 
@@ -207,5 +239,8 @@ def test_arguments_are_checked() -> None:
 
 
 def test_tls_is_not_spoken_in_clear(server: ServerProcess) -> None:
-    with Client(server.address, tls=True, timeout_s=10) as client, pytest.raises(ClientError, match="UNAVAILABLE"):
+    with (
+        Client(server.address, tls=True, timeout_s=10) as client,
+        pytest.raises(ClientError, match="UNAVAILABLE"),
+    ):
         client.translate(["a"])

@@ -13,7 +13,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving import wire
 from serving.client import Client, ClientConfig, ClientError, ClientTranslation, main, run
-from serving.files import resumed, translate_lines
+from serving.lines import resumed, translate_lines
 from tests.serving.conftest import ENVIRONMENT, ROOT, ServerProcess
 
 DEAD = "127.0.0.1:1"
@@ -59,11 +59,14 @@ def test_lines_that_were_cut_are_named(capsys: pytest.CaptureFixture[str]) -> No
     lines = ["short", "long", "", "long"]
     assert len(list(translate_lines(cast(Client, Shouting()), lines, done=10))) == 4
     assert capsys.readouterr().err == "".join(
-        f"warning: line {number} is too long: only its beginning was translated\n" for number in (12, 14)
+        f"warning: line {number} is too long: only its beginning was translated\n"
+        for number in (12, 14)
     )
 
 
-def test_outputs_that_are_no_files(server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outputs_that_are_no_files(
+    server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A folder is refused before anything is translated, a pipe and a link stay what they are."""
     source, real, link, pipe = (tmp_path / name for name in ("source", "real", "link", "pipe"))
     source.write_text("hello\n", encoding="utf-8")
@@ -119,14 +122,21 @@ def test_nothing_to_translate_needs_no_server(stdin: bytes, tmp_path: Path) -> N
     ("flags", "message"),
     [
         (["--address", DEAD, "a"], f"error: {DEAD}: UNAVAILABLE: "),
-        (["--address", "SERVER", "--name", "no", "a"], "NOT_FOUND: Servable not found for request: Latest(no)"),
+        (
+            ["--address", "SERVER", "--name", "no", "a"],
+            "NOT_FOUND: Servable not found for request: Latest(no)",
+        ),
         (["--input", "/no/such/file"], "/no/such/file"),
         (["--batch-size", "0", "a"], "batch_size must be at least 1"),
         (["--tls", "--root-certificates", "/no/such/file", "a"], "/no/such/file"),
     ],
 )
 def test_errors_are_one_line(
-    server: ServerProcess, tmp_path: Path, capfd: pytest.CaptureFixture[str], flags: list[str], message: str
+    server: ServerProcess,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    flags: list[str],
+    message: str,
 ) -> None:
     output = tmp_path / "output"
     flags = [server.address if flag == "SERVER" else flag for flag in flags]
@@ -156,7 +166,10 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("hello\ndog\ncat\n", encoding="utf-8")
     config = ClientConfig(address=server.address, input=source, output=target, batch_size=1)
-    with contextlib.suppress(ConnectionError), resumed(target, f"{server.address}\0nmt\0False", source) as (file, done):
+    with (
+        contextlib.suppress(ConnectionError),
+        resumed(target, f"{server.address}\0nmt\0False", source) as (file, done),
+    ):
         assert done == 0
         file.write(b"schon da\nhalb")
         raise ConnectionError
@@ -180,7 +193,9 @@ def test_a_pipe_is_read_as_it_comes(server: ServerProcess, tmp_path: Path) -> No
     pipe, target = tmp_path / "pipe", tmp_path / "target"
     os.mkfifo(pipe)
     with subprocess.Popen(["sh", "-c", f"printf 'hello\\ndog\\n' > {pipe}"]):
-        assert main(["--address", server.address, "--input", str(pipe), "--output", str(target)]) == 0
+        assert (
+            main(["--address", server.address, "--input", str(pipe), "--output", str(target)]) == 0
+        )
     assert target.read_text(encoding="utf-8") == "bonjour\nchien\n"
 
 
@@ -188,13 +203,19 @@ def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_text("hello\n", encoding="utf-8")
     second = resumed(tmp_path / "target", "a", source)
-    with resumed(tmp_path / "target", "a", source), pytest.raises(OSError, match="another process is writing"):
+    with (
+        resumed(tmp_path / "target", "a", source),
+        pytest.raises(OSError, match="another process is writing"),
+    ):
         second.__enter__()
 
 
 def test_documents_keep_their_line_breaks(server: ServerProcess) -> None:
     with Client(server.address) as client:
-        assert client.translate_document("hello\n\n  dog\tHello. Dog!\r\n") == "bonjour\n\n  DOG\tHELLO. DOG!\r\n"
+        assert (
+            client.translate_document("hello\n\n  dog\tHello. Dog!\r\n")
+            == "bonjour\n\n  DOG\tHELLO. DOG!\r\n"
+        )
     stdin = b"Go. Now!  hello\n\ndog\n"
     done = command("--address", server.address, "--document", stdin=stdin)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -227,6 +248,10 @@ def compare(ours: Any, theirs: Any) -> None:
     for field in ours.fields:
         other = theirs.fields_by_name[field.name]
         kind = other.TYPE_INT32 if other.type == other.TYPE_ENUM else other.type
-        assert (field.number, field.type, field.is_repeated) == (other.number, kind, other.is_repeated)
+        assert (field.number, field.type, field.is_repeated) == (
+            other.number,
+            kind,
+            other.is_repeated,
+        )
         if field.message_type:
             compare(field.message_type, other.message_type)

@@ -1,4 +1,5 @@
-"""What a server of an export owes its callers, whatever the model: of a tiny run, and of a trained one.
+"""What a server of an export owes its callers, whatever the model: of a tiny run, and of a trained
+one.
 
 `ATTENTION_NMT_RUN` names the folder of a trained run; without it only the tiny one is tested.
 """
@@ -17,14 +18,21 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from attention_nmt.translator import Translator
+from attention_nmt.translation.translator import Translator
 from serving import export
 from serving.client import Client
 from serving.process import local_server
 from serving.signatures import MAXIMUM_BATCH
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
 
-LENGTHS = [*TEXTS, "a man", "two young men are playing football on a green field", "dog " * 30, "x", ""]
+LENGTHS = [
+    *TEXTS,
+    "a man",
+    "two young men are playing football on a green field",
+    "dog " * 30,
+    "x",
+    "",
+]
 """Mixed, from none to as many words as a batch of requests may bring together."""
 
 
@@ -43,8 +51,11 @@ def translator(run: Path) -> Translator:
 
 
 @pytest.fixture(scope="module")
-def address(run: Path, run_dir: Path, version: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server in a process of its own; if it is not there any more when all tests are done, that is an error."""
+def address(
+    run: Path, run_dir: Path, version: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A server in a process of its own; if it is not there any more when all tests are done, that
+    is an error."""
     output = version.parent
     if run != run_dir:
         output = tmp_path_factory.mktemp("contract") / "nmt"
@@ -53,11 +64,17 @@ def address(run: Path, run_dir: Path, version: Path, tmp_path_factory: pytest.Te
         yield server.address
 
 
-def predict(address: str, signature: str, **inputs: tensor_pb2.TensorProto) -> dict[str, np.ndarray]:
+def predict(
+    address: str, signature: str, **inputs: tensor_pb2.TensorProto
+) -> dict[str, np.ndarray]:
     message = predict_pb2.PredictRequest(inputs=inputs)
     message.model_spec.name, message.model_spec.signature_name = "nmt", signature
     with grpc.insecure_channel(address) as channel:
-        outputs = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(message, timeout=60).outputs
+        outputs = (
+            prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            .Predict(message, timeout=60)
+            .outputs
+        )
     return {name: tf.make_ndarray(proto) for name, proto in outputs.items()}
 
 
@@ -67,7 +84,9 @@ def translate(address: str, text: tensor_pb2.TensorProto) -> dict[str, np.ndarra
 
 def same(signature: str, texts: list[str]) -> dict[str, tensor_pb2.TensorProto]:
     """The same texts for every input of a signature."""
-    return dict.fromkeys(("source", "target") if signature == "score_pairs" else ("text",), string_proto(texts))
+    return dict.fromkeys(
+        ("source", "target") if signature == "score_pairs" else ("text",), string_proto(texts)
+    )
 
 
 def test_translations_are_those_of_the_library(translator: Translator, address: str) -> None:
@@ -82,13 +101,23 @@ def test_translations_are_those_of_the_library(translator: Translator, address: 
 
 @pytest.mark.parametrize("signature", sorted(SIGNATURES))
 def test_each_text_of_a_batch_gets_what_it_gets_alone(signature: str, address: str) -> None:
-    """What TensorFlow Serving's batching does: it concatenates requests and cuts the answers apart."""
-    requests = [LENGTHS[:2], LENGTHS[5:6], LENGTHS[-5:], ["A b c d e f g h i j k l m n o p.", "the"]]
-    together = predict(address, signature, **same(signature, [text for texts in requests for text in texts]))
+    """What TensorFlow Serving's batching does: it concatenates requests and cuts the answers
+    apart."""
+    requests = [
+        LENGTHS[:2],
+        LENGTHS[5:6],
+        LENGTHS[-5:],
+        ["A b c d e f g h i j k l m n o p.", "the"],
+    ]
+    together = predict(
+        address, signature, **same(signature, [text for texts in requests for text in texts])
+    )
     begin = 0
     for texts in requests:
         for name, values in predict(address, signature, **same(signature, texts)).items():
-            part = together[name][begin : begin + len(texts)][tuple(slice(size) for size in values.shape)]
+            part = together[name][begin : begin + len(texts)][
+                tuple(slice(size) for size in values.shape)
+            ]
             if values.dtype in (object, bool):
                 np.testing.assert_array_equal(part, values)
             else:
@@ -98,12 +127,18 @@ def test_each_text_of_a_batch_gets_what_it_gets_alone(signature: str, address: s
 
 @pytest.mark.parametrize("signature", sorted(SIGNATURES))
 def test_an_empty_batch(signature: str, address: str) -> None:
-    assert {len(values) for values in predict(address, signature, **same(signature, [])).values()} == {0}
+    assert {
+        len(values) for values in predict(address, signature, **same(signature, [])).values()
+    } == {0}
 
 
 def test_an_empty_text(address: str) -> None:
     found = translate(address, string_proto([""]))
-    assert (found["translation"].tolist(), found["score"].tolist(), found["truncated"].tolist()) == (
+    assert (
+        found["translation"].tolist(),
+        found["score"].tolist(),
+        found["truncated"].tolist(),
+    ) == (
         [b""],
         [0],
         [False],
@@ -126,7 +161,10 @@ def test_a_hundred_thousand_characters(address: str) -> None:
 
 def test_as_many_texts_as_allowed(address: str) -> None:
     alone = translate(address, string_proto(["dog"]))["translation"].tolist()
-    assert translate(address, string_proto(["dog"] * MAXIMUM_BATCH))["translation"].tolist() == alone * MAXIMUM_BATCH
+    assert (
+        translate(address, string_proto(["dog"] * MAXIMUM_BATCH))["translation"].tolist()
+        == alone * MAXIMUM_BATCH
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +178,9 @@ def test_as_many_texts_as_allowed(address: str) -> None:
     ],
     ids=["a scalar", "rank 2", "too many", "one for many", "numbers"],
 )
-def test_what_is_no_batch_of_texts(address: str, text: tensor_pb2.TensorProto, message: str) -> None:
+def test_what_is_no_batch_of_texts(
+    address: str, text: tensor_pb2.TensorProto, message: str
+) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         translate(address, text)
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -150,9 +190,14 @@ def test_what_is_no_batch_of_texts(address: str, text: tensor_pb2.TensorProto, m
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it is dead, and its status is there for its parent
+    os.waitid(
+        os.P_PID, pid, os.WEXITED | os.WNOWAIT
+    )  # it is dead, and its status is there for its parent
 
 
 def test_a_server_that_ends_by_itself_is_an_error(version: Path) -> None:
-    with pytest.raises(OSError, match="ended by itself with status -9"), local_server(version.parent) as server:
+    with (
+        pytest.raises(OSError, match="ended by itself with status -9"),
+        local_server(version.parent) as server,
+    ):
         kill(server.pid)

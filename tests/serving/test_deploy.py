@@ -1,4 +1,5 @@
-"""The files for TensorFlow Serving: each is parsed as its reader parses it, and they agree with each other."""
+"""The files for TensorFlow Serving: each is parsed as its reader parses it, and they agree with
+each other."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH
 
 DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
 
-# Of tensorflow_serving/servables/tensorflow/session_bundle_config.proto and config/monitoring_config.proto, which
-# tensorflow-serving-api does not contain: field: (number, type); a type with a capital is a message with a `value`.
+# Of tensorflow_serving/servables/tensorflow/session_bundle_config.proto and
+# config/monitoring_config.proto, which tensorflow-serving-api does not contain: field: (number,
+# type); a type with a capital is a message with a `value`.
 BATCHING = {
     "max_batch_size": (1, "Int64"),
     "batch_timeout_micros": (2, "Int64"),
@@ -48,7 +50,9 @@ FLAGS = {
 
 def message(name: str) -> Any:
     """An empty message of one of the types above."""
-    file = descriptor_pb2.FileDescriptorProto(name="deploy.proto", package="deploy", syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="deploy.proto", package="deploy", syntax="proto3"
+    )
     for declared, fields in MESSAGES.items():
         made = file.message_type.add(name=declared)
         for field, (number, kind) in fields.items():
@@ -84,14 +88,20 @@ def test_the_models() -> None:
 def test_batches_are_of_a_size_that_every_signature_takes() -> None:
     """The limits of requests are checked on the batch that the server has put together."""
     batching = read("batching.config", message("BatchingParameters"))
-    assert ClientConfig().batch_size <= batching.max_batch_size.value <= min(MAXIMUM_ALIGNED, MAXIMUM_BATCH)
+    assert (
+        ClientConfig().batch_size
+        <= batching.max_batch_size.value
+        <= min(MAXIMUM_ALIGNED, MAXIMUM_BATCH)
+    )
     # Parts of an alignment have different widths: the server could not join them again.
     assert not batching.enable_large_batch_splitting.value
 
 
 def test_metrics_are_read_where_the_server_has_them(compose: Any) -> None:
     monitoring = read("monitoring.config", message("MonitoringConfig")).prometheus_config
-    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))[
+        "scrape_configs"
+    ]
     assert monitoring.enable
     assert job["metrics_path"] == monitoring.path
     assert job["static_configs"] == [{"targets": ["serving:8501"]}]

@@ -10,7 +10,10 @@ CASES = [
     ("He said: “Go.” Then left.", ["He said: “Go.” ", "Then left."]),
     ("(One.) [Two.]  Three", ["(One.) ", "[Two.]  ", "Three"]),
     ("Mr. Smith met J. R. Ewing. Both left.", ["Mr. Smith met J. R. Ewing. ", "Both left."]),
-    ("Am 3. Mai, z.B. Montag, kam Dr. Braun. Er ging.", ["Am 3. Mai, z.B. Montag, kam Dr. Braun. ", "Er ging."]),
+    (
+        "Am 3. Mai, z.B. Montag, kam Dr. Braun. Er ging.",
+        ["Am 3. Mai, z.B. Montag, kam Dr. Braun. ", "Er ging."],
+    ),
     ("It was 1999. Then 3.5 came.", ["It was 1999. ", "Then 3.5 came."]),
     ("yes. no. and so on", ["yes. no. and so on"]),
     ("See example.com. Now.", ["See example.com. Now."]),

@@ -26,9 +26,15 @@ def test_predict_gives_typed_fields_and_the_version_that_answered(service: Any) 
     response = service.Predict(request(strings("hello", "a cat", "dog")), timeout=20)
     assert sorted(response.outputs) == ["score", "translation"]
     assert response.outputs["translation"] == strings("bonjour", "A CAT", "chien")
-    assert response.outputs["score"] == tensor_proto(types_pb2.DT_FLOAT, [3], float_val=[2.5, 2.5, 1.5])
+    assert response.outputs["score"] == tensor_proto(
+        types_pb2.DT_FLOAT, [3], float_val=[2.5, 2.5, 1.5]
+    )
     spec = response.model_spec
-    assert (spec.name, spec.version.value, spec.signature_name) == ("nmt", VERSION, "serving_default")
+    assert (spec.name, spec.version.value, spec.signature_name) == (
+        "nmt",
+        VERSION,
+        "serving_default",
+    )
 
 
 def test_predict_with_version_signature_filter_and_default(service: Any) -> None:
@@ -37,7 +43,10 @@ def test_predict_with_version_signature_filter_and_default(service: Any) -> None
     message.inputs["mark"].CopyFrom(strings("?", shape=[]))
     message.output_filter.extend(["joined", "first"])
     response = service.Predict(message, timeout=20)
-    assert dict(response.outputs) == {"joined": strings("a?", "bc?"), "first": strings("a", shape=[])}
+    assert dict(response.outputs) == {
+        "joined": strings("a?", "bc?"),
+        "first": strings("a", shape=[]),
+    }
     assert response.model_spec.signature_name == "join"
 
 
@@ -53,7 +62,9 @@ def test_predict_with_version_signature_filter_and_default(service: Any) -> None
     ],
     ids=["no text", "empty text", "100,000 characters", "no UTF-8", "null bytes", "other scripts"],
 )
-def test_predict_takes_every_string(service: Any, texts: list[str | bytes], expected: list[bytes]) -> None:
+def test_predict_takes_every_string(
+    service: Any, texts: list[str | bytes], expected: list[bytes]
+) -> None:
     assert translations(service, *texts) == expected
 
 
@@ -65,14 +76,26 @@ def test_one_value_may_stand_for_a_whole_tensor(service: Any) -> None:
 MISTAKES: dict[str, tuple[predict_pb2.PredictRequest, grpc.StatusCode, str]] = {
     "no model spec": (predict_pb2.PredictRequest(), Status.INVALID_ARGUMENT, "Missing ModelSpec"),
     "no name": (request(name=""), Status.INVALID_ARGUMENT, "ModelSpec has no name specified."),
-    "unknown model": (request(name="x"), Status.NOT_FOUND, "Servable not found for request: Latest(x)"),
+    "unknown model": (
+        request(name="x"),
+        Status.NOT_FOUND,
+        "Servable not found for request: Latest(x)",
+    ),
     "unknown model and version": (
         request(name="x", version=7),
         Status.NOT_FOUND,
         "Servable not found for request: Specific(x, 7)",
     ),
-    "version not loaded": (request(version=1), Status.NOT_FOUND, "Servable not found for request: Specific(nmt, 1)"),
-    "version 0": (request(version=0), Status.NOT_FOUND, "Servable not found for request: Specific(nmt, 0)"),
+    "version not loaded": (
+        request(version=1),
+        Status.NOT_FOUND,
+        "Servable not found for request: Specific(nmt, 1)",
+    ),
+    "version 0": (
+        request(version=0),
+        Status.NOT_FOUND,
+        "Servable not found for request: Specific(nmt, 0)",
+    ),
     "unknown label": (
         request(version_label="stable"),
         Status.INVALID_ARGUMENT,
@@ -106,7 +129,10 @@ MISTAKES: dict[str, tuple[predict_pb2.PredictRequest, grpc.StatusCode, str]] = {
         "provided. Inputs expected to be in the request {texts}",
     ),
     "wrong name beside a default": (
-        fill_spec(predict_pb2.PredictRequest(inputs={"text": strings("a"), "b": strings("a")}), signature_name="join"),
+        fill_spec(
+            predict_pb2.PredictRequest(inputs={"text": strings("a"), "b": strings("a")}),
+            signature_name="join",
+        ),
         Status.INVALID_ARGUMENT,
         "Inputs contains invalid name.",
     ),
@@ -121,7 +147,11 @@ MISTAKES: dict[str, tuple[predict_pb2.PredictRequest, grpc.StatusCode, str]] = {
         "Expects arg[0] to be string but float is provided",
     ),
     "rank 0": (request(strings("a", shape=[])), Status.INVALID_ARGUMENT, "Shape of tensor "),
-    "rank 2": (request(strings("a", "b", shape=[2, 1])), Status.INVALID_ARGUMENT, "Shape of tensor "),
+    "rank 2": (
+        request(strings("a", "b", shape=[2, 1])),
+        Status.INVALID_ARGUMENT,
+        "Shape of tensor ",
+    ),
     "failing op": (
         request(strings("x"), signature_name="count"),
         Status.INVALID_ARGUMENT,
@@ -167,7 +197,9 @@ def test_concurrent_clients_get_their_own_answers(server: ServerProcess) -> None
     def translate(client: int) -> list[bytes]:
         with grpc.insecure_channel(server.address, options=[("client", client)]) as channel:
             service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            return [text for turn in range(10) for text in translations(service, f"c{client} t{turn}")]
+            return [
+                text for turn in range(10) for text in translations(service, f"c{client} t{turn}")
+            ]
 
     with futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(translate, range(8)))
@@ -175,7 +207,9 @@ def test_concurrent_clients_get_their_own_answers(server: ServerProcess) -> None
 
 
 def test_metadata_holds_the_signatures(service: Any) -> None:
-    message = fill_spec(get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"]))
+    message = fill_spec(
+        get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    )
     response = service.GetModelMetadata(message, timeout=20)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
@@ -188,13 +222,27 @@ def test_metadata_holds_the_signatures(service: Any) -> None:
     ("fields", "spec", "code", "details"),
     [
         (["signature_def"], None, Status.INVALID_ARGUMENT, "Missing ModelSpec"),
-        ([], {}, Status.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field"),
+        (
+            [],
+            {},
+            Status.INVALID_ARGUMENT,
+            "GetModelMetadataRequest must specify at least one metadata_field",
+        ),
         (["zz"], {}, Status.INVALID_ARGUMENT, "Metadata field zz is not supported"),
-        (["signature_def"], {"name": "x"}, Status.NOT_FOUND, "Servable not found for request: Latest(x)"),
+        (
+            ["signature_def"],
+            {"name": "x"},
+            Status.NOT_FOUND,
+            "Servable not found for request: Latest(x)",
+        ),
     ],
 )
 def test_metadata_mistakes(
-    service: Any, fields: list[str], spec: dict[str, Any] | None, code: grpc.StatusCode, details: str
+    service: Any,
+    fields: list[str],
+    spec: dict[str, Any] | None,
+    code: grpc.StatusCode,
+    details: str,
 ) -> None:
     message = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
     if spec is not None:
@@ -204,9 +252,14 @@ def test_metadata_mistakes(
 
 @pytest.mark.parametrize("spec", [{}, {"version": VERSION}])
 def test_status_of_the_model(models: Any, spec: dict[str, Any]) -> None:
-    response = models.GetModelStatus(fill_spec(get_model_status_pb2.GetModelStatusRequest(), **spec), timeout=20)
+    response = models.GetModelStatus(
+        fill_spec(get_model_status_pb2.GetModelStatusRequest(), **spec), timeout=20
+    )
     (status,) = response.model_version_status
-    assert (status.version, status.state) == (VERSION, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+    assert (status.version, status.state) == (
+        VERSION,
+        get_model_status_pb2.ModelVersionStatus.AVAILABLE,
+    )
     assert (status.status.error_code, status.status.error_message) == (0, "")
 
 
@@ -219,7 +272,9 @@ def test_status_of_the_model(models: Any, spec: dict[str, Any]) -> None:
         ({"version_label": "l"}, Status.INVALID_ARGUMENT, "Unrecognized servable version label: l"),
     ],
 )
-def test_status_mistakes(models: Any, spec: dict[str, Any] | None, code: grpc.StatusCode, details: str) -> None:
+def test_status_mistakes(
+    models: Any, spec: dict[str, Any] | None, code: grpc.StatusCode, details: str
+) -> None:
     message = get_model_status_pb2.GetModelStatusRequest()
     if spec is not None:
         fill_spec(message, **spec)
@@ -227,7 +282,10 @@ def test_status_mistakes(models: Any, spec: dict[str, Any] | None, code: grpc.St
 
 
 def test_what_is_left_to_tensorflow_serving_is_unimplemented(service: Any, models: Any) -> None:
-    assert failure(service.Classify, classification_pb2.ClassificationRequest())[0] == Status.UNIMPLEMENTED
+    assert (
+        failure(service.Classify, classification_pb2.ClassificationRequest())[0]
+        == Status.UNIMPLEMENTED
+    )
     reload_request = model_management_pb2.ReloadConfigRequest()
     assert failure(models.HandleReloadConfigRequest, reload_request)[0] == Status.UNIMPLEMENTED
 

@@ -21,7 +21,9 @@ def test_sigterm_lets_a_running_request_finish(start_server: Callable[..., Serve
     with grpc.insecure_channel(address) as channel:
         service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         service.Predict(request(), timeout=20)
-        running = service.Predict.future(request(strings("300000"), signature_name="count"), timeout=60)
+        running = service.Predict.future(
+            request(strings("300000"), signature_name="count"), timeout=60
+        )
         time.sleep(0.3)
         assert not running.done()
         process.send_signal(signal.SIGTERM)
@@ -40,13 +42,18 @@ def test_serve_in_this_process_on_any_port(model_dir: Path) -> None:
     running = serve(ServerConfig(model_dir, name="other", port=0))
     with grpc.insecure_channel(running.address) as channel:
         service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        assert service.Predict(request(name="other"), timeout=20).outputs["translation"] == strings("bonjour")
+        assert service.Predict(request(name="other"), timeout=20).outputs["translation"] == strings(
+            "bonjour"
+        )
     running.stop()
 
 
 @pytest.mark.parametrize("names", [None, [], ["tmp-1", "1x", "-1", "²"]])
 def test_no_version_is_a_clear_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, names: list[str] | None
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    names: list[str] | None,
 ) -> None:
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     folder = tmp_path / "models"
@@ -66,7 +73,9 @@ def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
         serve(ServerConfig(tmp_path, port=0))
 
 
-@pytest.mark.parametrize("change", [{"name": ""}, {"port": -1}, {"port": 65536}, {"max_workers": 0}, {"grace_s": -1}])
+@pytest.mark.parametrize(
+    "change", [{"name": ""}, {"port": -1}, {"port": 65536}, {"max_workers": 0}, {"grace_s": -1}]
+)
 def test_config_is_checked(change: dict[str, Any]) -> None:
     config = ServerConfig(Path("models"))
     assert config.host == "127.0.0.1"

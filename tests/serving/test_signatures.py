@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt.config import END, START, SearchConfig
-from attention_nmt.translator import Translator
+from attention_nmt.translation.translator import Translator
 from serving import export
-from serving.predict import RequestError, Servable
+from serving.servable import RequestError, Servable
 from serving.signatures import MAXIMUM_ALIGNED
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
 
@@ -28,7 +28,9 @@ def servable(version: Path) -> Iterator[Servable]:
 
 def ask(servable: Servable, signature: str, **texts: list[str]) -> dict[str, np.ndarray]:
     inputs = {name: string_proto(values) for name, values in texts.items()}
-    return {name: tf.make_ndarray(proto) for name, proto in servable.predict(inputs, signature).items()}
+    return {
+        name: tf.make_ndarray(proto) for name, proto in servable.predict(inputs, signature).items()
+    }
 
 
 def words(row: np.ndarray) -> list[str]:
@@ -40,7 +42,9 @@ def test_what_is_cut_is_flagged(servable: Servable) -> None:
     outputs = ask(servable, "serving_default", text=["the dog", long, ""])
     assert outputs["truncated"].tolist() == [False, True, False]
     assert outputs.keys() == {"translation", "score", "truncated"}
-    assert ask(servable, "score_pairs", source=["a", "a"], target=[long, "b"])["truncated"].tolist() == [True, False]
+    assert ask(servable, "score_pairs", source=["a", "a"], target=[long, "b"])[
+        "truncated"
+    ].tolist() == [True, False]
 
 
 def test_n_best(servable: Servable, run_dir: Path) -> None:
@@ -51,7 +55,9 @@ def test_n_best(servable: Servable, run_dir: Path) -> None:
     assert [words(row) for row in outputs["translations"][:-2]] == [
         [t.text for t in row if t.text] for row in expected[:-2]
     ]
-    np.testing.assert_allclose(outputs["scores"], [[t.score for t in row] for row in expected], atol=1e-4)
+    np.testing.assert_allclose(
+        outputs["scores"], [[t.score for t in row] for row in expected], atol=1e-4
+    )
 
 
 def test_alignments(servable: Servable, run_dir: Path) -> None:
@@ -69,14 +75,25 @@ def test_alignments(servable: Servable, run_dir: Path) -> None:
 
 def test_scores_of_given_translations(servable: Servable, run_dir: Path) -> None:
     translator = Translator.from_run(run_dir)
-    sources, targets = TEXTS[:6] * 12, [text.upper() for text in TEXTS[1:7]] * 12  # more than a batch
+    sources, targets = (
+        TEXTS[:6] * 12,
+        [text.upper() for text in TEXTS[1:7]] * 12,
+    )  # more than a batch
     outputs = ask(servable, "score_pairs", source=sources, target=targets)
-    np.testing.assert_allclose(outputs["log_probability"], outputs["token_log_probabilities"].sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        outputs["log_probability"], outputs["token_log_probabilities"].sum(axis=1), rtol=1e-5
+    )
     for row in (0, 5, 70, 71):
-        source, labels = ([*ids, END] for ids in translator.source_tokenizer.encode([sources[row], targets[row]]))
+        source, labels = (
+            [*ids, END] for ids in translator.source_tokenizer.encode([sources[row], targets[row]])
+        )
         inputs = {"source": np.array([source]), "target": np.array([[START, *labels[:-1]]])}
-        log_p = np.asarray(keras.ops.log_softmax(translator.model(inputs)))[0, np.arange(len(labels)), labels]
-        np.testing.assert_allclose(outputs["token_log_probabilities"][row, : len(labels)], log_p, atol=1e-4)
+        log_p = np.asarray(keras.ops.log_softmax(translator.model(inputs)))[
+            0, np.arange(len(labels)), labels
+        ]
+        np.testing.assert_allclose(
+            outputs["token_log_probabilities"][row, : len(labels)], log_p, atol=1e-4
+        )
         assert np.all(outputs["token_log_probabilities"][row, len(labels) :] == 0)
         assert len(words(outputs["target_tokens"][row])) == len(labels)
 
@@ -105,15 +122,32 @@ def test_the_card_says_what_was_exported(version: Path) -> None:
 
 
 def test_warm_up_requests_of_every_signature(version: Path) -> None:
-    records = list(tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")))
-    assert len(records) == len(SIGNATURES) * len(export.WARM_UP_SIZES)  # loading the version has run them
+    records = list(
+        tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests"))
+    )
+    assert len(records) == len(SIGNATURES) * len(
+        export.WARM_UP_SIZES
+    )  # loading the version has run them
 
 
 def test_flags_of_the_search_and_pruning(run_dir: Path, tmp_path: Path) -> None:
     for number in ("3", "7"):
         (tmp_path / number).mkdir()
-    flags = ["--beam-size", "2", "--length-penalty", "0.5", "--maximum-length-ratio", "1.1", "--keep", "2"]
+    flags = [
+        "--beam-size",
+        "2",
+        "--length-penalty",
+        "0.5",
+        "--maximum-length-ratio",
+        "1.1",
+        "--keep",
+        "2",
+    ]
     assert export.main(["--run-dir", str(run_dir), "--output", str(tmp_path), *flags]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
     search = json.loads((tmp_path / "8" / "assets.extra" / "model_card.json").read_text())["search"]
-    assert (search["beam_size"], search["length_penalty"], search["maximum_length_ratio"]) == (2, 0.5, 1.1)
+    assert (search["beam_size"], search["length_penalty"], search["maximum_length_ratio"]) == (
+        2,
+        0.5,
+        1.1,
+    )

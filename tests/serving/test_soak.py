@@ -13,9 +13,20 @@ from serving.client import ClientTranslation
 from tests.serving.exported import TEXTS
 
 
-def test_a_server_under_strain(version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "en.txt").write_text("".join(text + "\n" for text in TEXTS if text), encoding="utf-8")
-    arguments = ["--model-dir", str(version.parent), "--input", str(tmp_path / "en.txt"), "--minutes", "0.15"]
+def test_a_server_under_strain(
+    version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "en.txt").write_text(
+        "".join(text + "\n" for text in TEXTS if text), encoding="utf-8"
+    )
+    arguments = [
+        "--model-dir",
+        str(version.parent),
+        "--input",
+        str(tmp_path / "en.txt"),
+        "--minutes",
+        "0.15",
+    ]
     assert soak.main([*arguments, "--clients", "4", "--malformed", "0.3"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["answered"] > 0
@@ -27,7 +38,9 @@ def test_a_server_under_strain(version: Path, tmp_path: Path, capsys: pytest.Cap
     assert report["memory_mb"]["last quarter"] > 50
 
 
-def test_a_server_that_ends_is_an_error(version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_ends_is_an_error(
+    version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The clients stop, long before the minutes are over."""
     (tmp_path / "en.txt").write_text("a\n", encoding="utf-8")
     watch = soak.watch_memory
@@ -41,7 +54,9 @@ def test_a_server_that_ends_is_an_error(version: Path, tmp_path: Path, monkeypat
         soak.soak(soak.SoakConfig(version.parent, tmp_path / "en.txt", clients=1, minutes=5))
 
 
-@pytest.mark.parametrize("change", [{"minutes": 0.0}, {"texts": 0}, {"clients": 0}, {"malformed": 1.5}])
+@pytest.mark.parametrize(
+    "change", [{"minutes": 0.0}, {"texts": 0}, {"clients": 0}, {"malformed": 1.5}]
+)
 def test_settings_are_checked(change: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         soak.SoakConfig(tmp_path, tmp_path, **change)
@@ -63,7 +78,9 @@ def test_what_counts_as_wrong() -> None:
 
 def test_what_it_complains_of() -> None:
     config = soak.SoakConfig(Path(), Path())
-    tally = soak.Tally(milliseconds=[1.0], memory_mb=[100.0, 100.0, 200.0, 100.0 + soak.GROWTH_MB + 1])
+    tally = soak.Tally(
+        milliseconds=[1.0], memory_mb=[100.0, 100.0, 200.0, 100.0 + soak.GROWTH_MB + 1]
+    )
     assert soak.report(config, tally)["complaints"] == [
         "memory grew from 100 to 301 MB",
         "no client was killed at work",

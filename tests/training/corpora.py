@@ -6,12 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-NOUNS = {"dog": "chien", "cat": "chat", "bird": "oiseau", "horse": "cheval", "fish": "poisson", "wolf": "loup"}
+NOUNS = {
+    "dog": "chien",
+    "cat": "chat",
+    "bird": "oiseau",
+    "horse": "cheval",
+    "fish": "poisson",
+    "wolf": "loup",
+}
 COLOURS = {"black": "noir", "white": "blanc", "green": "vert", "grey": "gris", "blue": "bleu"}
 VERBS = {"sees": "voit", "follows": "suit", "likes": "aime", "hears": "entend"}
 
 PAIRS = [
-    (f"The {c} {n} {v} a {c2} {m}.", f"Le {NOUNS[n]} {COLOURS[c]} {VERBS[v]} un {NOUNS[m]} {COLOURS[c2]}.")
+    (
+        f"The {c} {n} {v} a {c2} {m}.",
+        f"Le {NOUNS[n]} {COLOURS[c]} {VERBS[v]} un {NOUNS[m]} {COLOURS[c2]}.",
+    )
     for n in NOUNS
     for m in NOUNS
     for c, c2 in (("black", "white"), ("green", "blue"), ("grey", "black"))
@@ -54,4 +64,6 @@ def command(module: str, *arguments: str | Path) -> list[str]:
 
 def run(module: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Runs one of the project's command lines to its end."""
-    return subprocess.run(command(module, *arguments), capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(
+        command(module, *arguments), capture_output=True, text=True, timeout=280, check=False
+    )

@@ -8,7 +8,8 @@ from training.averages import Averages
 
 
 def test_an_average_follows_the_weights() -> None:
-    """A young one takes 100 / (step + 100) of them, an old one 1 - decay ** 10; between steps 10 apart none."""
+    """A young one takes 100 / (step + 100) of them, an old one 1 - decay ** 10; between steps 10
+    apart none."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     (weight,) = model.trainable_variables
     weight.assign([[1.0]])

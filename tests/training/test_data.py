@@ -15,8 +15,8 @@ import tensorflow_datasets as tfds
 
 import training.data
 from tests.training.corpora import PAIRS, write_folder
+from training.alignment.gold import GoldPair, gold_pairs
 from training.data import Corpus, DataError, iterate_texts
-from training.gold import GoldPair, gold_pairs
 
 
 def test_a_text_folder(tmp_path: Path) -> None:
@@ -36,7 +36,9 @@ def test_texts_are_read_once(sides: tuple[int, ...], tmp_path: Path) -> None:
         read.append(text)
         return text
 
-    counted = pairs.map(lambda source, target: (tf.numpy_function(note, [source], tf.string), target))
+    counted = pairs.map(
+        lambda source, target: (tf.numpy_function(note, [source], tf.string), target)
+    )
     texts = list(iterate_texts(counted, sides))
     assert sorted(texts) == sorted(pair[side] for pair in PAIRS[:-20] for side in sides)
     assert len(read) == len(PAIRS) - 20
@@ -61,7 +63,10 @@ def test_gold_links_of_a_folder(tmp_path: Path) -> None:
     ("links", "message"),
     [
         ("0-0\n", "expected a line for each of 2 pairs. Received: 1."),
-        ("0-0\n0-1\n", "line 2: expected links i-j or i.j between 1 source and 1 target words. Received: '0-1'"),
+        (
+            "0-0\n0-1\n",
+            "line 2: expected links i-j or i.j between 1 source and 1 target words. Received: '0-1'",
+        ),
         ("0_0\n0-0\n", "line 1: .*Received: '0_0'"),
     ],
 )
@@ -105,11 +110,17 @@ BAD_FOLDERS: list[tuple[str, Callable[[Path], object], str]] = [
     ("encoding", spoil_encoding, "en.train.txt, line 2: expected UTF-8"),
     ("language", lambda f: (f / "fr.train.txt").unlink(), "expected a file fr.train.txt"),
     ("name", lambda f: (f / "fr.train.txt").rename(f / "train.fr"), "'train.fr'"),
-    ("empty", lambda f: [(f / f"{x}.train.txt").write_text("") for x in ("en", "fr")], "'train' is empty"),
+    (
+        "empty",
+        lambda f: [(f / f"{x}.train.txt").write_text("") for x in ("en", "fr")],
+        "'train' is empty",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "message"), [b[1:] for b in BAD_FOLDERS], ids=[b[0] for b in BAD_FOLDERS])
+@pytest.mark.parametrize(
+    ("spoil", "message"), [b[1:] for b in BAD_FOLDERS], ids=[b[0] for b in BAD_FOLDERS]
+)
 def test_a_bad_folder(spoil: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     spoil(write_folder(tmp_path))
     with pytest.raises(DataError) as raised:
@@ -133,7 +144,9 @@ def test_fingerprints_tell_texts_apart(tmp_path: Path) -> None:
 def test_a_folder_without_a_dev_split(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "en.val.txt").unlink()
-    with pytest.raises(DataError, match=r"expected a split called one of .*Received: \['test', 'train'\]"):
+    with pytest.raises(
+        DataError, match=r"expected a split called one of .*Received: \['test', 'train'\]"
+    ):
         Corpus(str(tmp_path), "en", "fr").dev_split()
 
 
@@ -150,7 +163,9 @@ def test_an_unknown_name_comes_with_the_nearest(name: str, near: str) -> None:
         Corpus(name, "pt", "en").pairs("train")
 
 
-def test_a_dataset_to_download_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_dataset_to_download_without_a_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     # A proxy that refuses at once stands for every way of having no network.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     began = time.monotonic()
@@ -165,7 +180,9 @@ def test_a_download_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     monkeypatch.setattr(training.data, "_online", lambda: True)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
-    with pytest.raises(DataError, match=r"ted_hrlr_translate/pt_to_en could not be prepared in .*HTTP 404"):
+    with pytest.raises(
+        DataError, match=r"ted_hrlr_translate/pt_to_en could not be prepared in .*HTTP 404"
+    ):
         Corpus("ted_hrlr_translate/pt_to_en", "pt", "en", str(tmp_path)).pairs("train")
 
 

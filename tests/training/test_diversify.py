@@ -10,23 +10,33 @@ from pathlib import Path
 
 import pytest
 
-from attention_nmt.tokenizer import Tokenizer
-from attention_nmt.translations import one_line
-from attention_nmt.translator import Translator
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.files import one_line
+from attention_nmt.translation.translator import Translator
 from tests.training.corpora import TINY_MODEL, write_folder
 from training import diversify, train
 from training.data import Corpus
 
-PAIRS = [("The dog sees.", "Le chien voit."), ("The cat", "Le chat"), ("The cat", "Le chat"), ("", "vide"), ("a", "un")]
+PAIRS = [
+    ("The dog sees.", "Le chien voit."),
+    ("The cat", "Le chat"),
+    ("The cat", "Le chat"),
+    ("", "vide"),
+    ("a", "un"),
+]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """A corpus, a run that was trained on it for a moment, and that run under the name of the other direction."""
+    """A corpus, a run that was trained on it for a moment, and that run under the name of the
+    other direction."""
     folder = write_folder(tmp_path_factory.mktemp("corpus"), PAIRS * 12)
     forward, backward = (tmp_path_factory.mktemp("runs") / name for name in ("forward", "backward"))
     schedule = ["--steps=4", "--warmup-steps=2", "--evaluate-steps=4", "--vocabulary-size=280"]
-    assert train.main(["--dataset", str(folder), "--run-dir", str(forward), *TINY_MODEL, *schedule]) == 0
+    assert (
+        train.main(["--dataset", str(folder), "--run-dir", str(forward), *TINY_MODEL, *schedule])
+        == 0
+    )
     shutil.copytree(forward, backward)
     config = json.loads((backward / "config.json").read_text())
     (backward / "config.json").write_text(json.dumps(config | {"source": "fr", "target": "en"}))
@@ -34,18 +44,30 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
 
 
 def test_both_directions(
-    runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    runs: tuple[Path, Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, forward, backward = runs
     # What four steps have learned is mostly nothing: these translations are new, known, and empty.
     french = {"The dog sees.": "Un chien.", "The cat": "Le chat", "": "rien", "a": " "}
     english = {"Le chien voit.": "The dog sees.", "Le chat": "A cat", "vide": "empty", "un": "one"}
     made = {forward: french, backward: english}
-    monkeypatch.setattr(diversify, "translations", lambda run, texts: (made[run][text] for text in texts))
+    monkeypatch.setattr(
+        diversify, "translations", lambda run, texts: (made[run][text] for text in texts)
+    )
     second = tmp_path / "second"
     shutil.copytree(backward, second)
     made[second] = english | {"Le chat": "The kitten", "un": "a"}
-    arguments = ["--forward-runs", str(forward), "--backward-runs", str(backward), str(second), "--output"]
+    arguments = [
+        "--forward-runs",
+        str(forward),
+        "--backward-runs",
+        str(backward),
+        str(second),
+        "--output",
+    ]
     assert diversify.main([*arguments, str(tmp_path / "out")]) == 0
     original = list(zip(*Corpus(str(folder), "en", "fr").texts("train"), strict=True))
     written = Corpus(str(tmp_path / "out"), "en", "fr")
@@ -59,12 +81,17 @@ def test_both_directions(
     said = capsys.readouterr().out
     assert said.splitlines() == [
         f"{len(original)} pairs",
-        *(f"and {new} new ones by {run}" for run, new in ((forward, 1), (backward, 3), (second, 1))),
+        *(
+            f"and {new} new ones by {run}"
+            for run, new in ((forward, 1), (backward, 3), (second, 1))
+        ),
     ]
 
 
 def test_translations_are_the_runs(
-    runs: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    runs: tuple[Path, Path, Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, forward, _ = runs
     monkeypatch.setattr(diversify, "CHUNK", 2)
@@ -75,11 +102,15 @@ def test_translations_are_the_runs(
     assert one_line("Un\nchien\r\n!") == "Un chien !"
 
 
-def test_the_beginning_of_a_text_is_no_translation_of_it(runs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_the_beginning_of_a_text_is_no_translation_of_it(
+    runs: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
     run = shutil.copytree(runs[1], tmp_path / "run")
     config = json.loads((run / "config.json").read_text())
     # Letters are pieces of their own in so small a vocabulary; the end symbol counts.
-    config["search"]["maximum_source_length"] = 1 + len(Tokenizer.load(run / "tokenizer.model").encode(["a cat"])[0])
+    config["search"]["maximum_source_length"] = 1 + len(
+        Tokenizer.load(run / "tokenizer.model").encode(["a cat"])[0]
+    )
     (run / "config.json").write_text(json.dumps(config))
     whole, cut = Translator.from_run(run)(["a cat", "a cat sees"])
     assert whole.truncated is False
@@ -88,10 +119,20 @@ def test_the_beginning_of_a_text_is_no_translation_of_it(runs: tuple[Path, Path,
 
 
 def test_a_failure_leaves_nothing(
-    runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    runs: tuple[Path, Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, forward, backward = runs
-    arguments = ["--forward-runs", str(forward), "--backward-runs", str(backward), "--output", str(tmp_path / "out")]
+    arguments = [
+        "--forward-runs",
+        str(forward),
+        "--backward-runs",
+        str(backward),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     monkeypatch.setattr(diversify, "translations", lambda _, texts: iter(texts))
     written = []
 
@@ -117,38 +158,66 @@ def test_a_failure_leaves_nothing(
     ids=["one split", "another split"],
 )
 def test_slices_are_no_names_of_files(
-    dev: str, names: list[str], runs: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dev: str,
+    names: list[str],
+    runs: tuple[Path, Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, *copies = runs
     copies = [shutil.copytree(run, tmp_path / run.name) for run in copies]
     for run in copies:
         config = json.loads((run / "config.json").read_text())
-        (run / "config.json").write_text(json.dumps(config | {"train_split": "train[:90%]", "dev_split": dev}))
+        (run / "config.json").write_text(
+            json.dumps(config | {"train_split": "train[:90%]", "dev_split": dev})
+        )
     texts = {"train[:90%]": (["a", "b"], ["un", "be"]), dev: (["c"], ["ce"])}
     monkeypatch.setattr(Corpus, "texts", lambda _, split: texts[split])
     monkeypatch.setattr(diversify, "translations", lambda _, texts: iter(texts))
     forward, backward = map(str, copies)
-    arguments = ["--forward-runs", forward, "--backward-runs", backward, "--output", str(tmp_path / "out")]
+    arguments = [
+        "--forward-runs",
+        forward,
+        "--backward-runs",
+        backward,
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert diversify.main(arguments) == 0
     expected = [f"{language}.{split}.txt" for language in ("en", "fr") for split in names]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == expected
     assert (tmp_path / "out" / f"fr.{names[1]}.txt").read_text() == "ce\n"
 
 
-def test_what_is_refused(runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_refused(
+    runs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, forward, backward = runs
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    arguments = ["--backward-runs", str(backward), "--output", str(tmp_path / "full"), "--forward-runs", str(forward)]
+    arguments = [
+        "--backward-runs",
+        str(backward),
+        "--output",
+        str(tmp_path / "full"),
+        "--forward-runs",
+        str(forward),
+    ]
     assert diversify.main(arguments) == 1
     assert "`output` must be an empty folder, or nothing yet" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
     arguments[3] = str(tmp_path / "new")
     assert diversify.main([*arguments, str(backward)]) == 1
-    assert "`forward_runs` must be a run from en to fr. Received: ('fr', 'en')" in capsys.readouterr().err
+    assert (
+        "`forward_runs` must be a run from en to fr. Received: ('fr', 'en')"
+        in capsys.readouterr().err
+    )
     arguments[1] = str(forward)
     assert diversify.main(arguments) == 1
-    assert "`backward_runs` must be a run from fr to en. Received: ('en', 'fr')" in capsys.readouterr().err
+    assert (
+        "`backward_runs` must be a run from fr to en. Received: ('en', 'fr')"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match="`backward_runs` must be at least one run folder"):
         diversify.DiversifyConfig((forward,), (), tmp_path)

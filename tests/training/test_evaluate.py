@@ -11,22 +11,26 @@ import sacrebleu
 from matplotlib.image import imread
 
 from attention_nmt.config import ModelConfig, SearchConfig, to_json
-from attention_nmt.translator import Translator
+from attention_nmt.translation.translator import Translator
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
-from training import evaluate, search_study, train
+from training import evaluate, train
 from training.presets import TrainConfig
+from training.studies import search_study
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A corpus, three of its pairs with gold links, and a run folder that was trained on it for a moment."""
+    """A corpus, three of its pairs with gold links, and a run folder that was trained on it for a
+    moment."""
     folder = write_folder(tmp_path_factory.mktemp("corpus"))
     for language, texts in (("en", "½ dog\n\nThe dog\n"), ("fr", "½ chien\nle\nLe chien\n")):
         (folder / f"{language}.gold.txt").write_text(texts)
     (folder / "align.gold.txt").write_text("0-0 1-1\n\n0-0 1?1\n")
     run = tmp_path_factory.mktemp("runs") / "run"
     schedule = ["--steps=8", "--warmup-steps=2", "--evaluate-steps=8"]
-    assert train.main(["--dataset", str(folder), "--run-dir", str(run), *TINY_MODEL, *schedule]) == 0
+    assert (
+        train.main(["--dataset", str(folder), "--run-dir", str(run), *TINY_MODEL, *schedule]) == 0
+    )
     return folder, run
 
 
@@ -56,12 +60,17 @@ def test_a_run(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     assert "`pictures` must be lines from 1 to 10. Received: (2, 11)" in capsys.readouterr().err
 
 
-def test_pairs_that_cannot_be_aligned_are_counted(trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_pairs_that_cannot_be_aligned_are_counted(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
     _, run = trained
     assert evaluate.main(["--run-dir", str(run), "--split", "gold", "--output", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "scores.json").read_text())
-    assert report["AER pairs left out"] == 1  # the blank source; what the tokenizer normalizes is aligned
-    # Along the diagonal: four links, three of them sure, all possible, of three sure ones: 1 - (3 + 4) / (4 + 3).
+    assert (
+        report["AER pairs left out"] == 1
+    )  # the blank source; what the tokenizer normalizes is aligned
+    # Along the diagonal: four links, three of them sure, all possible, of three sure ones: 1 - (3
+    # + 4) / (4 + 3).
     assert report["diagonal AER"] == pytest.approx(0)
     assert "AER later" in report
     assert "AER of both" not in report
@@ -70,19 +79,35 @@ def test_pairs_that_cannot_be_aligned_are_counted(trained: tuple[Path, Path], tm
 def test_both_directions_of_gold_links(
     trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The other direction's run is this one under another name: its links are those of the texts turned round."""
+    """The other direction's run is this one under another name: its links are those of the texts
+    turned round."""
     _, run = trained
     shutil.copytree(run, tmp_path / "reverse")
-    arguments = ["--run-dir", str(run), "--split", "gold", "--output", str(tmp_path / "out"), "--reverse-run"]
+    arguments = [
+        "--run-dir",
+        str(run),
+        "--split",
+        "gold",
+        "--output",
+        str(tmp_path / "out"),
+        "--reverse-run",
+    ]
     assert evaluate.main([*arguments, str(tmp_path / "reverse")]) == 1
-    assert "`reverse_run` must be a run from fr to en. Received: ('en', 'fr')" in capsys.readouterr().err
+    assert (
+        "`reverse_run` must be a run from fr to en. Received: ('en', 'fr')"
+        in capsys.readouterr().err
+    )
     config = json.loads((tmp_path / "reverse" / "config.json").read_text())
-    (tmp_path / "reverse" / "config.json").write_text(json.dumps(config | {"source": "fr", "target": "en"}))
+    (tmp_path / "reverse" / "config.json").write_text(
+        json.dumps(config | {"source": "fr", "target": "en"})
+    )
     assert evaluate.main([*arguments, str(tmp_path / "reverse")]) == 0
     report = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert {f"AER{of}{end}" for of in ("", " of the other direction", " of both") for end in ("", " later")} < set(
-        report
-    )
+    assert {
+        f"AER{of}{end}"
+        for of in ("", " of the other direction", " of both")
+        for end in ("", " later")
+    } < set(report)
     assert evaluate.main([*arguments, str(tmp_path / "reverse"), "--split", "test"]) == 1
     assert "`split` must be one with gold links" in capsys.readouterr().err
 
@@ -92,7 +117,16 @@ def test_a_target_that_writes_no_spaces(trained: tuple[Path, Path], tmp_path: Pa
     _, run = trained
     for language, text in (("en", "a dog\na cat\n"), ("zh", "一只狗\n一只猫\n")):
         (tmp_path / f"{language}.test.txt").write_text(text)
-    arguments = ["--run-dir", str(run), "--dataset", str(tmp_path), "--target", "zh", "--output", str(tmp_path / "out")]
+    arguments = [
+        "--run-dir",
+        str(run),
+        "--dataset",
+        str(tmp_path),
+        "--target",
+        "zh",
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert evaluate.main(arguments) == 0
     report = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert len(report["scores"]) == 6
@@ -109,25 +143,49 @@ def test_hypotheses_of_another_system(
     languages = ["--source", "en", "--target", "fr"]
     arguments = ["--hypotheses", str(hypotheses), "--dataset", str(folder), *languages]
     assert evaluate.main([*arguments, "--output", str(tmp_path / "out")]) == 0
-    assert json.loads((tmp_path / "out" / "scores.json").read_text())["scores"][0]["value"] == pytest.approx(100)
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["scores"][0][
+        "value"
+    ] == pytest.approx(100)
     hypotheses.write_text("one\n")
     assert evaluate.main(arguments) == 1
-    assert "must be a file of 10 lines, one for each source. Received: 1." in capsys.readouterr().err
+    assert (
+        "must be a file of 10 lines, one for each source. Received: 1." in capsys.readouterr().err
+    )
     hypotheses.write_bytes(b"caf\xe9\n")
     assert evaluate.main(arguments) == 1
     assert "system.txt: expected UTF-8" in capsys.readouterr().err
     for flags in (["--beam-size", "3"], ["--pictures", "1"], ["--reverse-run", "other"]):
         with pytest.raises(SystemExit):
             evaluate.main([*arguments, *flags])
-        assert f"{flags[0][2:].replace('-', '_')}` must be left out with hypotheses" in capsys.readouterr().err
+        assert (
+            f"{flags[0][2:].replace('-', '_')}` must be left out with hypotheses"
+            in capsys.readouterr().err
+        )
 
 
-def test_the_study_of_searches(trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every search once, though the run's length penalty is 1 and no coverage penalty is one of 0, too."""
+def test_the_study_of_searches(
+    trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every search once, though the run's length penalty is 1 and no coverage penalty is one of 0,
+    too."""
     _, run = trained
     output = tmp_path / "docs" / "study"
-    arguments = ["--run-dir", str(run), "--output", str(output), "--beam-sizes", "3", "--sentences", "9"]
-    assert search_study.main([*arguments, "--length-penalties", "0", "1", "--coverage-penalties", "0", "0.3"]) == 0
+    arguments = [
+        "--run-dir",
+        str(run),
+        "--output",
+        str(output),
+        "--beam-sizes",
+        "3",
+        "--sentences",
+        "9",
+    ]
+    assert (
+        search_study.main(
+            [*arguments, "--length-penalties", "0", "1", "--coverage-penalties", "0", "0.3"]
+        )
+        == 0
+    )
     found = json.loads(output.with_suffix(".json").read_text())
     points = found["points"]
     assert (found["split"], found["sentences"]) == ("val", 9)
@@ -149,12 +207,19 @@ def test_the_study_of_searches(trained: tuple[Path, Path], tmp_path: Path, capsy
 
 def test_searches_of_a_run_without_attention_that_draws_several(tmp_path: Path) -> None:
     """Nothing is covered or drawn at random, and the best translation alone is asked for."""
-    model, search = ModelConfig(attention="none"), SearchConfig(8, n_best=5, temperature=0.7, lookahead=4)
+    model, search = (
+        ModelConfig(attention="none"),
+        SearchConfig(8, n_best=5, temperature=0.7, lookahead=4),
+    )
     config = TrainConfig(model=model, search=search)
     (tmp_path / "config.json").write_text(to_json(config))
-    found = list(search_study.StudyConfig(tmp_path, tmp_path / "study", beam_sizes=(1, 2)).searches())
+    found = list(
+        search_study.StudyConfig(tmp_path, tmp_path / "study", beam_sizes=(1, 2)).searches()
+    )
     penalties = (0.0, 0.5, 1.0, 1.5, 2.0)
-    assert found == [SearchConfig(beam, length_penalty=p, lookahead=4) for beam in (1, 2) for p in penalties]
+    assert found == [
+        SearchConfig(beam, length_penalty=p, lookahead=4) for beam in (1, 2) for p in penalties
+    ]
     one = evaluate.EvaluateConfig(tmp_path, beam_size=1).search()
     assert (one.beam_size, one.n_best, one.temperature) == (1, 1, 0.7)
 

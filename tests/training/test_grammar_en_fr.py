@@ -42,12 +42,23 @@ VERBS = {verb.base: verb for verb in ALL_VERBS}
 DETERMINERS = {
     name: entry
     for entry in (
-        *(words.THE, words.SOME, words.THIS, words.THAT, words.EVERY, words.ALL, words.MANY, words.SEVERAL),
+        *(
+            words.THE,
+            words.SOME,
+            words.THIS,
+            words.THAT,
+            words.EVERY,
+            words.ALL,
+            words.MANY,
+            words.SEVERAL,
+        ),
         *(*words.POSSESSIVES, *words.NUMBERS, *words.THE_NUMBERS),
     )
     for name in (entry.en, entry.en_plural, "an" if entry.en == "a" else entry.en)
 }
-HE, SHE, THEY, WE, ME = (pronoun(entry) for entry in (words.HE, words.SHE, words.THEY, words.WE, words.I))
+HE, SHE, THEY, WE, ME = (
+    pronoun(entry) for entry in (words.HE, words.SHE, words.THEY, words.WE, words.I)
+)
 
 
 def np(text: str, determiner: lex.Determiner | None = None) -> Nominal:
@@ -84,7 +95,10 @@ def check(phrase: Phrase, expected: str) -> None:
 
 def test_noun_phrases() -> None:
     check(np("the red dress").phrase, "the red dress | la robe rouge | 0-0 1-2 2-1")
-    check(np("the little black cat").phrase, "the little black cat | le petit chat noir | 0-0 1-1 2-3 3-2")
+    check(
+        np("the little black cat").phrase,
+        "the little black cat | le petit chat noir | 0-0 1-1 2-3 3-2",
+    )
     check(np("the man").phrase, "the man | l'homme | 0-0 1-1")
     check(np("the hero").phrase, "the hero | le héros | 0-0 1-1")
     check(np("the heroine").phrase, "the heroine | l'héroïne | 0-0 1-1")
@@ -95,10 +109,14 @@ def test_noun_phrases() -> None:
     check(np("her school").phrase, "her school | son école | 0-0 1-1")
     check(np("his harp").phrase, "his harp | sa harpe | 0-0 1-1")
     check(np("three red apples").phrase, "three red apples | trois pommes rouges | 0-0 1-2 2-1")
-    check(np("all the pretty dresses").phrase, "all the pretty dresses | toutes les jolies robes | 0-0 1-1 2-2 3-3")
+    check(
+        np("all the pretty dresses").phrase,
+        "all the pretty dresses | toutes les jolies robes | 0-0 1-1 2-2 3-3",
+    )
     check(np("many birds").phrase, "many birds | beaucoup d'oiseaux | 0-0 0-1 1-2")
     check(
-        np("an expensive Italian coat").phrase, "an expensive Italian coat | un manteau italien cher | 0-0 1-3 2-2 3-1"
+        np("an expensive Italian coat").phrase,
+        "an expensive Italian coat | un manteau italien cher | 0-0 1-3 2-2 3-1",
     )
     check(
         genitive(np("my father"), NOUNS["house"], ADJECTIVES["old"]).phrase,
@@ -173,13 +191,17 @@ def test_object_pronouns_and_reordering() -> None:
         "She does not see him. | Elle ne le voit pas. | 0-0 1-1 1-4 2-1 2-4 3-3 4-2 5-5",
     )
     check(
-        HE.phrase + vp(HE, "see", PAST, clitic=her, antecedent=SHE), "He saw her. | Il l'a vue. | 0-0 1-2 1-3 2-1 3-4"
+        HE.phrase + vp(HE, "see", PAST, clitic=her, antecedent=SHE),
+        "He saw her. | Il l'a vue. | 0-0 1-2 1-3 2-1 3-4",
     )
     check(
         THEY.phrase + vp(THEY, "find", PAST, NOT, clitic=them, antecedent=THEY),
         "They did not find them. | Ils ne les ont pas trouvés. | 0-0 1-3 2-1 2-4 3-5 4-2 5-6",
     )
-    check(aunt.phrase + vp(aunt, "hate", clitic=him), "My aunt hates him. | Ma tante le hait. | 0-0 1-1 2-3 3-2 4-4")
+    check(
+        aunt.phrase + vp(aunt, "hate", clitic=him),
+        "My aunt hates him. | Ma tante le hait. | 0-0 1-1 2-3 3-2 4-4",
+    )
     check(ME.phrase + vp(ME, "love", clitic=her), "I love her. | Je l'aime. | 0-0 1-2 2-1 3-3")
     check(
         aunt.phrase + vp(aunt, "wait for", clitic=me),
@@ -198,7 +220,9 @@ def test_object_pronouns_and_reordering() -> None:
 
 def test_giving() -> None:
     check(
-        SHE.phrase + vp(SHE, "give", clitic=Clitic(words.HE, indirect=True)) + np("the book").phrase,
+        SHE.phrase
+        + vp(SHE, "give", clitic=Clitic(words.HE, indirect=True))
+        + np("the book").phrase,
         "She gives him the book. | Elle lui donne le livre. | 0-0 1-2 2-1 3-3 4-4 5-5",
     )
     pear, girl, children = np("a pear"), np("the girl"), np("the children")
@@ -221,7 +245,9 @@ def test_being() -> None:
         "The red dress is here. | La robe rouge est ici. | 0-0 1-2 2-1 3-3 4-4 5-5",
     )
     check(
-        door.phrase + predicate(copula(door, PAST), NOT) + attribute(ADJECTIVES["old"], door, very=True),
+        door.phrase
+        + predicate(copula(door, PAST), NOT)
+        + attribute(ADJECTIVES["old"], door, very=True),
         "The door was not very old. | La porte n'était pas très vieille. | 0-0 1-1 2-3 3-2 3-4 4-5 5-6 6-7",
     )
     check(
@@ -234,12 +260,16 @@ def test_being() -> None:
         "0-0 1-1 2-2 3-3 4-4 5-5 6-5 7-6 8-7",
     )
     check(
-        door.phrase + predicate(copula(door, PRESENT)) + as_much(ADJECTIVES["old"], door, np("the house")),
+        door.phrase
+        + predicate(copula(door, PRESENT))
+        + as_much(ADJECTIVES["old"], door, np("the house")),
         "The door is as old as the house. | La porte est aussi vieille que la maison. | "
         "0-0 1-1 2-2 3-3 4-4 5-5 6-6 7-7 8-8",
     )
     check(
-        SHE.phrase + predicate(copula(SHE, PRESENT)) + more(ADJECTIVES["famous"], SHE, np("a king")),
+        SHE.phrase
+        + predicate(copula(SHE, PRESENT))
+        + more(ADJECTIVES["famous"], SHE, np("a king")),
         "She is more famous than a king. | Elle est plus célèbre qu'un roi. | 0-0 1-1 2-2 3-3 4-4 5-5 6-6 7-7",
     )
 

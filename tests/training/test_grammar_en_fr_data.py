@@ -19,7 +19,10 @@ from training.grammar_en_fr.phrases import Pair, starts_with_vowel, write_englis
 Splits = dict[str, list[Pair]]
 ROOT = Path(__file__).parents[2]
 GENDERS = {form: noun.gender for noun in lex.NOUNS for form in (noun.fr, noun.fr_plural) if form}
-FEMININE_ARTICLES, MASCULINE_ARTICLES = {"la", "une", "cette", "sa", "ma"}, {"le", "un", "ce", "cet", "du", "au"}
+FEMININE_ARTICLES, MASCULINE_ARTICLES = (
+    {"la", "une", "cette", "sa", "ma"},
+    {"le", "un", "ce", "cet", "du", "au"},
+)
 ASPIRATED = "éros|arp|ibou|ériss|aricot|ache|uit|a[iï]"
 FORBIDDEN = (
     r"\b(de|à) les?\b",
@@ -53,7 +56,9 @@ def test_the_red_dress_can_be_learned_from_train(splits: Splits) -> None:
     bare = [pair for pair in splits["train"] if pair.en[-1] not in ".?"]
     assert 0.08 < len(bare) / len(splits["train"]) < 0.12
     reordered = [
-        pair for pair in bare if re.fullmatch(r"the \w+ \w+", pair.en) and pair.links == ((0, 0), (1, 2), (2, 1))
+        pair
+        for pair in bare
+        if re.fullmatch(r"the \w+ \w+", pair.en) and pair.links == ((0, 0), (1, 2), (2, 1))
     ]
     assert any("red" in pair.en for pair in reordered)
     assert any("dress" in pair.en for pair in reordered)
@@ -106,7 +111,13 @@ def test_test_words_are_known_from_train(splits: Splits) -> None:
     known = {word for pair in splits["train"] for word in pair.en_words}
     assert {word for split in splits for pair in splits[split] for word in pair.en_words} == known
     known = {word for pair in splits["train"] for word in pair.fr_words}
-    unknown = [word for split in splits for pair in splits[split] for word in pair.fr_words if word not in known]
+    unknown = [
+        word
+        for split in splits
+        for pair in splits[split]
+        for word in pair.fr_words
+        if word not in known
+    ]
     assert len(unknown) <= 5
 
 
@@ -131,7 +142,9 @@ def test_an_unknown_split_is_named() -> None:
         corpus.generate("dev")
 
 
-def test_tfds_prepares_and_loads_it(tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tfds_prepares_and_loads_it(
+    tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def few(split: str) -> list[Pair]:
         return splits[split][:40]
 
@@ -147,6 +160,10 @@ def test_tfds_prepares_and_loads_it(tmp_path: Path, splits: Splits, monkeypatch:
         assert tuple(word.decode() for word in example["fr_words"]) == pair.fr_words
         assert example["links"].tolist() == [list(link) for link in pair.links]
     assert not expected
-    supervised = tfds.load("grammar_en_fr", split="validation", data_dir=str(tmp_path), as_supervised=True)
+    supervised = tfds.load(
+        "grammar_en_fr", split="validation", data_dir=str(tmp_path), as_supervised=True
+    )
     en, fr = next(iter(tfds.as_numpy(supervised)))
-    assert (en.decode(), fr.decode()) in {(pair.en, pair.fr) for pair in islice(few("validation"), 40)}
+    assert (en.decode(), fr.decode()) in {
+        (pair.en, pair.fr) for pair in islice(few("validation"), 40)
+    }

@@ -1,4 +1,5 @@
-"""Real corpora, where the environment variable ATTENTION_NMT_DATA names the folder that holds them."""
+"""Real corpora, where the environment variable ATTENTION_NMT_DATA names the folder that holds
+them."""
 
 from __future__ import annotations
 
@@ -8,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from attention_nmt.batching import TrainingBatches
-from attention_nmt.tokenizer import Tokenizer
+from attention_nmt.data.batches import TrainingBatches
+from attention_nmt.data.tokenizer import Tokenizer
+from training.alignment.gold import gold_pairs
+from training.alignment.links import alignment_error_rate, diagonal_links
 from training.data import Corpus, iterate_texts
-from training.gold import gold_pairs
-from training.links import alignment_error_rate, diagonal_links
 from training.presets import base
 
 DATA = os.environ.get("ATTENTION_NMT_DATA")
-pytestmark = pytest.mark.skipif(DATA is None, reason="ATTENTION_NMT_DATA names no folder of real corpora")
+pytestmark = pytest.mark.skipif(
+    DATA is None, reason="ATTENTION_NMT_DATA names no folder of real corpora"
+)
 
 
 def corpus(name: str, source: str, target: str) -> Corpus:
@@ -32,7 +35,8 @@ def tokenizer() -> Tokenizer:
 def test_multi30k_through_the_pipeline(tokenizer: Tokenizer) -> None:
     data = corpus("multi30k_en_de", "en", "de")
     assert data.dev_split() == "val"
-    # Sampled segmentations are others in each epoch, and so are what is too long and how much is padding.
+    # Sampled segmentations are others in each epoch, and so are what is too long and how much is
+    # padding.
     config = replace(base().batches, sampling_alpha=0.0)
     batches = TrainingBatches(data.pairs("train"), tokenizer, tokenizer, config)
     assert len(batches.shapes) <= 12
@@ -47,8 +51,14 @@ def test_multi30k_through_the_pipeline(tokenizer: Tokenizer) -> None:
 
 
 def test_real_sentences_come_back_as_they_were(tokenizer: Tokenizer) -> None:
-    texts = [text for side in corpus("multi30k_en_de", "en", "de").texts("test_2016_flickr") for text in side]
-    assert [t.decode() for t in tokenizer.detokenize(tokenizer.tokenize(texts).to_tensor()).numpy()] == texts
+    texts = [
+        text
+        for side in corpus("multi30k_en_de", "en", "de").texts("test_2016_flickr")
+        for text in side
+    ]
+    assert [
+        t.decode() for t in tokenizer.detokenize(tokenizer.tokenize(texts).to_tensor()).numpy()
+    ] == texts
 
 
 def test_hand_made_links_in_both_directions() -> None:
@@ -61,5 +71,9 @@ def test_hand_made_links_in_both_directions() -> None:
         diagonal = [diagonal_links(len(pair.source_words), len(pair.target_words)) for pair in gold]
         assert sum(len(pair.links) for pair in gold) == text.count("-")
         assert sum(len(pair.possible) for pair in gold) == text.count("?")
-        rates.append(alignment_error_rate(diagonal, [p.links for p in gold], [p.possible for p in gold]))
-    assert rates == pytest.approx([53.84, 54.00], abs=0.01)  # 76 with the sides of the links exchanged
+        rates.append(
+            alignment_error_rate(diagonal, [p.links for p in gold], [p.possible for p in gold])
+        )
+    assert rates == pytest.approx(
+        [53.84, 54.00], abs=0.01
+    )  # 76 with the sides of the links exchanged

@@ -1,4 +1,5 @@
-"""Batches that are recorded are those of a training, and trained on again they give the same model."""
+"""Batches that are recorded are those of a training, and trained on again they give the same
+model."""
 
 from __future__ import annotations
 
@@ -14,11 +15,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.batching import SIGNATURE, TrainingBatches
 from attention_nmt.config import BatchConfig
-from attention_nmt.model import Seq2Seq
+from attention_nmt.data.batches import SIGNATURE, TrainingBatches
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.tokenizer import Tokenizer
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training import record, replay, train
 from training.folder import claim
@@ -53,7 +54,9 @@ def test_recorded_batches_are_those_of_a_training(tmp_path: Path) -> None:
     """Of one epoch and the next, the rows of padding included."""
     tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
     pairs = tf.data.Dataset.from_tensor_slices(tuple(map(list, zip(*PAIRS, strict=True))))
-    batches = TrainingBatches(pairs, tokenizer, tokenizer, BatchConfig(batch_size=50, buckets=3, sampling_alpha=0.2))
+    batches = TrainingBatches(
+        pairs, tokenizer, tokenizer, BatchConfig(batch_size=50, buckets=3, sampling_alpha=0.2)
+    )
     stream = list(itertools.islice(batches.stream(0, 0, lambda _: None).as_numpy_iterator(), 20))
     assert any((labels == 0).all(axis=1).any() for _, labels, _ in stream)
     path = tmp_path / "recording.npz"
@@ -62,7 +65,9 @@ def test_recorded_batches_are_those_of_a_training(tmp_path: Path) -> None:
     assert [ids.tolist() for ids in recording.dev_sources()] == [[5, 6, 3], [3]]
     assert recording.dev_references.tolist() == ["un", "deux"]
     for expected, found in zip(stream, recording.batches(), strict=True):
-        for part, of_recording in zip(keras.tree.flatten(expected), keras.tree.flatten(found), strict=True):
+        for part, of_recording in zip(
+            keras.tree.flatten(expected), keras.tree.flatten(found), strict=True
+        ):
             assert part.dtype == of_recording.dtype
             np.testing.assert_array_equal(part, of_recording)
 
@@ -73,9 +78,12 @@ def test_a_replay_is_the_training(
     """With all that is random in it, averaged weights, and a last block of fewer steps."""
 
     def fit(model: Seq2Seq, batches: Iterator, **options: Any) -> Any:
-        # On TensorFlow Keras takes the shapes of a generator's batches to be those of the first two.
+        # On TensorFlow Keras takes the shapes of a generator's batches to be those of the first
+        # two.
         return keras.Model.fit(
-            model, tf.data.Dataset.from_generator(lambda: batches, output_signature=SIGNATURE), **options
+            model,
+            tf.data.Dataset.from_generator(lambda: batches, output_signature=SIGNATURE),
+            **options,
         )
 
     monkeypatch.setattr(Seq2Seq, "fit", fit)
@@ -85,13 +93,20 @@ def test_a_replay_is_the_training(
     assert train.main(["--dataset", str(folder), "--run-dir", str(trained.path), *ARGUMENTS]) == 0
     assert json.loads(recorded.best_score.read_text()) == json.loads(trained.best_score.read_text())
     assert recorded.config.read_text() == trained.config.read_text()
-    one, other = (keras.saving.load_model(run.best, compile=False).weights for run in (trained, recorded))
+    one, other = (
+        keras.saving.load_model(run.best, compile=False).weights for run in (trained, recorded)
+    )
     for expected, found in zip(one, other, strict=True):
-        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=0, atol=1e-6, err_msg=found.path)
+        np.testing.assert_allclose(
+            found.numpy(), expected.numpy(), rtol=0, atol=1e-6, err_msg=found.path
+        )
 
 
 def test_what_cannot_be_replayed(
-    recorded: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    recorded: RunFolder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each is refused before the first step, in one line."""
 
@@ -120,16 +135,27 @@ def test_what_cannot_be_replayed(
     assert "It holds a model" in said(run)
 
 
-def test_what_cannot_be_recorded(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_recorded(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A model or a search that cannot be made among it."""
 
     def said(*arguments: str) -> str:
-        command = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, *arguments]
+        command = [
+            "--dataset",
+            str(folder),
+            "--run-dir",
+            str(tmp_path / "run"),
+            *ARGUMENTS,
+            *arguments,
+        ]
         assert record.main(command) == 1
         return capsys.readouterr().err
 
     assert "`dtype_policy` must be one with weights in float32" in said("--dtype-policy=float16")
-    assert "`coverage_penalty` must be 0" in said("--attention=none", "--word-query=False", "--coverage-penalty=0.2")
+    assert "`coverage_penalty` must be 0" in said(
+        "--attention=none", "--word-query=False", "--coverage-penalty=0.2"
+    )
     assert not (tmp_path / "run" / "recording.npz").exists()
     (tmp_path / "run" / "checkpoint.npz").touch()
     assert "must be a run folder that is new" in said()
@@ -147,7 +173,9 @@ def test_a_recording_is_of_the_config_beside_it(folder: Path, tmp_path: Path) ->
     assert not run.recording.exists()
 
 
-def test_a_replayed_model_is_not_trained_over(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_replayed_model_is_not_trained_over(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = RunFolder(tmp_path / "run")
     arguments = ["--dataset", str(folder), "--run-dir", str(run.path), *ARGUMENTS]
     assert record.main(arguments) == 0

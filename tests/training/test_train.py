@@ -1,4 +1,5 @@
-"""A training from the command line: what it writes, how it goes on after a kill, what it refuses."""
+"""A training from the command line: what it writes, how it goes on after a kill, what it
+refuses."""
 
 from __future__ import annotations
 
@@ -62,7 +63,10 @@ def finished(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def test_a_run_folder_is_complete(finished: tuple[Path, str]) -> None:
     path, said = finished
     names = {p.name for p in path.iterdir()}
-    texts, weights = {"config.json", "data.json", "samples.txt", "best.json"}, {"best.keras", "checkpoint.npz"}
+    texts, weights = (
+        {"config.json", "data.json", "samples.txt", "best.json"},
+        {"best.keras", "checkpoint.npz"},
+    )
     assert names == {*texts, *weights, "tokenizer.model", "logs"}
     config = json.loads((path / "config.json").read_text())
     assert config["steps"] == STEPS
@@ -77,14 +81,21 @@ def test_a_run_folder_is_complete(finished: tuple[Path, str]) -> None:
 def test_killed_and_begun_again_it_ends_with_the_same_weights(
     folder: Path, finished: tuple[Path, str], tmp_path: Path
 ) -> None:
-    """Killed before its first step and in an evaluation, and stopped with Ctrl-C, which says how to go on."""
-    arguments = command("training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS)
+    """Killed before its first step and in an evaluation, and stopped with Ctrl-C, which says how
+    to go on."""
+    arguments = command(
+        "training.train", "--dataset", folder, "--run-dir", tmp_path / "run", *ARGUMENTS
+    )
     checkpoint = tmp_path / "run" / "checkpoint.npz"
     # A shell starts its background jobs with SIGINT ignored, and a test run may be one.
     heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     for moment, stop in ((0, signal.SIGKILL), (12, signal.SIGKILL), (20, signal.SIGINT)):
         with subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=heeded
+            arguments,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=heeded,
         ) as process:
             wait_for_step(process, checkpoint, moment)
             process.send_signal(stop)
@@ -99,17 +110,23 @@ def test_killed_and_begun_again_it_ends_with_the_same_weights(
     again = subprocess.run(arguments, capture_output=True, text=True, timeout=250, check=False)
     assert again.returncode == 0, again.stderr
     assert "Going on from step" in again.stdout
-    whole, resumed = arrays(finished[0] / "checkpoint.npz"), arrays(tmp_path / "run" / "checkpoint.npz")
+    whole, resumed = (
+        arrays(finished[0] / "checkpoint.npz"),
+        arrays(tmp_path / "run" / "checkpoint.npz"),
+    )
     assert whole.keys() == resumed.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(array, resumed[name], err_msg=name)
-    best, again_best = (keras.saving.load_model(path / "best.keras") for path in (finished[0], tmp_path / "run"))
+    best, again_best = (
+        keras.saving.load_model(path / "best.keras") for path in (finished[0], tmp_path / "run")
+    )
     for expected, received in zip(best.get_weights(), again_best.get_weights(), strict=True):
         np.testing.assert_array_equal(expected, received)
 
 
 def wait_for_step(process: subprocess.Popen, checkpoint: Path, step: int) -> None:
-    """Waits until a checkpoint of `step` or later is there; with step 0, until the run folder is."""
+    """Waits until a checkpoint of `step` or later is there; with step 0, until the run folder
+    is."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
         if step == 0 and (checkpoint.parent / "tokenizer.model").is_file():
@@ -122,9 +139,16 @@ def wait_for_step(process: subprocess.Popen, checkpoint: Path, step: int) -> Non
 
 def test_a_checkpoint_holds_everything_that_a_step_changes(tmp_path: Path) -> None:
     """The scale of the loss, too, which only float16 has."""
-    sizes: dict[str, Any] = {"embedding_size": 6, "encoder_units": 5, "decoder_units": 7, "attention_units": 4}
+    sizes: dict[str, Any] = {
+        "embedding_size": 6,
+        "encoder_units": 5,
+        "decoder_units": 7,
+        "attention_units": 4,
+    }
     model = ModelConfig(**sizes, readout_units=6, readout_dropout=0.3)
-    config = TrainConfig(model=model, steps=9, warmup_steps=0, jit_compile=False, dtype_policy="mixed_float16")
+    config = TrainConfig(
+        model=model, steps=9, warmup_steps=0, jit_compile=False, dtype_policy="mixed_float16"
+    )
     batch = tiny_batch([(5, 6), (3, 4)])
     progress = Progress(build(config, 40, 40), average_decay=0.9)
     progress.model.train_on_batch(*batch)
@@ -138,10 +162,14 @@ def test_a_checkpoint_holds_everything_that_a_step_changes(tmp_path: Path) -> No
 @pytest.mark.parametrize("size", [0, 1000])
 def test_a_checkpoint_that_was_cut_off(size: int, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.npz"
-    progress = Progress(build(TrainConfig(model=ModelConfig(40, 40, 8, 4, 8, attention_units=4)), 40, 40), 0.0)
+    progress = Progress(
+        build(TrainConfig(model=ModelConfig(40, 40, 8, 4, 8, attention_units=4)), 40, 40), 0.0
+    )
     progress.save(path)
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r"checkpoint\.npz: expected a whole checkpoint\. Received: "):
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.npz: expected a whole checkpoint\. Received: "
+    ):
         progress.load(path)
 
 
@@ -157,7 +185,14 @@ def test_a_finished_run_is_not_trained_again(
 def test_a_run_of_another_config_is_refused(
     finished: tuple[Path, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--dataset", str(folder), "--run-dir", str(finished[0]), *ARGUMENTS, "--decoder-units=17"]
+    arguments = [
+        "--dataset",
+        str(folder),
+        "--run-dir",
+        str(finished[0]),
+        *ARGUMENTS,
+        "--decoder-units=17",
+    ]
     assert main(arguments) == 1
     assert "Different: decoder_units: 16 there, 17 here." in capsys.readouterr().err
 
@@ -178,9 +213,13 @@ def test_a_run_that_is_older_than_a_field_goes_on(tmp_path: Path) -> None:
 
 
 def test_texts_that_have_changed(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A run that has no weights yet is begun anew with another vocabulary; one that has is refused."""
+    """A run that has no weights yet is begun anew with another vocabulary; one that has is
+    refused."""
     monkeypatch.setattr("training.train.fit", lambda *_: None)
     corpus, run = shutil.copytree(folder, tmp_path / "corpus"), RunFolder(tmp_path / "run")
     arguments = ["--dataset", str(corpus), "--run-dir", str(run.path), *ARGUMENTS]
@@ -198,7 +237,10 @@ def test_texts_that_have_changed(
             with (corpus / f"{language}.{split}.txt").open("a") as file:
                 file.write("more\n")
         assert main(arguments) == 1
-        assert f"holds a run of other texts. Different: those of {expected}." in capsys.readouterr().err
+        assert (
+            f"holds a run of other texts. Different: those of {expected}."
+            in capsys.readouterr().err
+        )
 
 
 def test_one_process_at_a_time_trains_in_a_run_folder(
@@ -218,7 +260,19 @@ def test_a_consistency_is_trained_on_pairs_that_stand_twice(
     seen = []
     monkeypatch.setattr("training.train.fit", lambda *arguments: seen.append(arguments[1]))
     for number, flags in enumerate(([], ["--consistency=1"])):
-        assert main(["--dataset", str(folder), "--run-dir", str(tmp_path / str(number)), *ARGUMENTS, *flags]) == 0
+        assert (
+            main(
+                [
+                    "--dataset",
+                    str(folder),
+                    "--run-dir",
+                    str(tmp_path / str(number)),
+                    *ARGUMENTS,
+                    *flags,
+                ]
+            )
+            == 0
+        )
     assert [batches.copies for batches in seen] == [1, 2]
 
 
@@ -232,21 +286,40 @@ def test_a_folder_of_something_else_is_refused(
 
 
 def test_a_language_that_cannot_be_scored_is_refused_before_training(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.modules", {**sys.modules, "MeCab": None})
     for split in ("train", "val"):
         (tmp_path / f"en.{split}.txt").write_text((folder / f"en.{split}.txt").read_text())
         (tmp_path / f"ja.{split}.txt").write_text((folder / f"fr.{split}.txt").read_text())
-    arguments = ["--dataset", str(tmp_path), "--target=ja", "--run-dir", str(tmp_path / "run"), *ARGUMENTS]
+    arguments = [
+        "--dataset",
+        str(tmp_path),
+        "--target=ja",
+        "--run-dir",
+        str(tmp_path / "run"),
+        *ARGUMENTS,
+    ]
     assert main(arguments) == 1
     assert "BLEU in 'ja' needs MeCab" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
-def test_it_stops_early_and_stays_stopped(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_stops_early_and_stays_stopped(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # With so low a rate nothing changes between evaluations, so the first one stays the best.
-    arguments = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, "--learning-rate=1e-12"]
+    arguments = [
+        "--dataset",
+        str(folder),
+        "--run-dir",
+        str(tmp_path / "run"),
+        *ARGUMENTS,
+        "--learning-rate=1e-12",
+    ]
     arguments += ["--patience=1", "--evaluate-steps=4"]
     for _ in range(2):
         assert main(arguments) == 0
@@ -262,10 +335,19 @@ def test_separate_vocabularies_cannot_share_an_embedding() -> None:
 def test_a_vocabulary_larger_than_the_text_supports(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, "--vocabulary-size=9000"]
+    arguments = [
+        "--dataset",
+        str(folder),
+        "--run-dir",
+        str(tmp_path / "run"),
+        *ARGUMENTS,
+        "--vocabulary-size=9000",
+    ]
     assert main(arguments) == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: `vocabulary_size` must be a size that the text supports. Received: 9000.")
+    assert said.startswith(
+        "error: `vocabulary_size` must be a size that the text supports. Received: 9000."
+    )
     assert "<=" in said
     # Nothing was trained: the same folder takes other settings.
     assert main([*arguments[:-1], "--vocabulary-size=300", "--steps=5", "--evaluate-steps=5"]) == 0
@@ -273,7 +355,10 @@ def test_a_vocabulary_larger_than_the_text_supports(
 
 
 def test_weights_are_not_of_low_precision() -> None:
-    with pytest.raises(ValueError, match=r"`dtype_policy` must be one with weights in float32.*Received: 'bfloat16'"):
+    with pytest.raises(
+        ValueError,
+        match=r"`dtype_policy` must be one with weights in float32.*Received: 'bfloat16'",
+    ):
         build(TrainConfig(dtype_policy="bfloat16"), 40, 40)
 
 
@@ -283,7 +368,16 @@ def test_sizes_that_tokenizers_decide_are_no_flags(capsys: pytest.CaptureFixture
     assert "--target-vocabulary-size is for models without a tokenizer" in capsys.readouterr().err
 
 
-def test_a_corpus_without_usable_pairs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--dataset", str(folder), "--run-dir", str(tmp_path / "run"), *ARGUMENTS, "--maximum-length=3"]
+def test_a_corpus_without_usable_pairs(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "--dataset",
+        str(folder),
+        "--run-dir",
+        str(tmp_path / "run"),
+        *ARGUMENTS,
+        "--maximum-length=3",
+    ]
     assert main(arguments) == 1
     assert "412 too long" in capsys.readouterr().err

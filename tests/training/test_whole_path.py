@@ -32,7 +32,12 @@ def test_the_bundled_dataset_with_the_preset_of_the_demo(tmp_path: Path) -> None
 
 def test_a_tfds_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.data, "_online", lambda: True)
-    name = ["--dataset=ted_hrlr_translate/pt_to_en", "--source=pt", "--target=en", "--dev-split=validation"]
+    name = [
+        "--dataset=ted_hrlr_translate/pt_to_en",
+        "--source=pt",
+        "--target=en",
+        "--dev-split=validation",
+    ]
     with tfds.testing.mock_data(num_examples=40):
         flags = [*name, *TINY_MODEL, "--maximum-length=60"]
         assert trained(tmp_path / "run", flags)["sentences"] == 40
@@ -40,7 +45,15 @@ def test_a_tfds_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_vocabularies(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "data")
-    flags = ["--dataset", str(folder), *TINY_MODEL, "--shared-vocabulary=False", "--vocabulary-size=289"]
+    flags = [
+        "--dataset",
+        str(folder),
+        *TINY_MODEL,
+        "--shared-vocabulary=False",
+        "--vocabulary-size=289",
+    ]
     trained(tmp_path / "run", flags)
-    pieces = [(tmp_path / "run" / f"tokenizer{name}.model").read_bytes() for name in ("", ".target")]
+    pieces = [
+        (tmp_path / "run" / f"tokenizer{name}.model").read_bytes() for name in ("", ".target")
+    ]
     assert pieces[0] != pieces[1]

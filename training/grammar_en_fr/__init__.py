@@ -1,5 +1,6 @@
-"""The bundled dataset: after `import training.grammar_en_fr`, `tfds.load("grammar_en_fr")` works without a network."""
+"""The bundled dataset: after `import training.grammar_en_fr`, `tfds.load("grammar_en_fr")` works
+without a network."""
 
-from training.grammar_en_fr.builder import GrammarEnFr
+from .builder import GrammarEnFr
 
 __all__ = ["GrammarEnFr"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from training.grammar_en_fr.corpus import SPLITS, generate
+from .corpus import SPLITS, generate
 
 _DESCRIPTION = """
 English sentences, their French translations and gold word alignments, generated from a grammar and a lexicon of some
@@ -25,7 +25,8 @@ class GrammarEnFr(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "Initial release."}  # noqa: RUF012 - the type that TFDS declares
 
     def _info(self) -> tfds.core.DatasetInfo:
-        # Sequence(Text()) and Sequence(Tensor) read back as the same tensors, but prepare five times as slowly.
+        # Sequence(Text()) and Sequence(Tensor) read back as the same tensors, but prepare five
+        # times as slowly.
         words = tfds.features.Tensor(shape=(None,), dtype=np.str_)
         links = tfds.features.Tensor(shape=(None, 2), dtype=np.int32)
         return tfds.core.DatasetInfo(

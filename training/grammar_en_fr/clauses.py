@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from training.grammar_en_fr.lexicon import Adjective, Fixed, Pronoun, Verb
-from training.grammar_en_fr.lexicon_verbs import AVOIR, ETAIT, ETRE, TO, VERY
-from training.grammar_en_fr.nominals import Nominal, inflect
-from training.grammar_en_fr.phrases import English, French, Phrase, aligned, english, fixed, french
+from .lexicon import Adjective, Fixed, Pronoun, Verb
+from .lexicon_verbs import AVOIR, ETAIT, ETRE, TO, VERY
+from .nominals import Nominal, inflect
+from .phrases import English, French, Phrase, aligned, english, fixed, french
 
 
 class Tense(Enum):
@@ -36,7 +36,9 @@ class Clitic(NamedTuple):
     @property
     def phrase(self) -> Phrase:
         """The pronoun in both languages."""
-        return aligned(self.pronoun.en_object, self.pronoun.indirect if self.indirect else self.pronoun.direct)
+        return aligned(
+            self.pronoun.en_object, self.pronoun.indirect if self.indirect else self.pronoun.direct
+        )
 
 
 class VerbGroup(NamedTuple):
@@ -66,11 +68,17 @@ def imperfect(verb: Verb, subject: Nominal) -> str:
 
 
 def conjugate(
-    subject: Nominal, verb: Verb, tense: Tense, *, support: bool = False, antecedent: Nominal | None = None
+    subject: Nominal,
+    verb: Verb,
+    tense: Tense,
+    *,
+    support: bool = False,
+    antecedent: Nominal | None = None,
 ) -> VerbGroup:
     """The verb in its tense; with `support`, present and past take do: does eat.
 
-    The participle agrees with the subject after être, with a preceding direct object (`antecedent`) after avoir.
+    The participle agrees with the subject after être, with a preceding direct object
+    (`antecedent`) after avoir.
     """
     if tense is Tense.FUTURE:
         helper, main = english("will"), english(verb.base)
@@ -109,24 +117,33 @@ def passive(subject: Nominal, verb: Verb, tense: Tense) -> VerbGroup:
     participle = french(agree(verb.participle, subject.gender, subject.plural), done)
     if tense is Tense.PAST:
         helper = english(_be(subject, is_past=True))
-        return VerbGroup(helper, done, french(AVOIR[subject.form], helper), french("été", helper) + participle)
+        return VerbGroup(
+            helper, done, french(AVOIR[subject.form], helper), french("été", helper) + participle
+        )
     group = copula(subject, tense)
     return VerbGroup(group.helper, group.main + done, group.finite, participle)
 
 
-def modal(subject: Nominal, governor: Verb, verb: Verb, tense: Tense, *, support: bool = False) -> VerbGroup:
+def modal(
+    subject: Nominal, governor: Verb, verb: Verb, tense: Tense, *, support: bool = False
+) -> VerbGroup:
     """Wants to eat - veut manger; can eat - peut manger; must not eat - ne doit pas manger."""
     if governor.past:
         outer = conjugate(subject, governor, tense, support=support)
         lower = english("to " + verb.base)
-        return VerbGroup(outer.helper, outer.main + lower, outer.finite, french(verb.infinitive, lower), True)
+        return VerbGroup(
+            outer.helper, outer.main + lower, outer.finite, french(verb.infinitive, lower), True
+        )
     helper, lower = english(governor.base), english(verb.base)
     finite = french(governor.present[subject.form], helper)
     return VerbGroup(helper, lower, finite, french(verb.infinitive, lower), True)
 
 
 def predicate(
-    group: VerbGroup, negation: Negation | None = None, adverb: Fixed | None = None, clitic: Clitic | None = None
+    group: VerbGroup,
+    negation: Negation | None = None,
+    adverb: Fixed | None = None,
+    clitic: Clitic | None = None,
 ) -> Phrase:
     """Puts the parts where each language has them: does not see him - ne le voit pas."""
     middle = fixed(adverb) if adverb else Phrase()
@@ -154,12 +171,19 @@ def attribute(adjective: Adjective, subject: Nominal, *, very: bool = False) -> 
 
 def as_much(adjective: Adjective, subject: Nominal, other: Nominal) -> Phrase:
     """As old as the house - aussi vieux que la maison."""
-    return aligned("as", "aussi") + attribute(adjective, subject) + aligned("as", "que") + other.phrase
+    return (
+        aligned("as", "aussi") + attribute(adjective, subject) + aligned("as", "que") + other.phrase
+    )
 
 
 def more(adjective: Adjective, subject: Nominal, other: Nominal) -> Phrase:
     """More famous than the king - plus célèbre que le roi."""
-    return aligned("more", "plus") + attribute(adjective, subject) + aligned("than", "que") + other.phrase
+    return (
+        aligned("more", "plus")
+        + attribute(adjective, subject)
+        + aligned("than", "que")
+        + other.phrase
+    )
 
 
 def there_is(thing: Nominal, negation: Negation | None = None) -> Phrase:
@@ -192,7 +216,8 @@ def _be(subject: Nominal, is_past: bool) -> str:
 def _negate(
     group: VerbGroup, negation: Negation | None
 ) -> tuple[tuple[French, ...], tuple[French, ...], tuple[English, ...], tuple[English, ...]]:
-    """The words ne, pas, not, never; a do that only supports `not` is linked to both French words."""
+    """The words ne, pas, not, never; a do that only supports `not` is linked to both French
+    words."""
     if negation is None:
         return (), (), (), ()
     word = english("not" if negation is Negation.NOT else "never")

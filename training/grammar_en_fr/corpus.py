@@ -8,12 +8,14 @@ from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
-from training.grammar_en_fr.phrases import Pair, Phrase
-from training.grammar_en_fr.sampler import Sampler
-from training.grammar_en_fr.sentences import long_text, text
+from .phrases import Pair, Phrase
+from .sampler import Sampler
+from .sentences import long_text, text
 
 LONGEST = 20  # English words of a sentence in train, validation and test, punctuation included
-HELD_OUT = frozenset({"the red dress"})  # what the demo translates: in no split, with or without capitals and mark
+HELD_OUT = frozenset(
+    {"the red dress"}
+)  # what the demo translates: in no split, with or without capitals and mark
 
 
 class Split(NamedTuple):

@@ -1,7 +1,8 @@
 """The words: forms of each lemma in English and French. Data only.
 
-English decides French: no English form has two translations. Where English leaves gender open (I, we, they, me, us,
-them), the grammar takes the masculine, which French also uses of mixed groups; `it` and `you` do not occur.
+English decides French: no English form has two translations. Where English leaves gender open (I,
+we, they, me, us, them), the grammar takes the masculine, which French also uses of mixed groups;
+`it` and `you` do not occur.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ ASPIRATED = ("héros", "harp", "hibou", "hériss", "haricot", "hache", "huit", "
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun: its forms, gender "m" or "f", and what kind of thing it names (the verbs and adjectives select kinds)."""
+    """A noun: its forms, gender "m" or "f", and what kind of thing it names (the verbs and
+    adjectives select kinds)."""
 
     en: str
     en_plural: str
@@ -26,7 +28,8 @@ class Noun:
 
 @dataclass(frozen=True)
 class Adjective:
-    """An adjective: masculine, feminine, their plurals; its place; `ms_vowel` is the form before a vowel (bel, vieil).
+    """An adjective: masculine, feminine, their plurals; its place; `ms_vowel` is the form before a
+    vowel (bel, vieil).
 
     `rank` orders English adjectives: 0 opinion, 1 size or age, 2 quality or colour, 3 origin.
     """
@@ -48,9 +51,11 @@ class Adjective:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: English base, third person, past, participle; French infinitive, (je, il, nous, ils), participle, future.
+    """A verb: English base, third person, past, participle; French infinitive, (je, il, nous,
+    ils), participle, future.
 
-    `future` is the stem before -ai, -a, -ons, -ont. A `state` has its past in the imperfect (knew: connaissait).
+    `future` is the stem before -ai, -a, -ons, -ont. A `state` has its past in the imperfect (knew:
+    connaissait).
     """
 
     base: str
@@ -69,7 +74,8 @@ class Verb:
 
 @dataclass(frozen=True)
 class Determiner:
-    """A determiner: English singular and plural, French forms; an empty form does not exist (two: no singular)."""
+    """A determiner: English singular and plural, French forms; an empty form does not exist (two:
+    no singular)."""
 
     en: str
     en_plural: str
@@ -83,7 +89,8 @@ class Determiner:
 
 @dataclass(frozen=True)
 class Pronoun:
-    """A personal pronoun: subject and object in English; subject, direct and indirect object in French."""
+    """A personal pronoun: subject and object in English; subject, direct and indirect object in
+    French."""
 
     en: str
     en_object: str
@@ -222,7 +229,9 @@ ADJECTIVES = (
     Adjective("bad", "mauvais", "mauvaise", "mauvais", "mauvaises", 0, (*FOOD, DRINK, TEXT)),
     Adjective("little", "petit", "petite", "petits", "petites", 1, _SIZED),
     Adjective("small", "petit", "petite", "petits", "petites", 1, _SIZED),
-    Adjective("big", "grand", "grande", "grands", "grandes", 1, (ANIMAL, *THINGS, PLACE, LANDMARK, FRUIT)),
+    Adjective(
+        "big", "grand", "grande", "grands", "grandes", 1, (ANIMAL, *THINGS, PLACE, LANDMARK, FRUIT)
+    ),
     Adjective("old", "vieux", "vieille", "vieux", "vieilles", 1, VISIBLE, "vieil"),
     Adjective("new", "nouveau", "nouvelle", "nouveaux", "nouvelles", 1, _LASTING, "nouvel"),
     Adjective("young", "jeune", "jeune", "jeunes", "jeunes", 1, LIVING),
@@ -239,17 +248,41 @@ ADJECTIVES = (
     Adjective("tired", "fatigué", "fatiguée", "fatigués", "fatiguées", 2, LIVING),
     Adjective("sick", "malade", "malade", "malades", "malades", 2, LIVING),
     Adjective("rich", "riche", "riche", "riches", "riches", 2, PEOPLE),
-    Adjective("intelligent", "intelligent", "intelligente", "intelligents", "intelligentes", 2, LIVING),
+    Adjective(
+        "intelligent", "intelligent", "intelligente", "intelligents", "intelligentes", 2, LIVING
+    ),
     Adjective("famous", "célèbre", "célèbre", "célèbres", "célèbres", 2, (PERSON, TEXT, PLACE)),
-    Adjective("dangerous", "dangereux", "dangereuse", "dangereux", "dangereuses", 2, (*LIVING, VEHICLE)),
+    Adjective(
+        "dangerous", "dangereux", "dangereuse", "dangereux", "dangereuses", 2, (*LIVING, VEHICLE)
+    ),
     Adjective("heavy", "lourd", "lourde", "lourds", "lourdes", 2, (CLOTHES, TEXT, FURNITURE)),
     Adjective("expensive", "cher", "chère", "chers", "chères", 2, GOODS),
     Adjective("modern", "moderne", "moderne", "modernes", "modernes", 2, _LASTING),
-    Adjective("quiet", "tranquille", "tranquille", "tranquilles", "tranquilles", 2, (*LIVING, PLACE)),
+    Adjective(
+        "quiet", "tranquille", "tranquille", "tranquilles", "tranquilles", 2, (*LIVING, PLACE)
+    ),
     Adjective("hot", "chaud", "chaude", "chauds", "chaudes", 2, MASS),
     Adjective("cold", "froid", "froide", "froids", "froides", 2, MASS),
     Adjective("fresh", "frais", "fraîche", "frais", "fraîches", 2, (*FOOD, DRINK)),
-    Adjective("French", "français", "française", "français", "françaises", 3, (PERSON, CLOTHES, TEXT, VEHICLE)),
-    Adjective("Italian", "italien", "italienne", "italiens", "italiennes", 3, (PERSON, CLOTHES, TEXT, VEHICLE)),
-    Adjective("Spanish", "espagnol", "espagnole", "espagnols", "espagnoles", 3, (PERSON, CLOTHES, TEXT)),
+    Adjective(
+        "French",
+        "français",
+        "française",
+        "français",
+        "françaises",
+        3,
+        (PERSON, CLOTHES, TEXT, VEHICLE),
+    ),
+    Adjective(
+        "Italian",
+        "italien",
+        "italienne",
+        "italiens",
+        "italiennes",
+        3,
+        (PERSON, CLOTHES, TEXT, VEHICLE),
+    ),
+    Adjective(
+        "Spanish", "espagnol", "espagnole", "espagnols", "espagnoles", 3, (PERSON, CLOTHES, TEXT)
+    ),
 )

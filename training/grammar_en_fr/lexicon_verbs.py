@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.grammar_en_fr.lexicon import (
+from .lexicon import (
     ANIMAL,
     CLOTHES,
     DISH,
@@ -41,27 +41,56 @@ def _verb(
     auxiliary: str = "avoir",
     state: bool = False,
 ) -> Verb:
-    """A verb from its forms in a row, in the order of `Verb`; `_` is a space in a form, `-` a form that is missing."""
+    """A verb from its forms in a row, in the order of `Verb`; `_` is a space in a form, `-` a form
+    that is missing."""
     base, third, past, done = (form.replace("_", " ").strip("-") for form in en.split())
     infinitive, je, il, nous, ils, participle, future = fr.split()
     present = (je, il, nous, ils)
     stem = future.removesuffix("-")
-    return Verb(base, third, past, done, infinitive, present, participle, stem, subjects, objects, auxiliary, state)
+    return Verb(
+        base,
+        third,
+        past,
+        done,
+        infinitive,
+        present,
+        participle,
+        stem,
+        subjects,
+        objects,
+        auxiliary,
+        state,
+    )
 
 
 TRANSITIVE = (
     _verb("eat eats ate eaten", "manger mange mange mangeons mangent mangé manger-", LIVING, FOOD),
     _verb("drink drinks drank drunk", "boire bois boit buvons boivent bu boir-", LIVING, (DRINK,)),
     _verb("see sees saw seen", "voir vois voit voyons voient vu verr-", LIVING, VISIBLE),
-    _verb("hear hears heard heard", "entendre entends entend entendons entendent entendu entendr-", LIVING, LIVING),
+    _verb(
+        "hear hears heard heard",
+        "entendre entends entend entendons entendent entendu entendr-",
+        LIVING,
+        LIVING,
+    ),
     _verb(
         "watch watches watched watched",
         "regarder regarde regarde regardons regardent regardé regarder-",
         LIVING,
         VISIBLE,
     ),
-    _verb("follow follows followed followed", "suivre suis suit suivons suivent suivi suivr-", LIVING, LIVING),
-    _verb("find finds found found", "trouver trouve trouve trouvons trouvent trouvé trouver-", LIVING, VISIBLE),
+    _verb(
+        "follow follows followed followed",
+        "suivre suis suit suivons suivent suivi suivr-",
+        LIVING,
+        LIVING,
+    ),
+    _verb(
+        "find finds found found",
+        "trouver trouve trouve trouvons trouvent trouvé trouver-",
+        LIVING,
+        VISIBLE,
+    ),
     _verb(
         "look_for looks_for looked_for looked_for",
         "chercher cherche cherche cherchons cherchent cherché chercher-",
@@ -75,9 +104,26 @@ TRANSITIVE = (
         LIVING,
     ),
     _verb("help helps helped helped", "aider aide aide aidons aident aidé aider-", PEOPLE, LIVING),
-    _verb("admire admires admired admired", "admirer admire admire admirons admirent admiré admirer-", PEOPLE, VISIBLE),
-    _verb("love loves loved loved", "aimer aime aime aimons aiment aimé aimer-", PEOPLE, VISIBLE, state=True),
-    _verb("hate hates hated hated", "haïr hais hait haïssons haïssent haï haïr-", PEOPLE, LIVING, state=True),
+    _verb(
+        "admire admires admired admired",
+        "admirer admire admire admirons admirent admiré admirer-",
+        PEOPLE,
+        VISIBLE,
+    ),
+    _verb(
+        "love loves loved loved",
+        "aimer aime aime aimons aiment aimé aimer-",
+        PEOPLE,
+        VISIBLE,
+        state=True,
+    ),
+    _verb(
+        "hate hates hated hated",
+        "haïr hais hait haïssons haïssent haï haïr-",
+        PEOPLE,
+        LIVING,
+        state=True,
+    ),
     _verb(
         "know knows knew known",
         "connaître connais connaît connaissons connaissent connu connaîtr-",
@@ -85,32 +131,66 @@ TRANSITIVE = (
         (PERSON, TEXT, PLACE),
         state=True,
     ),
-    _verb("have has had had", "avoir ai a avons ont eu aur-", PEOPLE, (ANIMAL, *THINGS), state=True),
-    _verb("buy buys bought bought", "acheter achète achète achetons achètent acheté achèter-", PEOPLE, _BUYABLE),
-    _verb("sell sells sold sold", "vendre vends vend vendons vendent vendu vendr-", PEOPLE, _BUYABLE),
-    _verb("take takes took taken", "prendre prends prend prenons prennent pris prendr-", PEOPLE, (*_GIVABLE, DISH)),
+    _verb(
+        "have has had had", "avoir ai a avons ont eu aur-", PEOPLE, (ANIMAL, *THINGS), state=True
+    ),
+    _verb(
+        "buy buys bought bought",
+        "acheter achète achète achetons achètent acheté achèter-",
+        PEOPLE,
+        _BUYABLE,
+    ),
+    _verb(
+        "sell sells sold sold", "vendre vends vend vendons vendent vendu vendr-", PEOPLE, _BUYABLE
+    ),
+    _verb(
+        "take takes took taken",
+        "prendre prends prend prenons prennent pris prendr-",
+        PEOPLE,
+        (*_GIVABLE, DISH),
+    ),
     _verb(
         "choose chooses chose chosen",
         "choisir choisis choisit choisissons choisissent choisi choisir-",
         PEOPLE,
         _BUYABLE,
     ),
-    _verb("lose loses lost lost", "perdre perds perd perdons perdent perdu perdr-", PEOPLE, (CLOTHES, TEXT, THING)),
+    _verb(
+        "lose loses lost lost",
+        "perdre perds perd perdons perdent perdu perdr-",
+        PEOPLE,
+        (CLOTHES, TEXT, THING),
+    ),
     _verb(
         "forget forgets forgot forgotten",
         "oublier oublie oublie oublions oublient oublié oublier-",
         PEOPLE,
         (CLOTHES, TEXT, THING, PERSON),
     ),
-    _verb("wear wears wore worn", "porter porte porte portons portent porté porter-", PEOPLE, (CLOTHES,)),
+    _verb(
+        "wear wears wore worn",
+        "porter porte porte portons portent porté porter-",
+        PEOPLE,
+        (CLOTHES,),
+    ),
     _verb(
         "wash washes washed washed",
         "laver lave lave lavons lavent lavé laver-",
         PEOPLE,
         (CLOTHES, FRUIT, DOOR, VEHICLE, ANIMAL),
     ),
-    _verb("open opens opened opened", "ouvrir ouvre ouvre ouvrons ouvrent ouvert ouvrir-", PEOPLE, (DOOR, TEXT)),
-    _verb("close closes closed closed", "fermer ferme ferme fermons ferment fermé fermer-", PEOPLE, (DOOR,)),
+    _verb(
+        "open opens opened opened",
+        "ouvrir ouvre ouvre ouvrons ouvrent ouvert ouvrir-",
+        PEOPLE,
+        (DOOR, TEXT),
+    ),
+    _verb(
+        "close closes closed closed",
+        "fermer ferme ferme fermons ferment fermé fermer-",
+        PEOPLE,
+        (DOOR,),
+    ),
     _verb(
         "break breaks broke broken",
         "casser casse casse cassons cassent cassé casser-",
@@ -123,22 +203,50 @@ TRANSITIVE = (
         PEOPLE,
         (DOOR, FURNITURE, PLACE, LANDMARK),
     ),
-    _verb("finish finishes finished finished", "finir finis finit finissons finissent fini finir-", PEOPLE, (TEXT,)),
-    _verb("write writes wrote written", "écrire écris écrit écrivons écrivent écrit écrir-", PEOPLE, (TEXT,)),
+    _verb(
+        "finish finishes finished finished",
+        "finir finis finit finissons finissent fini finir-",
+        PEOPLE,
+        (TEXT,),
+    ),
+    _verb(
+        "write writes wrote written",
+        "écrire écris écrit écrivons écrivent écrit écrir-",
+        PEOPLE,
+        (TEXT,),
+    ),
 )
 DITRANSITIVE = (
-    _verb("give gives gave given", "donner donne donne donnons donnent donné donner-", PEOPLE, _GIVABLE),
     _verb(
-        "show shows showed shown", "montrer montre montre montrons montrent montré montrer-", PEOPLE, (*_GIVABLE, PLACE)
+        "give gives gave given",
+        "donner donne donne donnons donnent donné donner-",
+        PEOPLE,
+        _GIVABLE,
     ),
-    _verb("offer offers offered offered", "offrir offre offre offrons offrent offert offrir-", PEOPLE, _GIVABLE),
     _verb(
-        "send sends sent sent", "envoyer envoie envoie envoyons envoient envoyé enverr-", PEOPLE, (CLOTHES, TEXT, THING)
+        "show shows showed shown",
+        "montrer montre montre montrons montrent montré montrer-",
+        PEOPLE,
+        (*_GIVABLE, PLACE),
+    ),
+    _verb(
+        "offer offers offered offered",
+        "offrir offre offre offrons offrent offert offrir-",
+        PEOPLE,
+        _GIVABLE,
+    ),
+    _verb(
+        "send sends sent sent",
+        "envoyer envoie envoie envoyons envoient envoyé enverr-",
+        PEOPLE,
+        (CLOTHES, TEXT, THING),
     ),
 )
 INTRANSITIVE = (
     _verb("sleep sleeps slept slept", "dormir dors dort dormons dorment dormi dormir-", LIVING),
-    _verb("sing sings sang sung", "chanter chante chante chantons chantent chanté chanter-", LIVING),
+    _verb(
+        "sing sings sang sung", "chanter chante chante chantons chantent chanté chanter-", LIVING
+    ),
     _verb("dance dances danced danced", "danser danse danse dansons dansent dansé danser-", PEOPLE),
     _verb(
         "work works worked worked",
@@ -147,23 +255,52 @@ INTRANSITIVE = (
     ),
     _verb("run runs ran run", "courir cours court courons courent couru courr-", LIVING),
     _verb("laugh laughs laughed laughed", "rire ris rit rions rient ri rir-", PEOPLE),
-    _verb("cry cries cried cried", "pleurer pleure pleure pleurons pleurent pleuré pleurer-", PEOPLE),
+    _verb(
+        "cry cries cried cried", "pleurer pleure pleure pleurons pleurent pleuré pleurer-", PEOPLE
+    ),
     _verb("swim swims swam swum", "nager nage nage nageons nagent nagé nager-", LIVING),
     _verb("speak speaks spoke spoken", "parler parle parle parlons parlent parlé parler-", PEOPLE),
-    _verb("live lives lived lived", "habiter habite habite habitons habitent habité habiter-", PEOPLE, state=True),
-    _verb("stay stays stayed stayed", "rester reste reste restons restent resté rester-", LIVING, auxiliary="être"),
+    _verb(
+        "live lives lived lived",
+        "habiter habite habite habitons habitent habité habiter-",
+        PEOPLE,
+        state=True,
+    ),
+    _verb(
+        "stay stays stayed stayed",
+        "rester reste reste restons restent resté rester-",
+        LIVING,
+        auxiliary="être",
+    ),
     _verb(
         "arrive arrives arrived arrived",
         "arriver arrive arrive arrivons arrivent arrivé arriver-",
         LIVING,
         auxiliary="être",
     ),
-    _verb("leave leaves left left", "partir pars part partons partent parti partir-", LIVING, auxiliary="être"),
-    _verb("fall falls fell fallen", "tomber tombe tombe tombons tombent tombé tomber-", LIVING, auxiliary="être"),
+    _verb(
+        "leave leaves left left",
+        "partir pars part partons partent parti partir-",
+        LIVING,
+        auxiliary="être",
+    ),
+    _verb(
+        "fall falls fell fallen",
+        "tomber tombe tombe tombons tombent tombé tomber-",
+        LIVING,
+        auxiliary="être",
+    ),
 )
 GO = _verb("go goes went gone", "aller vais va allons vont allé ir-", LIVING, auxiliary="être")
-COME = _verb("come comes came come", "venir viens vient venons viennent venu viendr-", LIVING, auxiliary="être")
-WANT = _verb("want wants wanted wanted", "vouloir veux veut voulons veulent voulu voudr-", LIVING, state=True)
+COME = _verb(
+    "come comes came come",
+    "venir viens vient venons viennent venu viendr-",
+    LIVING,
+    auxiliary="être",
+)
+WANT = _verb(
+    "want wants wanted wanted", "vouloir veux veut voulons veulent voulu voudr-", LIVING, state=True
+)
 CAN = _verb("can can - -", "pouvoir peux peut pouvons peuvent pu pourr-", LIVING, state=True)
 MUST = _verb("must must - -", "devoir dois doit devons doivent dû devr-", LIVING, state=True)
 AVOIR = ("ai", "a", "avons", "ont")
@@ -199,7 +336,9 @@ _NUMBERS = (
     ("ten", "dix"),
 )
 NUMBERS = tuple(Determiner("", en, "", "", fr, fr) for en, fr in _NUMBERS)
-THE_NUMBERS = tuple(Determiner("", "the " + en, "", "", "les " + fr, "les " + fr) for en, fr in _NUMBERS)
+THE_NUMBERS = tuple(
+    Determiner("", "the " + en, "", "", "les " + fr, "les " + fr) for en, fr in _NUMBERS
+)
 
 HE = Pronoun("he", "him", "il", "le", "lui", "m", plural=False, person=3)
 SHE = Pronoun("she", "her", "elle", "la", "lui", "f", plural=False, person=3)
@@ -237,9 +376,17 @@ TIMES_FUTURE = (
     Fixed("next year", "la année prochaine", "0-0 0-2 1-1"),
 )
 IN, ON, UNDER = Fixed("in", "dans"), Fixed("on", "sur"), Fixed("under", "sous")
-NEAR, BEHIND, IN_FRONT_OF = Fixed("near", "près de"), Fixed("behind", "derrière"), Fixed("in front of", "devant")
+NEAR, BEHIND, IN_FRONT_OF = (
+    Fixed("near", "près de"),
+    Fixed("behind", "derrière"),
+    Fixed("in front of", "devant"),
+)
 WITH, WITHOUT, FOR = Fixed("with", "avec"), Fixed("without", "sans"), Fixed("for", "pendant")
 TO, FROM, OF, BY = Fixed("to", "à"), Fixed("from", "de"), Fixed("of", "de"), Fixed("by", "par")
 AND, BUT, OR = Fixed("and", "et"), Fixed("but", "mais"), Fixed("or", "ou")
-BECAUSE, WHEN, WHILE = Fixed("because", "parce que"), Fixed("when", "quand"), Fixed("while", "pendant que")
+BECAUSE, WHEN, WHILE = (
+    Fixed("because", "parce que"),
+    Fixed("when", "quand"),
+    Fixed("while", "pendant que"),
+)
 COMMA = Fixed(",", ",")

@@ -7,22 +7,32 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple, TypeVar
 
-from training.grammar_en_fr import lexicon as lex
-from training.grammar_en_fr import lexicon_verbs as words
-from training.grammar_en_fr.nominals import Nominal, genitive, noun_phrase, prepositional
-from training.grammar_en_fr.phrases import Phrase
+from . import lexicon as lex
+from . import lexicon_verbs as words
+from .nominals import Nominal, genitive, noun_phrase, prepositional
+from .phrases import Phrase
 
 Option = TypeVar("Option")
 
 _SINGULAR = (*[words.THE] * 6, *[words.SOME] * 3, words.THIS, words.THAT, *words.POSSESSIVES)
-_PLURAL = (*[words.THE] * 5, words.THIS, words.THAT, *words.POSSESSIVES, *words.THE_NUMBERS, *words.NUMBERS)
+_PLURAL = (
+    *[words.THE] * 5,
+    words.THIS,
+    words.THAT,
+    *words.POSSESSIVES,
+    *words.THE_NUMBERS,
+    *words.NUMBERS,
+)
 _QUANTIFIERS = (words.SOME, words.SOME, words.SOME, words.ALL, words.MANY, words.SEVERAL)
 _MASS = (words.MASS_BARE, words.MASS_BARE, words.MASS_SOME, words.THE)
 _MASS_SUBJECT = (words.THE, words.THE, words.THIS, *words.POSSESSIVES)
 _NO_MASS = (words.MASS_NONE, words.MASS_NONE, words.THE)
 _PLACES = (
     *[(words.IN, (lex.PLACE,))] * 4,
-    *[(preposition, (lex.PLACE, lex.LANDMARK)) for preposition in (words.NEAR, words.BEHIND, words.IN_FRONT_OF)],
+    *[
+        (preposition, (lex.PLACE, lex.LANDMARK))
+        for preposition in (words.NEAR, words.BEHIND, words.IN_FRONT_OF)
+    ],
     (words.UNDER, (lex.LANDMARK,)),
 )
 _SURFACES = ((words.ON, (lex.FURNITURE,)), (words.UNDER, (lex.FURNITURE,)))
@@ -48,11 +58,16 @@ def nouns(kinds: tuple[str, ...]) -> tuple[lex.Noun, ...]:
 @cache
 def adjectives(kind: str, predicative: bool = False) -> tuple[lex.Adjective, ...]:
     """The adjectives that fit a kind of noun; `little` stands only before nouns."""
-    return tuple(word for word in lex.ADJECTIVES if kind in word.kinds and not (predicative and word.en == "little"))
+    return tuple(
+        word
+        for word in lex.ADJECTIVES
+        if kind in word.kinds and not (predicative and word.en == "little")
+    )
 
 
 class NominalSampler:
-    """Draws simple noun phrases, from its own `random.Random` alone, so a seed decides every word."""
+    """Draws simple noun phrases, from its own `random.Random` alone, so a seed decides every
+    word."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -84,7 +99,8 @@ class NominalSampler:
         return [chosen[rank] for rank in sorted(chosen)]
 
     def determiner(self, noun: lex.Noun, plural: bool, role: str) -> lex.Determiner:
-        """A determiner that the role allows: after a preposition none that contains `de`, and `any` under negation."""
+        """A determiner that the role allows: after a preposition none that contains `de`, and
+        `any` under negation."""
         if noun.kind in lex.MASS:
             return self.choose({"object": _MASS, "negated": _NO_MASS}.get(role, _MASS_SUBJECT))
         if role == "existential":
@@ -92,7 +108,9 @@ class NominalSampler:
         if role == "none" or (role == "negated" and self.chance(0.4)):
             return words.NONE
         if role in ("preposition", "negated"):
-            return self.choose(_PLURAL if plural else _SINGULAR if role == "preposition" else _NEGATED)
+            return self.choose(
+                _PLURAL if plural else _SINGULAR if role == "preposition" else _NEGATED
+            )
         if role == "subject" and not plural and self.chance(0.06):
             return words.EVERY
         return self.choose(_PLURAL_OR_QUANTIFIED if plural else _SINGULAR)
@@ -100,8 +118,8 @@ class NominalSampler:
     def simple(self, kinds: tuple[str, ...], role: str) -> Actor:
         """A noun phrase of one of the kinds, with nothing after the noun.
 
-        The role is `subject`, `object`, `negated` (object of a negated verb), `preposition`, `existential` (there is)
-        or `none` (there is not).
+        The role is `subject`, `object`, `negated` (object of a negated verb), `preposition`,
+        `existential` (there is) or `none` (there is not).
         """
         noun = self.choose(nouns(kinds))
         plural = noun.kind not in lex.MASS and self.chance(0.2 if role == "preposition" else 0.35)
@@ -112,7 +130,9 @@ class NominalSampler:
         """A noun phrase with a short singular owner: the king's old house."""
         noun = self.choose(nouns(kinds))
         plural = noun.kind not in lex.MASS and self.chance(0.3)
-        owner = noun_phrase(self.choose((words.THE, *words.POSSESSIVES)), self.choose(nouns(lex.PEOPLE)))
+        owner = noun_phrase(
+            self.choose((words.THE, *words.POSSESSIVES)), self.choose(nouns(lex.PEOPLE))
+        )
         return Actor(genitive(owner, noun, *self.modifiers(noun)[:1], plural=plural), noun.kind)
 
     def place(self, surfaces: bool = False) -> Phrase:

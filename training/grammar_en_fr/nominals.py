@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.grammar_en_fr.lexicon import Adjective, Determiner, Fixed, Noun, Pronoun
-from training.grammar_en_fr.lexicon_verbs import AND
-from training.grammar_en_fr.phrases import Phrase, aligned, english, fixed, french, starts_with_vowel
+from .lexicon import Adjective, Determiner, Fixed, Noun, Pronoun
+from .lexicon_verbs import AND
+from .phrases import Phrase, aligned, english, fixed, french, starts_with_vowel
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +35,20 @@ def pronoun(entry: Pronoun) -> Nominal:
 
 
 def inflect(adjective: Adjective, gender: str, plural: bool, following: str = "") -> str:
-    """The French form that agrees, before the word `following` where there is one: vieux, vieille, vieil."""
+    """The French form that agrees, before the word `following` where there is one: vieux, vieille,
+    vieil."""
     if plural:
         return adjective.mp if gender == "m" else adjective.fp
     if gender == "f":
         return adjective.fs
-    return adjective.ms_vowel if adjective.ms_vowel and starts_with_vowel(following) else adjective.ms
+    return (
+        adjective.ms_vowel if adjective.ms_vowel and starts_with_vowel(following) else adjective.ms
+    )
 
 
 def determine(determiner: Determiner, gender: str, plural: bool, following: str) -> str:
-    """The French form of the determiner before the word `following`: ce chat, cet homme, cette fille, ces enfants."""
+    """The French form of the determiner before the word `following`: ce chat, cet homme, cette
+    fille, ces enfants."""
     if plural:
         return determiner.mp if gender == "m" else determiner.fp
     vowel = starts_with_vowel(following)
@@ -54,7 +58,8 @@ def determine(determiner: Determiner, gender: str, plural: bool, following: str)
 
 
 def bare_noun(noun: Noun, *adjectives: Adjective, plural: bool = False) -> Phrase:
-    """A noun with its adjectives: little black cat - petit chat noir. The adjectives come in English order."""
+    """A noun with its adjectives: little black cat - petit chat noir. The adjectives come in
+    English order."""
     head = aligned(noun.en_plural, noun.fr_plural) if plural else aligned(noun.en, noun.fr)
     source, target = head.en, head.fr
     for adjective in reversed(adjectives):
@@ -65,24 +70,32 @@ def bare_noun(noun: Noun, *adjectives: Adjective, plural: bool = False) -> Phras
     return Phrase(source, target)
 
 
-def noun_phrase(determiner: Determiner, noun: Noun, *adjectives: Adjective, plural: bool = False) -> Nominal:
-    """The red dress - la robe rouge. `some` is `de` before an adjective that precedes: de petites maisons."""
+def noun_phrase(
+    determiner: Determiner, noun: Noun, *adjectives: Adjective, plural: bool = False
+) -> Nominal:
+    """The red dress - la robe rouge. `some` is `de` before an adjective that precedes: de petites
+    maisons."""
     body = bare_noun(noun, *adjectives, plural=plural)
     form = determine(determiner, noun.gender, plural, body.fr[0].text)
     if form == "des" and any(adjective.precedes for adjective in adjectives):
         form = "de"
     en = determiner.en_plural if plural else determiner.en
-    # Bare "bread" is "du pain": the partitive article translates the noun's own number, so the noun is its source.
+    # Bare "bread" is "du pain": the partitive article translates the noun's own number, so the
+    # noun is its source.
     article = aligned(en, form) if en else Phrase((), french(form, body.en[-1:]))
     return Nominal(article + body, noun.gender, plural)
 
 
 def genitive(owner: Nominal, noun: Noun, *adjectives: Adjective, plural: bool = False) -> Nominal:
-    """The king's old house - la vieille maison du roi. The 's stands for both the article and `de`."""
+    """The king's old house - la vieille maison du roi. The 's stands for both the article and
+    `de`."""
     body = bare_noun(noun, *adjectives, plural=plural)
     marker = english("'s")
     article = french("les" if plural else "le" if noun.gender == "m" else "la", marker)
-    phrase = Phrase(owner.phrase.en + marker + body.en, article + body.fr + french("de", marker) + owner.phrase.fr)
+    phrase = Phrase(
+        owner.phrase.en + marker + body.en,
+        article + body.fr + french("de", marker) + owner.phrase.fr,
+    )
     return Nominal(phrase, noun.gender, plural)
 
 
@@ -97,7 +110,8 @@ def extended(nominal: Nominal, modifier: Phrase) -> Nominal:
 
 
 def subject_relative(head: Nominal, word: str, predicate: Phrase) -> Nominal:
-    """The girl who sings - la fille qui chante. The word is `who` or `that`; the predicate agrees with the head."""
+    """The girl who sings - la fille qui chante. The word is `who` or `that`; the predicate agrees
+    with the head."""
     return extended(head, aligned(word, "qui") + predicate)
 
 

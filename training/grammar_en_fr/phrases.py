@@ -1,8 +1,9 @@
 """Aligned words: what every rule of the grammar takes and gives.
 
-A French word knows the English words that it translates, so a rule may order the words of both languages freely, by
-plain concatenation, and never counts positions. Positions, and the spelling that depends on the next word (elision,
-contraction, capitals), appear only when a sentence is complete: `Phrase.realize`.
+A French word knows the English words that it translates, so a rule may order the words of both
+languages freely, by plain concatenation, and never counts positions. Positions, and the spelling
+that depends on the next word (elision, contraction, capitals), appear only when a sentence is
+complete: `Phrase.realize`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from training.grammar_en_fr.lexicon import ASPIRATED, Fixed
+from .lexicon import ASPIRATED, Fixed
 
 ELIDED = frozenset({"le", "la", "de", "ne", "que", "je", "me"})
 CONTRACTED = {("de", "le"): "du", ("de", "les"): "des", ("à", "le"): "au", ("à", "les"): "aux"}
@@ -22,7 +23,8 @@ CONTRACTED = {("de", "le"): "du", ("de", "les"): "des", ("à", "le"): "au", ("à
 
 @dataclass(frozen=True, eq=False)
 class English:
-    """An English word. Each occurrence is an object of its own, so identity tells two occurrences apart."""
+    """An English word. Each occurrence is an object of its own, so identity tells two occurrences
+    apart."""
 
     text: str
 
@@ -63,16 +65,25 @@ class Phrase:
         """Spell the words out, write both texts, and turn the links into positions."""
         fr = spell_french(self.fr)
         position = {id(word): index for index, word in enumerate(self.en)}
-        links = sorted((position[id(source)], index) for index, word in enumerate(fr) for source in word.of)
-        en_words, fr_words = spell_english(word.text for word in self.en), tuple(word.text for word in fr)
-        return Pair(write_english(en_words), write_french(fr_words), en_words, fr_words, tuple(links))
+        links = sorted(
+            (position[id(source)], index) for index, word in enumerate(fr) for source in word.of
+        )
+        en_words, fr_words = (
+            spell_english(word.text for word in self.en),
+            tuple(word.text for word in fr),
+        )
+        return Pair(
+            write_english(en_words), write_french(fr_words), en_words, fr_words, tuple(links)
+        )
 
     def sentence(self, mark: str = ".") -> Phrase:
         """Capitals at the start, a punctuation mark at the end. The mark is `.` or `?`."""
         first_en, first_fr = self.en[0], self.fr[0]
         capital = English(_capitalize(first_en.text))
         fr = [
-            French(word.text, tuple(capital if source is first_en else source for source in word.of))
+            French(
+                word.text, tuple(capital if source is first_en else source for source in word.of)
+            )
             if first_en in word.of
             else word
             for word in self.fr
@@ -92,10 +103,13 @@ def french(text: str, of: tuple[English, ...]) -> tuple[French, ...]:
 
 
 def aligned(en: str, fr: str) -> Phrase:
-    """A word or an idiom: linked word by word when the counts agree, else every word with every word."""
+    """A word or an idiom: linked word by word when the counts agree, else every word with every
+    word."""
     source, target = english(en), fr.split()
     if len(source) == len(target):
-        return Phrase(source, tuple(French(word, (of,)) for word, of in zip(target, source, strict=True)))
+        return Phrase(
+            source, tuple(French(word, (of,)) for word, of in zip(target, source, strict=True))
+        )
     return Phrase(source, french(fr, source))
 
 
@@ -108,18 +122,26 @@ def fixed(entry: Fixed) -> Phrase:
     for link in entry.links.split():
         left, right = map(int, link.split("-"))
         of[right].append(source[left])
-    return Phrase(source, tuple(French(text, tuple(links)) for text, links in zip(entry.fr.split(), of, strict=True)))
+    return Phrase(
+        source,
+        tuple(French(text, tuple(links)) for text, links in zip(entry.fr.split(), of, strict=True)),
+    )
 
 
 @cache
 def starts_with_vowel(word: str) -> bool:
     """Whether the French word asks for elision: a vowel or a mute h first."""
     first = unicodedata.normalize("NFD", word[:1].lower())[:1]
-    return first in tuple("aeiouœ") or word == "y" or (first == "h" and not word.lower().startswith(ASPIRATED))
+    return (
+        first in tuple("aeiouœ")
+        or word == "y"
+        or (first == "h" and not word.lower().startswith(ASPIRATED))
+    )
 
 
 def spell_french(words: tuple[French, ...]) -> tuple[French, ...]:
-    """Elision (le homme: l'homme), then contraction (de le: du), which unites the links of both words."""
+    """Elision (le homme: l'homme), then contraction (de le: du), which unites the links of both
+    words."""
     elided = [
         French(word.text[:-1] + "'", word.of)
         if word.text.lower() in ELIDED and starts_with_vowel(following.text)
@@ -153,7 +175,8 @@ def write_english(words: tuple[str, ...]) -> str:
 
 
 def write_french(words: tuple[str, ...]) -> str:
-    """French text: no space before a comma or full stop nor after an elided word; a space before `?`."""
+    """French text: no space before a comma or full stop nor after an elided word; a space before
+    `?`."""
     text = "".join(word if word in (".", ",") else " " + word for word in words).strip()
     return text.replace("' ", "'")
 

@@ -1,15 +1,16 @@
 """Chance, the second half: which rule of the grammar comes next, with which words.
 
-The grammar (`nominals`, `clauses`) says what is correct; a `Sampler` draws plausible combinations from it.
+The grammar (`nominals`, `clauses`) says what is correct; a `Sampler` draws plausible combinations
+from it.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from training.grammar_en_fr import lexicon as lex
-from training.grammar_en_fr import lexicon_verbs as words
-from training.grammar_en_fr.clauses import (
+from . import lexicon as lex
+from . import lexicon_verbs as words
+from .clauses import (
     Clitic,
     Negation,
     Tense,
@@ -24,8 +25,8 @@ from training.grammar_en_fr.clauses import (
     passive,
     predicate,
 )
-from training.grammar_en_fr.nominal_sampler import Actor, NominalSampler, adjectives, nouns
-from training.grammar_en_fr.nominals import (
+from .nominal_sampler import Actor, NominalSampler, adjectives, nouns
+from .nominals import (
     Nominal,
     both,
     extended,
@@ -36,10 +37,16 @@ from training.grammar_en_fr.nominals import (
     pronoun,
     subject_relative,
 )
-from training.grammar_en_fr.phrases import Phrase, fixed
+from .phrases import Phrase, fixed
 
 _PRONOUNS = (words.HE, words.SHE, words.THEY, words.I, words.WE)
-_SUBJECT_PRONOUNS = (*[words.HE] * 3, *[words.SHE] * 3, *[words.THEY] * 2, *[words.I] * 2, *[words.WE] * 2)
+_SUBJECT_PRONOUNS = (
+    *[words.HE] * 3,
+    *[words.SHE] * 3,
+    *[words.THEY] * 2,
+    *[words.I] * 2,
+    *[words.WE] * 2,
+)
 _COMPARED = ("beautiful", "intelligent", "famous", "expensive", "modern", "dangerous")
 _INANIMATE = (*lex.THINGS, lex.FRUIT, lex.PLACE)
 _TENSES = (*[Tense.PRESENT] * 4, *[Tense.PAST] * 3, *[Tense.FUTURE] * 2, Tense.PERFECT)
@@ -52,7 +59,9 @@ _TIMES = {
 
 
 @cache
-def transitive_verbs(subject: str, object_kind: str = "", spare_states: bool = False) -> tuple[lex.Verb, ...]:
+def transitive_verbs(
+    subject: str, object_kind: str = "", spare_states: bool = False
+) -> tuple[lex.Verb, ...]:
     """The transitive verbs that a kind of subject, and a kind of object where given, go with."""
     return tuple(
         verb
@@ -71,10 +80,13 @@ class Sampler(NominalSampler):
 
     def negation(self) -> Negation | None:
         """Mostly none."""
-        return self.choose((Negation.NOT, Negation.NOT, Negation.NEVER)) if self.chance(0.22) else None
+        return (
+            self.choose((Negation.NOT, Negation.NOT, Negation.NEVER)) if self.chance(0.22) else None
+        )
 
     def actor(self, kinds: tuple[str, ...], role: str, depth: int = 1) -> Actor:
-        """A noun phrase of one of the kinds; down to depth 0 it may have an owner or something after its noun.
+        """A noun phrase of one of the kinds; down to depth 0 it may have an owner or something
+        after its noun.
 
         The roles are those of `simple`.
         """
@@ -103,15 +115,23 @@ class Sampler(NominalSampler):
         nominal, kind = head
         tense = self.choose((Tense.PRESENT, Tense.PAST, Tense.PRESENT, Tense.FUTURE))
         if kind == lex.PLACE and self.chance(0.4):
-            subject = self.choose((pronoun(self.choose(_PRONOUNS)), self.simple(lex.PEOPLE, "subject").nominal))
-            group = conjugate(subject, self.choose(words.INTRANSITIVE[:4] + words.INTRANSITIVE[9:10]), tense)
+            subject = self.choose(
+                (pronoun(self.choose(_PRONOUNS)), self.simple(lex.PEOPLE, "subject").nominal)
+            )
+            group = conjugate(
+                subject, self.choose(words.INTRANSITIVE[:4] + words.INTRANSITIVE[9:10]), tense
+            )
             return place_relative(nominal, subject, predicate(group))
         if kind in (lex.DOOR, lex.FURNITURE) and self.chance(0.4):
-            return extended(nominal, prepositional(words.OF, self.simple((lex.PLACE,), "preposition").nominal))
+            return extended(
+                nominal, prepositional(words.OF, self.simple((lex.PLACE,), "preposition").nominal)
+            )
         if kind not in lex.LIVING and self.chance(0.3):
             return extended(nominal, self.place())
         if self.chance(0.5) and transitive_verbs(lex.PERSON, kind):
-            subject = self.choose((pronoun(self.choose(_PRONOUNS)), self.simple(lex.PEOPLE, "subject").nominal))
+            subject = self.choose(
+                (pronoun(self.choose(_PRONOUNS)), self.simple(lex.PEOPLE, "subject").nominal)
+            )
             negation = self.negation()
             group = conjugate(
                 subject,
@@ -121,13 +141,17 @@ class Sampler(NominalSampler):
                 antecedent=nominal,
             )
             return object_relative(nominal, subject, predicate(group, negation))
-        return subject_relative(nominal, "who" if kind == lex.PERSON else "that", self.verb_phrase(head, tense, depth))
+        return subject_relative(
+            nominal, "who" if kind == lex.PERSON else "that", self.verb_phrase(head, tense, depth)
+        )
 
     def time(self, tense: Tense) -> Phrase | None:
         """An adjunct of time; the perfect takes none."""
         return fixed(self.choose(_TIMES[tense])) if _TIMES[tense] else None
 
-    def group(self, actor: Actor, verb: lex.Verb, tense: Tense, negation: Negation | None) -> VerbGroup:
+    def group(
+        self, actor: Actor, verb: lex.Verb, tense: Tense, negation: Negation | None
+    ) -> VerbGroup:
         """A verb in its tense, sometimes under want, can or must."""
         support = negation is Negation.NOT
         if tense is Tense.PERFECT or verb.state or self.chance(0.85):
@@ -141,12 +165,18 @@ class Sampler(NominalSampler):
 
     def adverb(self, negation: Negation | None) -> lex.Fixed | None:
         """Often or always, in affirmative clauses only."""
-        return self.choose((words.OFTEN, words.ALWAYS)) if negation is None and self.chance(0.08) else None
+        return (
+            self.choose((words.OFTEN, words.ALWAYS))
+            if negation is None and self.chance(0.08)
+            else None
+        )
 
     def verb_phrase(self, actor: Actor, tense: Tense, depth: int = 1) -> Phrase:
         """A predicate that fits its subject."""
         if actor.kind not in lex.LIVING:
-            return self.choose((self.being, self.being, self.location, self.location, self.undergoing))(actor, tense)
+            return self.choose(
+                (self.being, self.being, self.location, self.location, self.undergoing)
+            )(actor, tense)
         draw = self._rng.random()
         if draw < 0.42:
             return self.transitive(actor, tense, depth)
@@ -165,7 +195,10 @@ class Sampler(NominalSampler):
         nominal = thing.nominal
         if negation is None and thing.kind not in lex.MASS and self.chance(0.06):
             nominal = both(nominal, self.simple((thing.kind,), "object").nominal)
-        return predicate(self.group(actor, verb, tense, negation), negation, self.adverb(negation)) + nominal.phrase
+        return (
+            predicate(self.group(actor, verb, tense, negation), negation, self.adverb(negation))
+            + nominal.phrase
+        )
 
     def transitive_pronoun(self, actor: Actor, tense: Tense) -> Phrase:
         """Sees him: le voit; has seen her: l'a vue."""
@@ -175,7 +208,9 @@ class Sampler(NominalSampler):
             tense = Tense.PAST
         if tense in (Tense.PAST, Tense.PERFECT):
             antecedent = pronoun(entry)
-            group = conjugate(actor.nominal, verb, tense, support=negation is Negation.NOT, antecedent=antecedent)
+            group = conjugate(
+                actor.nominal, verb, tense, support=negation is Negation.NOT, antecedent=antecedent
+            )
         else:
             group = self.group(actor, verb, tense, negation)
         return predicate(group, negation, self.adverb(negation), Clitic(entry))
@@ -190,7 +225,10 @@ class Sampler(NominalSampler):
         group = conjugate(actor.nominal, verb, tense, support=negation is Negation.NOT)
         thing = self.simple(verb.objects, "negated" if negation else "object").nominal
         if self.chance(0.5):
-            return predicate(group, negation, None, Clitic(self.object_pronoun(actor), indirect=True)) + thing.phrase
+            return (
+                predicate(group, negation, None, Clitic(self.object_pronoun(actor), indirect=True))
+                + thing.phrase
+            )
         receiver = self.simple(lex.PEOPLE, "preposition").nominal
         return give(predicate(group, negation), thing, receiver, to=self.chance(0.5))
 
@@ -198,7 +236,9 @@ class Sampler(NominalSampler):
         """Sleeps in the garden."""
         verb = self.choose([verb for verb in words.INTRANSITIVE if actor.kind in verb.subjects])
         negation = self.negation()
-        phrase = predicate(self.group(actor, verb, tense, negation), negation, self.adverb(negation))
+        phrase = predicate(
+            self.group(actor, verb, tense, negation), negation, self.adverb(negation)
+        )
         if verb.base == "live" or self.chance(0.4):
             return phrase + self.place(surfaces=actor.kind == lex.ANIMAL and verb.base == "sleep")
         if tense is Tense.PAST and not negation and verb.auxiliary == "avoir" and self.chance(0.3):
@@ -206,25 +246,33 @@ class Sampler(NominalSampler):
             span = noun_phrase(self.choose(words.NUMBERS), noun, plural=True)
             return phrase + prepositional(words.FOR, span)
         if self.chance(0.2):
-            return phrase + prepositional(words.WITH, self.simple(lex.PEOPLE, "preposition").nominal)
+            return phrase + prepositional(
+                words.WITH, self.simple(lex.PEOPLE, "preposition").nominal
+            )
         return phrase
 
     def motion(self, actor: Actor, tense: Tense) -> Phrase:
         """Goes to the market: va au marché; comes from the garden: vient du jardin."""
-        verb, preposition = self.choose(((words.GO, words.TO), (words.GO, words.TO), (words.COME, words.FROM)))
+        verb, preposition = self.choose(
+            ((words.GO, words.TO), (words.GO, words.TO), (words.COME, words.FROM))
+        )
         negation = self.negation()
         goal = self.simple((lex.PLACE,), "preposition").nominal
-        return predicate(self.group(actor, verb, tense, negation), negation, self.adverb(negation)) + prepositional(
-            preposition, goal
-        )
+        return predicate(
+            self.group(actor, verb, tense, negation), negation, self.adverb(negation)
+        ) + prepositional(preposition, goal)
 
     def being(self, actor: Actor, tense: Tense) -> Phrase:
         """Is very tired; is more famous than the king; is as old as the house."""
         group, negation = self._be(actor, tense)
         adjective = self.choose(adjectives(actor.kind, predicative=True))
-        phrase = predicate(group, negation, self.adverb(negation) if actor.kind in lex.LIVING else None)
+        phrase = predicate(
+            group, negation, self.adverb(negation) if actor.kind in lex.LIVING else None
+        )
         if adjective.rank == 3 or self.chance(0.75):
-            return phrase + attribute(adjective, actor.nominal, very=adjective.rank < 3 and self.chance(0.25))
+            return phrase + attribute(
+                adjective, actor.nominal, very=adjective.rank < 3 and self.chance(0.25)
+            )
         other = self.simple((actor.kind,), "preposition").nominal
         compare = more if adjective.en in _COMPARED else as_much
         return phrase + compare(adjective, actor.nominal, other)
@@ -246,4 +294,6 @@ class Sampler(NominalSampler):
         return phrase + prepositional(words.BY, self.simple(lex.PEOPLE, "preposition").nominal)
 
     def _be(self, actor: Actor, tense: Tense) -> tuple[VerbGroup, Negation | None]:
-        return copula(actor.nominal, Tense.PRESENT if tense is Tense.PERFECT else tense), self.negation()
+        return copula(
+            actor.nominal, Tense.PRESENT if tense is Tense.PERFECT else tense
+        ), self.negation()

@@ -1,23 +1,15 @@
-"""Whole texts from sampled clauses: plain, extended, coordinated, questions, bare noun phrases, long sentences."""
+"""Whole texts from sampled clauses: plain, extended, coordinated, questions, bare noun phrases,
+long sentences."""
 
 from __future__ import annotations
 
-from training.grammar_en_fr import lexicon as lex
-from training.grammar_en_fr import lexicon_verbs as words
-from training.grammar_en_fr.clauses import (
-    Clitic,
-    Negation,
-    Tense,
-    attribute,
-    conjugate,
-    copula,
-    question,
-    there_is,
-)
-from training.grammar_en_fr.nominal_sampler import adjectives
-from training.grammar_en_fr.nominals import pronoun
-from training.grammar_en_fr.phrases import Phrase, fixed
-from training.grammar_en_fr.sampler import Sampler, transitive_verbs
+from . import lexicon as lex
+from . import lexicon_verbs as words
+from .clauses import Clitic, Negation, Tense, attribute, conjugate, copula, question, there_is
+from .nominal_sampler import adjectives
+from .nominals import pronoun
+from .phrases import Phrase, fixed
+from .sampler import Sampler, transitive_verbs
 
 _COORDINATING = (words.AND, words.AND, words.BUT)
 _SUBORDINATING = (words.BECAUSE, words.WHEN, words.WHILE)
@@ -25,7 +17,8 @@ _NAMEABLE = (*lex.LIVING, lex.FRUIT, *lex.THINGS, lex.PLACE, lex.LANDMARK)
 
 
 def text(sampler: Sampler) -> Phrase:
-    """A text of the training distribution: one in ten is a bare phrase, the others are sentences."""
+    """A text of the training distribution: one in ten is a bare phrase, the others are
+    sentences."""
     draw = sampler.draw()
     if draw < 0.11:
         return bare_phrase(sampler)
@@ -37,7 +30,9 @@ def text(sampler: Sampler) -> Phrase:
     first = clause(sampler, tense)
     if sampler.chance(0.45):
         return (first + subordinate(sampler, tense)).sentence()
-    return (first + coordinate(sampler, tense if sampler.chance(0.5) else sampler.tense())).sentence()
+    return (
+        first + coordinate(sampler, tense if sampler.chance(0.5) else sampler.tense())
+    ).sentence()
 
 
 def long_text(sampler: Sampler, shortest: int, longest: int) -> Phrase:
@@ -46,7 +41,8 @@ def long_text(sampler: Sampler, shortest: int, longest: int) -> Phrase:
         target, tense = sampler.between(shortest, longest), sampler.tense()
         phrase, follow = clause(sampler, tense, 2), coordinate
         while len(phrase.en) < target - 1:
-            # A subordinate clause is followed by a main clause: no "because she sings when he sleeps".
+            # A subordinate clause is followed by a main clause: no "because she sings when he
+            # sleeps".
             follow = subordinate if follow is coordinate and sampler.chance(0.5) else coordinate
             tense = sampler.tense() if follow is coordinate else tense
             phrase = phrase + follow(sampler, tense, 2)
@@ -63,7 +59,8 @@ def bare_phrase(sampler: Sampler) -> Phrase:
 
 
 def clause(sampler: Sampler, tense: Tense, depth: int = 1, *, main: bool = True) -> Phrase:
-    """A subject and a predicate, often with an adjunct at the end or, in a main clause, at the start."""
+    """A subject and a predicate, often with an adjunct at the end or, in a main clause, at the
+    start."""
     if tense is Tense.PRESENT and sampler.chance(0.14):
         return existential(sampler)
     subject = sampler.subject(depth)
@@ -86,9 +83,12 @@ def coordinate(sampler: Sampler, tense: Tense, depth: int = 1) -> Phrase:
 def subordinate(sampler: Sampler, tense: Tense, depth: int = 1) -> Phrase:
     """A subordinate clause in the tense of the main clause: because she sings.
 
-    English has no future after `when` and `while`; French would not have the passé composé after `pendant que`.
+    English has no future after `when` and `while`; French would not have the passé composé after
+    `pendant que`.
     """
-    options = {Tense.PRESENT: _SUBORDINATING, Tense.PAST: _SUBORDINATING[:2]}.get(tense, _SUBORDINATING[:1])
+    options = {Tense.PRESENT: _SUBORDINATING, Tense.PAST: _SUBORDINATING[:2]}.get(
+        tense, _SUBORDINATING[:1]
+    )
     return fixed(sampler.choose(options)) + clause(sampler, tense, depth, main=False)
 
 
@@ -106,7 +106,9 @@ def interrogative(sampler: Sampler) -> Phrase:
     if subject.kind not in lex.LIVING or sampler.chance(0.3):
         tense = Tense.PRESENT if tense is Tense.PERFECT else tense
         adjective = sampler.choose(adjectives(subject.kind, predicative=True))
-        return question(subject.nominal, copula(subject.nominal, tense)) + attribute(adjective, subject.nominal)
+        return question(subject.nominal, copula(subject.nominal, tense)) + attribute(
+            adjective, subject.nominal
+        )
     clitic = sampler.object_pronoun(subject) if sampler.chance(0.35) else None
     verb = sampler.choose(transitive_verbs(subject.kind, lex.PERSON if clitic else ""))
     tense = Tense.PAST if verb.state and tense is Tense.PERFECT else tense

@@ -1,0 +1,1 @@
+"""Keras layers: recurrent cells, attention, encoder, decoder and readout. Keras only."""

@@ -1,0 +1,126 @@
+"""The encoder: embedded source words to annotations."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from attention_nmt.checks import require
+from attention_nmt.config import CellConfig
+from attention_nmt.layers.dropout import SentenceDropout
+from attention_nmt.layers.recurrent import Recurrent
+from attention_nmt.types import Tensor
+
+
+class Encoded(NamedTuple):
+    """What the encoder knows of a batch of sentences."""
+
+    annotations: Tensor  # [B, S, D]
+    summary: Tensor  # [B, units], what the first decoder state is made from
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class Encoder(keras.layers.Layer):
+    """Bidirectional recurrences: the annotation of a word is the forward and the backward state at
+    it.
+
+        h_j = [forward_j ; backward_j]      and, from the second layer on, h_j = h_j of the layer
+        below + its own
+
+    Args:
+        units: units of each direction.
+        layers: how many of them, one above the other.
+        bidirectional: False reads forward only, as the RNN encoder-decoder does; then `D = units`.
+        cell: which cell; a GRU, if none is given.
+        dropout: rate on the annotations, one mask per sentence for all of its positions.
+        layer_dropout: likewise on what each layer hands to the next one.
+
+    Source: Bahdanau et al. (2015), section 3.2 and appendix A.2.1; the summary is the last layer's
+    backward state at the first word, from which appendix A.2.2 makes `s_0`; forward only, its end
+    state. Residual connections: Wu et al. (2016), arXiv 1609.08144, section 3.1.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        layers: int = 1,
+        bidirectional: bool = True,
+        cell: CellConfig | dict[str, Any] | None = None,
+        dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        require(layers >= 1, "layers", "at least 1", layers)
+        self.units, self.bidirectional, self.dropout, self.layer_dropout = (
+            units,
+            bidirectional,
+            dropout,
+            layer_dropout,
+        )
+        dtype = self.dtype_policy
+        self.forward = [
+            Recurrent(units, cell, dtype=dtype, name=f"forward_{k}") for k in range(layers)
+        ]
+        self.backward = [
+            Recurrent(units, cell, reverse=True, dtype=dtype, name=f"backward_{k}")
+            for k in range(layers if bidirectional else 0)
+        ]
+        rates, parts = [*[layer_dropout] * (layers - 1), dropout], 2 if bidirectional else 1
+        self.dropouts = [
+            SentenceDropout(r, parts, dtype=dtype, name=f"dropout_{k}") for k, r in enumerate(rates)
+        ]
+
+    @property
+    def depth(self) -> int:
+        """`D`."""
+        return self.units * (2 if self.bidirectional else 1)
+
+    def build(self, embedded_shape: tuple, mask_shape: tuple | None = None) -> None:  # noqa: ARG002 - Keras' contract
+        """Makes the weights for embedded words `[B, S, E]`."""
+        for layers in (self.forward, self.backward):
+            for k, layer in enumerate(layers):
+                layer.build(embedded_shape if k == 0 else (None, None, self.depth))
+
+    def call(self, embedded: Tensor, mask: Tensor, training: bool = False) -> Encoded:
+        """Annotates embedded words.
+
+        Args:
+            embedded: `[B, S, E]`.
+            mask: True on words `[B, S]`. What is computed on words does not depend on padding
+            behind them; the
+                annotations of padding are those of the state that passes through it.
+
+        Returns:
+            Annotations `[B, S, D]` and a summary `[B, units]`.
+        """
+        inputs, mask = ops.transpose(embedded, (1, 0, 2)), ops.transpose(mask)
+        for k, dropout in enumerate(self.dropouts):
+            states = forward = self.forward[k](inputs, mask, training=training)
+            summary = forward[-1]
+            if self.bidirectional:
+                backward = self.backward[k](inputs, mask, training=training)
+                states, summary = ops.concatenate([forward, backward], axis=-1), backward[0]
+            inputs = dropout(states if k == 0 else inputs + states, training=training)
+        return Encoded(ops.transpose(inputs, (1, 0, 2)), summary)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """The mask is used, and none is handed on: what comes behind is given one by its caller."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        own = {
+            "units": self.units,
+            "layers": len(self.forward),
+            "bidirectional": self.bidirectional,
+        }
+        rates = {"dropout": self.dropout, "layer_dropout": self.layer_dropout}
+        return {
+            **super().get_config(),
+            **own,
+            "cell": dataclasses.asdict(self.forward[0].cell),
+            **rates,
+        }

@@ -1,0 +1,1 @@
+"""Translation models, and the contract between a model and everything that uses it. Keras only."""

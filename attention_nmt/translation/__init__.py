@@ -1,0 +1,1 @@
+"""Strings to translations: tokenizer, model and search as one. TensorFlow."""

@@ -1,0 +1,370 @@
+"""Every pair once an epoch, in few shapes, in an order that only the seed and the epoch decide."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attention_nmt.config import END, START, BatchConfig
+from attention_nmt.data.batches import CHUNK, TrainingBatches, shuffle
+from attention_nmt.data.buckets import rectangles
+from attention_nmt.data.tokenizer import Tokenizer
+
+Ids = tuple[int, ...]
+Batches = list[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]
+
+
+@pytest.fixture
+def pairs(sentences: list[str]) -> list[tuple[str, str]]:
+    """A hundred distinct pairs of many lengths."""
+    cut = [
+        " ".join(s.split()[: 1 + i % 11])
+        for i, s in enumerate(itertools.islice(itertools.cycle(sentences), 100))
+    ]
+    return [(f"{i} {text}", f"{text} {i}") for i, text in enumerate(cut)]
+
+
+def dataset(pairs: Sequence[tuple[str, str]]) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(([s for s, _ in pairs], [t for _, t in pairs]))
+
+
+def make(
+    pairs: Sequence[tuple[str, str]],
+    tokenizer: Tokenizer,
+    seed: int = 1,
+    copies: int = 1,
+    **options: Any,
+) -> TrainingBatches:
+    config = BatchConfig(**{"batch_size": 8, "maximum_length": 120, "buckets": 3, **options})
+    return TrainingBatches(dataset(pairs), tokenizer, tokenizer, config, seed, copies)
+
+
+def epoch(batches: TrainingBatches, number: int = 0) -> Batches:
+    return list(batches.epoch(number).as_numpy_iterator())
+
+
+def words(row: np.ndarray) -> Ids:
+    return tuple(int(i) for i in row if i)
+
+
+def found(batches: Batches) -> list[tuple[Ids, Ids]]:
+    """The pairs of ids of an epoch, in its order, rows of padding left out."""
+    rows = [
+        (words(s), words(label))
+        for inputs, labels, _ in batches
+        for s, label in zip(inputs["source"], labels, strict=True)
+    ]
+    return [row for row in rows if row != ((), ())]
+
+
+def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Counter[tuple[Ids, Ids]]:
+    sides = [tokenizer.encode([pair[side] for pair in pairs]) for side in (0, 1)]
+    return Counter(((*s, END), (*t, END)) for s, t in zip(*sides, strict=True))
+
+
+@pytest.mark.parametrize(("unit", "size"), [("sentences", 9), ("tokens", 370)])
+def test_every_pair_twice_in_one_batch(
+    unit: str, size: int, pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    """Half of the rows apart, also where padding fills a batch up; an odd number of rows loses
+    one."""
+    batches = make(pairs, tokenizer, copies=2, batch_size=size, batch_unit=unit)
+    halves: Batches = []
+    for inputs, labels, weights in epoch(batches):
+        assert len(labels) % 2 == 0
+        assert unit == "tokens" or len(labels) == 8
+        first, second = (
+            ({k: x[part] for k, x in inputs.items()}, labels[part], weights[part])
+            for part in (slice(len(labels) // 2), slice(len(labels) // 2, None))
+        )
+        for one, other in zip(tf.nest.flatten(first), tf.nest.flatten(second), strict=True):
+            np.testing.assert_array_equal(one, other)
+        halves.append(first)
+    assert Counter(found(halves)) == encoded(pairs, tokenizer)
+
+
+def test_a_batch_must_hold_its_copies(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    with pytest.raises(
+        ValueError, match=r"`copies` must be from 1 to the 1 rows of a batch\. Received: 2"
+    ):
+        make(pairs, tokenizer, copies=2, batch_size=1)
+
+
+@pytest.mark.parametrize("unit", ["sentences", "tokens"])
+def test_every_pair_once_an_epoch(
+    unit: str, pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    batches = make(pairs, tokenizer, batch_unit=unit, batch_size=8 if unit == "sentences" else 300)
+    expected = encoded(pairs, tokenizer)
+    assert len(expected) == 100
+    for number in (0, 1):
+        assert Counter(found(epoch(batches, number))) == expected
+
+
+def test_a_chunk_of_which_nothing_is_kept(
+    pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    batches = make([*[("", "no source")] * 2 * CHUNK, *pairs], tokenizer, shuffle_pairs=1)
+    assert batches.statistics.empty == 2 * CHUNK
+    assert Counter(found(epoch(batches))) == encoded(pairs, tokenizer)
+
+
+def test_what_a_batch_holds(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    batches = make(pairs, tokenizer)
+    for inputs, labels, weights in epoch(batches):
+        target = inputs["target"]
+        assert (inputs["source"].dtype, target.dtype, weights.dtype) == (
+            np.int32,
+            np.int32,
+            np.float32,
+        )
+        np.testing.assert_array_equal(weights, labels != 0)
+        assert (target[:, 0] == START).all()
+        assert END not in target
+        shifted = np.where(
+            labels[:, 1:] != 0, labels[:, :-1], 0
+        )  # the label before, as long as there is a label
+        np.testing.assert_array_equal(target[:, 1:], shifted)
+        for rows in (inputs["source"], labels):
+            for row in rows:
+                assert words(row)[-1:] in ((), (END,))
+                assert (row[len(words(row)) :] == 0).all()
+
+
+@pytest.mark.parametrize(("unit", "size"), [("sentences", 8), ("tokens", 200)])
+def test_only_the_announced_shapes(
+    unit: str, size: int, pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    batches = make(pairs, tokenizer, batch_unit=unit, batch_size=size)
+    assert len(batches.shapes) <= 3
+    seen = {(*inputs["source"].shape, labels.shape[1]) for inputs, labels, _ in epoch(batches)}
+    assert seen <= set(batches.shapes)
+    assert len(seen) > 1
+    for shape in batches.shapes:
+        assert shape.rows == (8 if unit == "sentences" else max(1, 200 // shape.target))
+
+
+def test_the_order_is_that_of_seed_and_epoch(
+    pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    first = found(epoch(make(pairs, tokenizer, seed=1)))
+    batches = make(pairs, tokenizer, seed=1)
+    assert found(epoch(batches, 1)) != first
+    assert found(epoch(batches, 0)) == first  # whatever was asked for before
+    assert found(epoch(make(pairs, tokenizer, seed=2))) != first
+
+
+def test_the_order_does_not_follow_the_global_seed(
+    pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    orders = []
+    for seed in (1, 2):
+        tf.random.set_seed(seed)
+        orders.append(found(epoch(make(pairs, tokenizer))))
+    assert orders[0] == orders[1]
+
+
+def test_shuffled_within_what_is_held_in_memory() -> None:
+    blocks = [
+        b.tolist()
+        for (b,) in shuffle(
+            tf.data.Dataset.range(50).map(lambda i: (i,)), 20, lambda: (1, 2)
+        ).as_numpy_iterator()
+    ]
+    assert [sorted(block) for block in blocks] == [
+        list(range(20)),
+        list(range(20, 40)),
+        list(range(40, 50)),
+    ]
+    assert all(block != sorted(block) for block in blocks)
+    assert [i - 20 for i in blocks[1]] != blocks[0]
+
+
+SAMPLED = pytest.mark.parametrize(
+    "options", [{}, {"sampling_alpha": 0.2, "maximum_length": 300}], ids=str
+)
+
+
+@SAMPLED
+def test_a_dataset_for_fit_goes_on_with_the_next_epoch(
+    options: dict[str, Any], pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    batches = make(pairs, tokenizer, **options)
+    whole = batches.dataset()
+    for number in (0, 1):
+        assert found(list(whole.as_numpy_iterator())) == found(epoch(batches, number))
+
+
+def test_nothing_is_tuned(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    """See `untuned`: the end of a long epoch would take up to a minute."""
+    batches = make(pairs, tokenizer)
+    assert tf.data.Options().autotune.enabled is None
+    for dataset in (
+        batches.epoch(0),
+        batches.epoch(0).skip(3),
+        batches.stream(0, 0, print),
+        batches.dataset(),
+    ):
+        assert dataset.options().autotune.enabled is False
+
+
+@SAMPLED
+def test_a_stream_goes_on_from_a_position(
+    options: dict[str, Any], pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    batches, began = make(pairs, tokenizer, **options), list[int]()
+    epochs = [epoch(batches, number) for number in (1, 2)]
+    left = len(epochs[0]) - 3
+    stream = list(
+        batches.stream(1, 3, began.append).take(left + len(epochs[1])).as_numpy_iterator()
+    )
+    assert found(stream) == found([*epochs[0][3:], *epochs[1]])
+    assert began[0] == left
+
+
+def test_what_is_dropped_is_counted(tokenizer: Tokenizer) -> None:
+    """Lengths are pieces with the end symbol."""
+    length = len(tokenizer.encode(["a dog"])[0]) + 1
+    long = " ".join(["a dog"] * 20)
+    cases = [
+        ("a dog", "a dog"),
+        ("", "a dog"),
+        ("a dog", "  "),
+        (long, "a dog"),
+        ("a dog", long),
+        ("", ""),
+    ]
+    statistics = make(cases, tokenizer, maximum_length=length, maximum_ratio=100).statistics
+    assert (statistics.kept, statistics.empty, statistics.too_long, statistics.uneven) == (
+        1,
+        3,
+        2,
+        0,
+    )
+    assert statistics.histogram[length, length] == 1
+    statistics = make(cases, tokenizer, maximum_length=1000, maximum_ratio=2).statistics
+    assert (statistics.kept, statistics.empty, statistics.too_long, statistics.uneven) == (
+        1,
+        3,
+        0,
+        2,
+    )
+    assert str(statistics) == "1 pairs; dropped: 3 empty, 0 too long, 2 of too unequal lengths"
+    statistics = make(cases, tokenizer, maximum_length=1000, maximum_ratio=1000).statistics
+    assert statistics.kept == 3
+    for words, kept in ((1, 0), (2, 1), (39, 1), (40, 3)):
+        cases = [("a dog", "a  dog "), (long, "a dog"), ("a dog", long)]
+        limits = {"maximum_length": 1000, "maximum_ratio": 1000, "maximum_words": words}
+        if kept:
+            assert make(cases, tokenizer, **limits).statistics.kept == kept
+        else:
+            with pytest.raises(ValueError, match="3 too long"):
+                make(cases, tokenizer, **limits)
+
+
+def test_nothing_left_to_train_on(tokenizer: Tokenizer) -> None:
+    with pytest.raises(
+        ValueError, match=r"`pairs` must be a corpus with pairs to train on.*2 empty"
+    ):
+        make([("", "a"), ("b", "")], tokenizer)
+
+
+def test_sampled_segmentations(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    """Reproduced by a second instance, other in another epoch, and spelling the same texts."""
+    first, second = (
+        make(pairs, tokenizer, sampling_alpha=0.2, maximum_length=300) for _ in range(2)
+    )
+    rows = found(epoch(first))
+    assert rows == found(epoch(second))
+    assert len(set(rows) & set(found(epoch(first, 1)))) < 50
+    for side in (0, 1):
+        padded = tf.ragged.constant([row[side] for row in rows]).to_tensor()
+        texts = [text.decode() for text in tokenizer.detokenize(padded).numpy()]
+        assert Counter(texts) == Counter(pair[side] for pair in pairs)
+
+
+def test_segmentations_sampled_on_the_source_alone(
+    pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    """Sources are those of sampling on both sides, targets those of no sampling."""
+    sampling: dict[str, Any] = {"sampling_alpha": 0.2, "maximum_length": 300, "maximum_ratio": 1000}
+    both, plain = (
+        make(pairs, tokenizer, **sampling),
+        make(pairs, tokenizer, maximum_length=300, maximum_ratio=1000),
+    )
+    rows = found(epoch(make(pairs, tokenizer, **sampling, sampled_sides="source")))
+    for side, other in ((0, both), (1, plain)):
+        assert Counter(row[side] for row in rows) == Counter(
+            row[side] for row in found(epoch(other))
+        )
+    assert Counter(row[0] for row in rows) != Counter(row[0] for row in found(epoch(plain)))
+
+
+def test_joined_pairs(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    """All pieces are those of an epoch that joins nothing, in its order; one end symbol closes a
+    row."""
+    pairs = [*pairs, ("", "empty")]
+    options: dict[str, Any] = {"buckets": 1, "maximum_length": 60, "maximum_ratio": 1000}
+    joined, plain = (
+        make(pairs, tokenizer, joined_pairs=3, **options),
+        make(pairs, tokenizer, **options),
+    )
+    for number in (0, 1):
+        rows, apart = found(epoch(joined, number)), found(epoch(plain, number))
+        for side in (0, 1):
+            pieces, expected = (
+                [i for row in some for i in row[side] if i != END] for some in (rows, apart)
+            )
+            assert pieces == expected
+            assert all(
+                row[side].count(END) == 1 and row[side][-1] == END and len(row[side]) <= 60
+                for row in rows
+            )
+        assert 40 < len(rows) < 90
+        assert rows == found(epoch(make(pairs, tokenizer, joined_pairs=3, **options), number))
+    assert Counter(found(epoch(joined, 0))) != Counter(found(epoch(joined, 1)))
+    measured = int(joined.statistics.histogram.sum())
+    assert str(joined.statistics) == (
+        f"100 pairs, joined to {measured}; dropped: 1 empty, 0 too long, 0 of too unequal lengths"
+    )
+
+
+def padded(histogram: np.ndarray, shapes: list[tuple[int, int]]) -> int:
+    """Positions, if every pair goes into the first rectangle that holds it."""
+    total = 0
+    for s, t in np.argwhere(histogram):
+        total += histogram[s, t] * sum(
+            next(shape for shape in shapes if shape[0] >= s and shape[1] >= t)
+        )
+    return int(total)
+
+
+def test_rectangles_by_hand() -> None:
+    histogram = np.zeros((11, 11), np.int64)
+    histogram[3, 4], histogram[9, 2] = 5, 5
+    assert rectangles(histogram, 1) == [(10, 10)]
+    assert rectangles(histogram, 3) == [(3, 4), (9, 2), (10, 10)]
+    assert padded(histogram, rectangles(histogram, 3)) == 5 * 7 + 5 * 11
+    assert rectangles(histogram, 8)[-1] == (10, 10)
+
+
+def test_more_rectangles_pad_less() -> None:
+    generator = np.random.default_rng(1)
+    histogram = np.zeros((41, 41), np.int64)
+    for _ in range(500):
+        source = generator.integers(2, 41)
+        histogram[source, np.clip(source + generator.integers(-5, 6), 2, 40)] += 1
+    paddings = []
+    for count in (1, 2, 4, 8):
+        shapes = rectangles(histogram, count)
+        assert len(shapes) == count
+        assert shapes == sorted(shapes, key=lambda shape: shape[0] + 2 * shape[1])
+        assert shapes[-1] == (40, 40)
+        paddings.append(padded(histogram, shapes))
+    assert paddings == sorted(paddings, reverse=True)
+    assert len(set(paddings)) == 4
+    assert paddings[-1] < 0.65 * paddings[0]

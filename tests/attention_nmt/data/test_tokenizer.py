@@ -1,0 +1,259 @@
+"""Nothing is lost behind normalization; sampling is as announced, in any process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attention_nmt.config import END, PAD
+from attention_nmt.data.tokenizer import Tokenizer
+from tests.attention_nmt.conftest import VOCABULARY_SIZE
+
+ROOT = Path(__file__).parents[2]
+
+TEXTS = [
+    "",
+    " ",
+    "   \t\n ",
+    "A dog runs.",
+    "  two   spaces  ",
+    "Grüße, Straße; naïve café",
+    "e\u0301 \u0327c a\u0308\u0304",
+    "日本語 и русский العربية हिन्दी",
+    "🐕‍🦺 👩‍👩‍👧 🇩🇪 \U0001f3fd",
+    "\U00010348 \U0001d11e \U000e0041 \U0010fffd",
+    "\x00\x01\x07\x1b[0m\x7f\x85",
+    "tab\tline\nfeed\r\nend\u2028and\u2029more\u3000wide\xa0hard",
+    "zero\u200bwidth\u200djoin\ufeffbom\u00adsoft",
+    "<s> </s> <pad> <unk> <0x41>",
+    "ﬁ ² ½ Å ｆｕｌｌ",
+    "\ufffd",
+]
+
+
+def random_texts(count: int) -> list[str]:
+    """Strings from all planes, surrogates and U+2581 (how pieces spell a space) left out."""
+    generator = np.random.default_rng(0)
+    ends = [0x80, 0x300, 0x370, 0x2000, 0x3000, 0xD800, 0x20000, 0x110000]
+    texts = []
+    for _ in range(count):
+        codes = generator.integers(0, generator.choice(ends, generator.integers(1, 30)))
+        texts.append("".join(chr(c) for c in codes if not 0xD800 <= c < 0xE000 and c != 0x2581))
+    return texts
+
+
+def round_trip(tokenizer: Tokenizer, texts: list[str] | list[bytes]) -> list[str]:
+    ids = tokenizer.tokenize(
+        tf.constant([t.encode() if isinstance(t, str) else t for t in texts])
+    ).to_tensor()
+    return [text.decode() for text in tokenizer.detokenize(ids).numpy()]
+
+
+def test_nothing_is_lost_but_by_normalization(tokenizer: Tokenizer) -> None:
+    texts = [*TEXTS, *random_texts(400)]
+    for text, back in zip(texts, round_trip(tokenizer, texts), strict=True):
+        assert back == tokenizer.normalize(text), ascii(text)
+
+
+def test_normalization_by_hand(tokenizer: Tokenizer) -> None:
+    cases = {
+        "": "",
+        "  \t\n": "",
+        "  two   spaces  ": "two spaces",
+        "ﬁ ½": "fi 1⁄2",
+        "e\u0301": "é",
+        "a\u3000b": "a b",
+    }
+    assert {text: tokenizer.normalize(text) for text in cases} == cases
+    for text in [*TEXTS, *random_texts(100)]:
+        once = tokenizer.normalize(text)
+        assert tokenizer.normalize(once) == once, ascii(text)
+
+
+def test_a_vocabulary_smaller_than_the_characters_of_the_text() -> None:
+    rare = "".join(map(chr, range(0x4E00, 0x4E00 + 200)))
+    texts = ["the dog sees the cat"] * 1000 + [rare]
+    message = r"Received: 300\. The special pieces and the characters alone are 47\d; a smaller `character_cov"
+    with pytest.raises(ValueError, match=message):
+        Tokenizer.train(texts, 300, character_coverage=1)
+    assert round_trip(Tokenizer.train(texts, 270, character_coverage=0.98), [rare]) == [rare]
+    with pytest.raises(
+        ValueError, match=r"`character_coverage` must be a share from 0\.98 to 1\. Received: 0\.9"
+    ):
+        Tokenizer.train(texts, 300, character_coverage=0.9)
+
+
+def test_long_words_are_not_remembered(tokenizer: Tokenizer) -> None:
+    texts = ["dog " + "dog" * 30, "cat " * 3]
+    fresh = Tokenizer(tokenizer.model_proto)
+    for ids, text in zip(fresh.sample(texts, [1], 0.3), texts, strict=True):
+        assert tokenizer.detokenize(tf.constant([ids])).numpy()[0].decode() == text.strip()
+    assert (
+        fresh._remembered.cache_info().currsize == 3
+    )  # "dog", "cat", and nothing, before the first space
+
+
+BROKEN = [
+    b"\xff",
+    b"dog\xc3",
+    b"\xe2\x82 a",
+    b"\xed\xa0\x80",
+    b"\xf0\x9f\x90",
+    b"a\x80b",
+    b"\xc0\xaf",
+]
+
+
+def test_invalid_utf8_is_read_as_replacement_characters(tokenizer: Tokenizer) -> None:
+    """Which normalization makes a space of."""
+    expected = [tokenizer.normalize(text.decode(errors="replace")) for text in BROKEN]
+    assert round_trip(tokenizer, BROKEN) == expected == ["", "dog", "a", "", "", "a b", ""]
+
+
+def test_invalid_utf8_has_the_same_ids_in_a_graph_and_outside_of_it(tokenizer: Tokenizer) -> None:
+    assert tokenizer.encode(BROKEN) == tokenizer.tokenize(tf.constant(BROKEN)).to_list()
+
+
+def test_in_a_graph_and_outside_of_it_the_ids_are_the_same(tokenizer: Tokenizer) -> None:
+    texts = [*TEXTS, *random_texts(100)]
+    graph = tf.function(
+        tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+    )
+    strings = tf.constant([text.encode() for text in texts])
+    assert (
+        graph(strings).to_list() == tokenizer.encode(texts) == tokenizer.tokenize(strings).to_list()
+    )
+    assert tokenizer.encode([""]) == [[]]
+    assert graph(tf.constant([], tf.string)).to_list() == []
+
+
+def test_a_graph_lives_on_after_a_global_seed_is_set(sentences: list[str]) -> None:
+    """`tf.random.set_seed` empties TensorFlow's cache of kernels."""
+    tokenizer = Tokenizer.train(
+        sentences, 320
+    )  # not the fixture, whose model other tests keep alive
+    numbered = tf.data.Dataset.from_tensors(sentences[:3]).map(tokenizer.tokenize)
+    expected = next(iter(numbered)).to_list()
+    tf.random.set_seed(1)
+    assert next(iter(numbered)).to_list() == expected
+    assert tokenizer.tokenize(tf.constant(sentences[:3])).to_list() == expected
+
+
+def test_special_symbols_are_never_made_of_text(tokenizer: Tokenizer) -> None:
+    assert min(i for ids in tokenizer.encode(["<s> </s> <pad> <unk>", *TEXTS]) for i in ids) > END
+
+
+def test_detokenize_stops_at_end_or_padding(tokenizer: Tokenizer) -> None:
+    (dog,) = tokenizer.encode(["a dog"])
+    rows = tf.constant([[*dog, END, *dog], [*dog, PAD, *dog], [END, *dog, *dog], [*dog, *dog, END]])
+    assert [t.decode() for t in tokenizer.detokenize(rows).numpy()] == [
+        "a dog",
+        "a dog",
+        "",
+        "a dog a dog",
+    ]
+
+
+def test_pieces(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.tokenize(tf.constant(["A dog", "dog"])).to_tensor()
+    pieces = tokenizer.pieces(ids).numpy()
+    assert pieces.shape == ids.shape
+    assert b"".join(pieces[0]).decode() == "▁A▁dog"
+    assert (pieces[ids.numpy() == PAD] == b"").all()
+
+
+def test_save_and_load(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path / "tokenizer.model")
+    loaded = Tokenizer.load(tmp_path / "tokenizer.model")
+    assert loaded.model_proto == tokenizer.model_proto
+    assert loaded.vocabulary_size == tokenizer.vocabulary_size == VOCABULARY_SIZE
+    assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.model"]
+    with pytest.raises(FileNotFoundError):
+        Tokenizer.load(tmp_path / "none.model")
+
+
+@pytest.mark.parametrize("proto", [b"", b"not a model", b"\x00" * 100, b"\x08\x01\x12\x03abc"])
+def test_wrong_model_bytes(proto: bytes) -> None:
+    with pytest.raises(ValueError, match="`model_proto` must be"):
+        Tokenizer(proto)
+
+
+def test_long_lines_are_learned_from(sentences: list[str]) -> None:
+    """SentencePiece's own limit is 4,192 bytes."""
+    line = " ".join(sentences * 3)
+    assert len(line.encode()) > 4192
+    assert Tokenizer.train([line] * 4, 330).vocabulary_size == 330
+
+
+def test_training_is_deterministic(sentences: list[str]) -> None:
+    """Also where lines are read from a generator, and empty ones come first."""
+    first, second = (Tokenizer.train(sentences, 340) for _ in range(2))
+    assert first.model_proto == second.model_proto
+    assert Tokenizer.train(iter(["", *sentences]), 340).vocabulary_size == 340
+
+
+@pytest.mark.parametrize("size", [5000, 100])
+def test_a_size_that_the_text_does_not_support(size: int, sentences: list[str]) -> None:
+    with pytest.raises(ValueError, match=rf"`vocabulary_size` must be .*Received: {size}\. .*\d"):
+        Tokenizer.train(sentences, size)
+
+
+@pytest.mark.parametrize("texts", [[], ["", "  "]], ids=["none", "empty"])
+def test_no_text(texts: list[str]) -> None:
+    with pytest.raises(ValueError, match="`texts` must be at least one sentence that is not empty"):
+        Tokenizer.train(texts, 300)
+
+
+def test_sampled_pieces_spell_the_text(tokenizer: Tokenizer, sentences: list[str]) -> None:
+    texts = [*sentences, *TEXTS, *random_texts(100)]
+    for alpha in (0.0, 0.2, 1.0):
+        for text, ids in zip(texts, tokenizer.sample(texts, (1, 2), alpha), strict=True):
+            padded = tf.constant([[*ids, END]])
+            assert tokenizer.detokenize(padded).numpy()[0].decode() == tokenizer.normalize(text), (
+                ascii(text)
+            )
+
+
+def test_sampling_depends_on_the_seed_alone(
+    tokenizer: Tokenizer, sentences: list[str], tmp_path: Path
+) -> None:
+    drawn = tokenizer.sample(sentences, (1, 2, 3), 0.1)
+    assert tokenizer.sample(sentences, (1, 2, 3), 0.1) == drawn
+    assert tokenizer.sample([s.encode() for s in sentences], (1, 2, 3), 0.1) == drawn
+    assert tokenizer.sample(sentences, (1, 2, 4), 0.1) != drawn
+    tokenizer.save(tmp_path / "tokenizer.model")
+    code = (
+        "from attention_nmt.tokenizer import Tokenizer; from tests.attention_nmt.conftest import SENTENCES; "
+        f"print(Tokenizer.load({str(tmp_path / 'tokenizer.model')!r}).sample(SENTENCES, (1, 2, 3), 0.1))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert other.stdout.strip() == str(drawn)
+
+
+def test_a_large_alpha_gives_the_best_segmentation(
+    tokenizer: Tokenizer, sentences: list[str]
+) -> None:
+    assert tokenizer.sample(sentences, [0], 1000.0) == tokenizer.encode(sentences)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_words_are_drawn_by_their_probabilities(alpha: float, tokenizer: Tokenizer) -> None:
+    """Within four standard errors of p ** alpha, over the segmentations SentencePiece lists."""
+    import sentencepiece
+
+    draws, word = 4000, "the"
+    processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model_proto)
+    segmentations = [tuple(ids) for ids in processor.nbest_encode_as_ids(word, 100)]
+    assert 2 <= len(segmentations) <= 32
+    logarithms = np.array([sum(processor.get_score(i) for i in ids) for ids in segmentations])
+    expected = np.exp(alpha * logarithms) / np.exp(alpha * logarithms).sum()
+    drawn = [tuple(ids) for ids in tokenizer.sample([word] * draws, [1], alpha)]
+    assert set(drawn) <= set(segmentations)
+    shares = np.array([drawn.count(ids) / draws for ids in segmentations])
+    error = np.sqrt(expected * (1 - expected) / draws)
+    assert (np.abs(shares - expected) <= 4 * error + 1e-3).all()

@@ -1,0 +1,156 @@
+"""Samples have the model's distribution, and are the same in any batch."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attention_nmt.config import PAD, SearchConfig
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.search.hypotheses import Hypotheses
+from attention_nmt.search.noise import drawn_pieces, gumbel, mix, sentence_keys
+from attention_nmt.search.search import search
+from attention_nmt.translation.translator import Translator
+from tests.attention_nmt.search.test_search_of_models import ending_model
+from tests.attention_nmt.search.toy import Toy, trimmed
+from tests.attention_nmt.tiny import tiny_batch
+
+KEYS = np.arange(5000, dtype=np.int32)
+
+
+def test_mix_is_the_finalizer_of_murmurhash() -> None:
+    numbers = np.random.default_rng(0).integers(-(2**31), 2**31, 1000).astype(np.int32)
+    h = numbers.astype(np.uint32)
+    h ^= h >> 16
+    h *= np.uint32(0x85EBCA6B)
+    h ^= h >> 13
+    h *= np.uint32(0xC2B2AE35)
+    h ^= h >> 16
+    np.testing.assert_array_equal(np.asarray(mix(tf.constant(numbers))), h.astype(np.int32))
+
+
+def test_gumbel_numbers_are_gumbel_distributed_and_independent() -> None:
+    drawn = np.asarray(gumbel(KEYS, 1, 3, tf.constant(2), 7))
+    assert drawn.shape == (5000, 3, 7)
+    assert drawn.mean() == pytest.approx(np.euler_gamma, abs=0.02)
+    assert drawn.var() == pytest.approx(np.pi**2 / 6, abs=0.05)
+    others = [
+        gumbel(KEYS, 2, 3, tf.constant(2), 7),
+        gumbel(KEYS, 1, 3, tf.constant(3), 7),
+        drawn[:, [1, 2, 0]],
+    ]
+    others += [drawn[:, :, [1, 2, 3, 4, 5, 6, 0]], np.roll(drawn, 1, axis=0)]
+    for other in others:
+        assert abs(np.corrcoef(drawn.ravel(), np.asarray(other).ravel())[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_pieces_are_drawn_from_the_softmax(temperature: float) -> None:
+    """20,000 draws at each of two positions: shares within four standard deviations."""
+    logits = np.random.default_rng(0).normal(0, 1.5, 9).astype(np.float32)
+    logits[PAD] = 5.0  # likely, and never drawn
+    rows = np.tile(logits, (5000, 4, 1))
+    expected = np.exp(logits[1:] / temperature)
+    expected /= expected.sum()
+    log_p = logits - np.log(np.exp(logits.astype(np.float64)).sum())
+    for position in (0, 11):
+        found, ids = drawn_pieces(rows, gumbel(KEYS, 5, 4, tf.constant(position), 9), temperature)
+        shares = np.bincount(np.asarray(ids).ravel(), minlength=9) / 20_000
+        assert shares[PAD] == 0
+        assert (
+            np.abs(shares[1:] - expected) < 4 * np.sqrt(expected * (1 - expected) / 20_000)
+        ).all()
+        np.testing.assert_allclose(found, log_p[np.asarray(ids)], atol=1e-5)
+
+
+def test_keys_follow_the_words_and_their_order_and_not_the_padding() -> None:
+    batch = tiny_batch([(4, 1), (3, 1)])[0]["source"]
+    keys = np.asarray(sentence_keys(batch))
+    np.testing.assert_array_equal(sentence_keys(np.pad(batch, [(0, 0), (0, 5)])), keys)
+    turned = batch.copy()
+    turned[:, :2] = turned[:, 1::-1]
+    assert len({*keys.tolist(), *np.asarray(sentence_keys(turned)).tolist()}) == 4
+
+
+def run(
+    toy: Toy, sentences: list[int], limits: list[int], compact: bool = True, **options: Any
+) -> Hypotheses:
+    config = SearchConfig(**options)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)] * 2, autograph=False)
+    def find(sentences: tf.Tensor, limits: tf.Tensor) -> Hypotheses:
+        keys = mix(sentences)
+        return search(
+            toy.step, toy.state(sentences), toy.memory(sentences), limits, config, compact, keys
+        )
+
+    return Hypotheses(
+        *(x.numpy() for x in find(np.array(sentences, np.int32), np.array(limits, np.int32)))
+    )
+
+
+def test_samples_of_a_search() -> None:
+    """Scored at temperature 1, ranked, with the alignments of their own steps; others with another
+    seed."""
+    toy, sentences, limits = Toy(), list(range(12)), [1 + i % 6 for i in range(12)]
+    options: dict[str, Any] = {
+        "beam_size": 6,
+        "n_best": 4,
+        "length_penalty": 0.6,
+        "temperature": 1.3,
+    }
+    found = run(toy, sentences, limits, sampling_seed=3, **options)
+    distinct = set()
+    for row, (sentence, limit) in enumerate(zip(sentences, limits, strict=True)):
+        scores = list(found.scores[row])
+        assert scores == sorted(scores, reverse=True)
+        for n in range(4):
+            ids = trimmed(found.ids[row, n])
+            distinct.add((sentence, ids))
+            assert len(ids) == limit or ids[-1] == 3
+            assert found.scores[row, n] == pytest.approx(toy.score(sentence, ids, 0.6), abs=1e-4)
+            assert found.alignments is not None
+            expected = toy.alignments[toy.codes(sentence, ids)]
+            np.testing.assert_allclose(found.alignments[row, n, : len(ids)], expected, atol=1e-6)
+    assert len(distinct) > 24
+    np.testing.assert_array_equal(
+        run(toy, sentences, limits, False, sampling_seed=3, **options).ids, found.ids
+    )
+    assert not np.array_equal(
+        run(toy, sentences, limits, sampling_seed=4, **options).ids, found.ids
+    )
+    for sentence in (5, 11):
+        alone = run(toy, [sentence], [limits[sentence]], sampling_seed=3, **options)
+        length = limits[sentence]
+        np.testing.assert_array_equal(alone.ids[0], found.ids[sentence, :, :length])
+
+
+def test_a_temperature_near_zero_is_greedy() -> None:
+    toy, sentences = Toy(), list(range(20))
+    cold = run(toy, sentences, [6] * 20, beam_size=2, temperature=1e-3)
+    greedy = run(toy, sentences, [6] * 20, beam_size=1)
+    np.testing.assert_array_equal(cold.ids, greedy.ids)
+    np.testing.assert_allclose(cold.scores, greedy.scores, atol=1e-4)
+
+
+def test_a_temperature_needs_keys() -> None:
+    toy = Toy()
+    with pytest.raises(
+        ValueError,
+        match=r"`keys` must be numbers of the sentences with a temperature\. Received: None",
+    ):
+        search(
+            toy.step, toy.state([1]), toy.memory([1]), np.array([3]), SearchConfig(temperature=1.0)
+        )
+
+
+def test_a_translator_samples_the_same_in_any_batch(
+    tokenizer: Tokenizer, sentences: list[str]
+) -> None:
+    config = SearchConfig(beam_size=3, n_best=3, temperature=1.0, sampling_seed=9)
+    translator = Translator(ending_model(), tokenizer, config, batch_size=5)
+    together = translator.n_best(sentences[:12])
+    assert len({t.text for found in together for t in found}) > 20
+    for text, found in zip(sentences[:3], together, strict=False):
+        assert [t.text for t in translator.n_best([text])[0]] == [t.text for t in found]

@@ -1,0 +1,111 @@
+"""Searches with a model: batches against single sentences, and against forced decoding."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from attention_nmt.config import START, SearchConfig
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.search.search import maximum_lengths, search
+from attention_nmt.translation.translator import Translator
+from tests.attention_nmt.conftest import VOCABULARY_SIZE
+from tests.attention_nmt.tiny import FEW, VARIANTS, tiny_batch, tiny_model
+
+VOCABULARIES: dict[str, Any] = {
+    "source_vocabulary_size": VOCABULARY_SIZE,
+    "target_vocabulary_size": VOCABULARY_SIZE,
+}
+
+
+LIKES = {"no attention, lstm layers": 1.2}
+"""How much a model has to like to end, where it is not 1.5, for lengths to differ."""
+
+
+def ending_model(likes: float = 1.5, **options: Any) -> Seq2Seq:
+    """A random model that likes to end, so that hypotheses have many lengths."""
+    model = tiny_model(scale=1.0, **VOCABULARIES, **options)
+    projection: Any = model.output_projection
+    kernel = np.asarray(projection.kernel).copy()
+    kernel[:, 3] = likes * np.abs(kernel[:, 3])
+    projection.kernel.assign(kernel)
+    return model
+
+
+@pytest.mark.parametrize(("beam_size", "kind"), [(1, "default"), *((4, kind) for kind in FEW)])
+def test_a_batch_translates_as_its_sentences_do(
+    beam_size: int, kind: str, tokenizer: Tokenizer, sentences: list[str]
+) -> None:
+    config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size))
+    translator = Translator(ending_model(LIKES.get(kind, 1.5), **FEW[kind]), tokenizer, config)
+    texts = ["A dog.", *sentences[::8], "One long sentence: " + " ".join(sentences[:3])]
+    together = translator.n_best(texts)
+    assert len({len(found[0].target_tokens) for found in together}) > 1
+    for text, found in zip(texts, together, strict=True):
+        (alone,) = translator.n_best([text])
+        for one, other in zip(found, alone, strict=True):
+            assert one.score == pytest.approx(other.score, abs=1e-4)
+            assert one.target_tokens == other.target_tokens
+            assert one.text == other.text
+            assert (
+                (one.alignment is None)
+                == (other.alignment is None)
+                == (FEW[kind].get("attention") == "none")
+            )
+            if one.alignment is not None and other.alignment is not None:
+                np.testing.assert_allclose(one.alignment, other.alignment, atol=1e-4)
+
+
+def test_coverage_in_low_precision() -> None:
+    """Sums are of float32, and alignments and scores finite, whatever attention computes in."""
+    model = tiny_model(dtype="mixed_bfloat16", **VOCABULARIES)
+    source = tiny_batch([(7, 1), (3, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
+    config = SearchConfig(beam_size=3, coverage_penalty=0.4, maximum_length_ratio=1)
+    memory, state = model.start(source)
+    found = search(model.step, state, memory, maximum_lengths(source, config), config)
+    assert keras.backend.standardize_dtype(found.scores.dtype) == "float32"
+    assert np.isfinite(np.asarray(found.scores)).all()
+    assert np.isfinite(np.asarray(keras.ops.cast(found.alignments, "float32"))).all()
+
+
+def test_coverage_needs_attention(tokenizer: Tokenizer) -> None:
+    model = tiny_model(attention="none", **VOCABULARIES)
+    with pytest.raises(
+        ValueError, match=r"`coverage_penalty` must be 0 for a model without attention.* 0\.2"
+    ):
+        Translator(model, tokenizer, SearchConfig(coverage_penalty=0.2))
+
+
+@pytest.mark.parametrize(
+    ("beam_size", "kind"),
+    [
+        (1, "default"),
+        (4, "default"),
+        (4, "normalized, reset before"),
+        (4, "luong dot, fed"),
+        (4, "everything"),
+    ],
+)
+def test_alignment_and_score_of_a_search_are_those_of_forced_decoding(
+    beam_size: int, kind: str
+) -> None:
+    model = ending_model(**VARIANTS[kind])
+    source = tiny_batch([(7, 1), (3, 1), (5, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
+    config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size), length_penalty=0.7)
+    memory, state = model.start(source)
+    found = search(model.step, state, memory, maximum_lengths(source, config), config)
+    alignments = np.asarray(found.alignments)
+    for n in range(found.ids.shape[1]):
+        ids = np.asarray(found.ids[:, n])
+        target = np.concatenate([np.full((len(ids), 1), START), ids[:, :-1]], axis=1)
+        inputs = {"source": source, "target": target}
+        forced = np.asarray(model.align(inputs))
+        log_p = np.asarray(keras.ops.log_softmax(model(inputs)))
+        for row, length in enumerate((ids != 0).sum(axis=1)):
+            np.testing.assert_allclose(alignments[row, n, :length], forced[row, :length], atol=1e-5)
+            total = log_p[row, np.arange(length), ids[row, :length]].sum()
+            assert float(found.scores[row, n]) == pytest.approx(
+                total / ((5 + length) / 6) ** 0.7, abs=1e-4
+            )

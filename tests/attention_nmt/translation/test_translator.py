@@ -1,0 +1,241 @@
+"""Strings in, translations out."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attention_nmt.config import SearchConfig
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.run_folder import RunFolder
+from attention_nmt.translation import translator as translator_module
+from attention_nmt.translation.translator import Translator
+from tests.attention_nmt.search.test_search_of_models import VOCABULARIES, ending_model
+from tests.attention_nmt.tiny import tiny_model
+
+SHORT = SearchConfig(
+    beam_size=3,
+    n_best=3,
+    maximum_length_ratio=0.5,
+    maximum_length_extra=5,
+    maximum_source_length=60,
+)
+TEXTS = ["A dog.", "", "Two young girls are playing in the green grass.", "   ", "ein Kind malt"]
+
+
+@pytest.fixture
+def translator(tokenizer: Tokenizer) -> Translator:
+    return Translator(ending_model(), tokenizer, SHORT, batch_size=4)
+
+
+def test_translations(translator: Translator, tokenizer: Tokenizer) -> None:
+    """Everything a translation holds; texts keep their order, whatever batches they were in."""
+    for text, found in zip(TEXTS, translator.n_best(TEXTS), strict=True):
+        assert len(found) == 3
+        assert [t.score for t in found] == sorted((t.score for t in found), reverse=True)
+        source = tokenizer.encode([text])[0]
+        for translation in found:
+            assert "".join(translation.source_tokens[:-1]).replace(
+                "▁", " "
+            ).strip() == tokenizer.normalize(text)
+            assert translation.source_tokens[-1] == "</s>"
+            assert len(translation.source_tokens) == len(source) + 1
+            if not text.strip():
+                assert (translation.text, translation.score, translation.target_tokens) == (
+                    "",
+                    0.0,
+                    [],
+                )
+                continue
+            tokens = [token for token in translation.target_tokens if token != "</s>"]
+            assert len(translation.target_tokens) - len(tokens) <= 1
+            assert len(translation.target_tokens) <= (len(source) + 1) // 2 + 5
+            assert translation.alignment is not None
+            assert translation.alignment.shape == (
+                len(translation.target_tokens),
+                len(translation.source_tokens),
+            )
+            np.testing.assert_allclose(translation.alignment.sum(axis=1), 1, atol=1e-5)
+    assert [t.text for t in translator(TEXTS)] == [
+        found[0].text for found in translator.n_best(TEXTS)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "maximum_bytes"),
+    [
+        ({}, 2**28),
+        ({"attention": "none", "reset_after": False}, 2**28),
+        ({"tie_output": True, "readout_units": 6}, 100),
+    ],
+    ids=str,
+)
+def test_frozen_weights_translate_alike(
+    options: dict[str, Any],
+    maximum_bytes: int,
+    tokenizer: Tokenizer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(translator_module, "MAXIMUM_WORDS_BYTES", maximum_bytes)
+    model = tiny_model(**options, **VOCABULARIES)
+    plain = Translator(model, tokenizer, SHORT, batch_size=4)
+    frozen = plain.frozen()
+    assert frozen.search_weights is not None
+    assert (frozen.search_weights.words is None) == (maximum_bytes == 100)
+    assert (frozen.search, frozen.batch_size) == (plain.search, plain.batch_size)
+    for expected, found in zip(plain.n_best(TEXTS), frozen.n_best(TEXTS), strict=True):
+        assert [t.text for t in found] == [t.text for t in expected]
+        np.testing.assert_allclose([t.score for t in found], [t.score for t in expected], atol=1e-4)
+    before = [t.score for t in frozen(TEXTS)]
+    model.target_embedding.embeddings.assign(-model.target_embedding.embeddings)
+    if frozen.search_weights.words is not None:
+        assert [t.score for t in frozen(TEXTS)] == before
+    frozen.refresh()
+    after = [t.score for t in frozen(TEXTS)]
+    assert after != before
+    np.testing.assert_allclose(after, [t.score for t in plain(TEXTS)], atol=1e-4)
+
+
+def test_strings_bytes_and_tensors_are_alike(translator: Translator) -> None:
+    expected = [t.text for t in translator(TEXTS)]
+    assert [t.text for t in translator(tf.constant(TEXTS))] == expected
+    assert [t.text for t in translator([t.encode() for t in TEXTS])] == expected
+    assert [t.text for t in translator(tuple(TEXTS))] == expected
+    assert translator([]) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["A dog.", b"A dog.", tf.constant("A dog.")], ids=["string", "bytes", "tensor"]
+)
+def test_one_string_is_no_sequence(text: str, translator: Translator) -> None:
+    with pytest.raises(ValueError, match="`texts` must be a sequence of strings"):
+        translator(text)
+
+
+def test_one_string_is_not_aligned(translator: Translator) -> None:
+    with pytest.raises(
+        ValueError, match=r"`targets` must be a sequence of strings\. Received: 'Hi'"
+    ):
+        translator.align(["Oh"], "Hi")
+    with pytest.raises(
+        ValueError, match=r"`sources` must be a sequence of strings\. Received: 'Oh'"
+    ):
+        translator.align("Oh", ["Hi"])
+
+
+def test_a_batch_of_nothing(translator: Translator) -> None:
+    with pytest.raises(ValueError, match=r"`batch_size` must be at least 1\. Received: 0"):
+        Translator(translator.model, translator.source_tokenizer, batch_size=0)
+
+
+def test_texts_that_are_no_text(translator: Translator) -> None:
+    broken = tf.constant(
+        [b"\xff\xfe", b"A dog\xc3", b"\x00", "\ud800".encode("utf-8", "surrogatepass")]
+    )
+    assert len(translator(broken)) == 4
+    assert len(translator(["\ud800 lone", "\x00\x01", "🐕" * 50])) == 3
+
+
+@pytest.mark.parametrize("text", ["A dog runs. " * 8334, "dog" * 33334], ids=["words", "one word"])
+def test_a_very_long_text(text: str, translator: Translator) -> None:
+    """A hundred thousand characters are cut to what the search allows, and so are those beside a
+    short text."""
+    assert len(text) > 100_000
+    short, long = translator(["A dog.", text])
+    assert (short.truncated, long.truncated) == (False, True)
+    assert len(long.source_tokens) == SHORT.maximum_source_length
+    assert long.source_tokens[-1] == "</s>"
+    assert len(long.target_tokens) <= SHORT.maximum_source_length // 2 + 5
+    assert short.text == translator(["A dog."])[0].text
+    assert short.score == pytest.approx(translator(["A dog."])[0].score, abs=1e-4)
+
+
+def test_alignments_of_given_translations(translator: Translator) -> None:
+    """Forced decoding of what a search found gives the search's alignment."""
+    texts = [text for text in TEXTS if text.strip()]
+    found = translator(texts)
+    aligned = translator.align(texts, [t.text for t in found])
+    compared = 0
+    for translation, alignment in zip(found, aligned, strict=True):
+        assert alignment.source_tokens == translation.source_tokens
+        assert alignment.weights.shape == (
+            len(alignment.target_tokens),
+            len(alignment.source_tokens),
+        )
+        np.testing.assert_allclose(alignment.weights.sum(axis=1), 1, atol=1e-5)
+        if (
+            alignment.target_tokens == translation.target_tokens
+            and translation.alignment is not None
+        ):
+            np.testing.assert_allclose(alignment.weights, translation.alignment, atol=1e-4)
+            compared += 1
+    assert compared > 0
+    with pytest.raises(
+        ValueError, match=r"`targets` must be as many as the sources \(3\)\. Received: 1"
+    ):
+        translator.align(texts, ["one"])
+
+
+def test_alignment_of_a_model_without_attention(tokenizer: Tokenizer) -> None:
+    translator = Translator(tiny_model(attention="none", **VOCABULARIES), tokenizer, SHORT)
+    with pytest.raises(ValueError, match="`attention` must be one that aligns"):
+        translator.align(["a"], ["b"])
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_vocabulary_of_another_size(side: str, tokenizer: Tokenizer) -> None:
+    model = tiny_model(**{**VOCABULARIES, f"{side}_vocabulary_size": 77})
+    message = (
+        f"`{side}_tokenizer` must be of the model's {side}_vocabulary_size=77 pieces. Received: 360"
+    )
+    with pytest.raises(ValueError, match=message):
+        Translator(model, tokenizer)
+
+
+def make_run(path: Path, tokenizer: Tokenizer) -> RunFolder:
+    run = RunFolder(path)
+    path.mkdir(exist_ok=True)
+    run.config.write_text(json.dumps({"search": dataclasses.asdict(SHORT)}))
+    tokenizer.save(run.source_tokenizer)
+    ending_model().save(run.best)
+    return run
+
+
+def test_from_run(translator: Translator, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    make_run(tmp_path / "run", tokenizer)
+    loaded = Translator.from_run(tmp_path / "run")
+    assert loaded.search == SHORT
+    assert [t.text for t in loaded(TEXTS)] == [t.text for t in translator(TEXTS)]
+    greedy = Translator.from_run(str(tmp_path / "run"), SearchConfig(beam_size=1))
+    assert greedy.search == SearchConfig(beam_size=1)
+
+
+def test_from_run_with_two_vocabularies(
+    tokenizer: Tokenizer, sentences: list[str], tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", tokenizer)
+    other = Tokenizer.train(sentences[20:], 350)
+    other.save(run.target_tokenizer)
+    with pytest.raises(
+        ValueError, match=r"`target_tokenizer` must be .*=360 pieces\. Received: 350"
+    ):
+        Translator.from_run(run.path)
+
+
+@pytest.mark.parametrize("missing", ["config", "source_tokenizer", "best"])
+def test_a_run_folder_with_a_missing_piece(
+    missing: str, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    path: Path = getattr(make_run(tmp_path / "run", tokenizer), missing)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=path.name):
+        Translator.from_run(tmp_path / "run")
+
+
+def test_no_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Translator.from_run(tmp_path / "nowhere")

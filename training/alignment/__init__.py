@@ -1,0 +1,1 @@
+"""What attention read: links between words, their error rate, pictures and pages."""

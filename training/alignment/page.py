@@ -1,0 +1,55 @@
+"""Alignments as a page to point at: one HTML file that asks no network for anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+TEMPLATE = Path(__file__).with_name("alignments.html")
+
+
+class AlignedPair(NamedTuple):
+    """A source, its translation, and what was read for each word of it."""
+
+    source_words: Sequence[str]
+    target_words: Sequence[str]
+    weights: np.ndarray  # [target words, source words]
+    reference: str
+
+
+def alignment_page(
+    title: str, about: str, languages: tuple[str, str], pairs: Sequence[AlignedPair]
+) -> str:
+    """A page on which pointing at a target word lights up the source words that it read, and the
+    other way round.
+
+    Args:
+        title: the page's heading.
+        about: what the page is to say of its sentences, in a sentence or two.
+        languages: codes of the source's and the target's.
+        pairs: in the order in which they are shown. Weights are written in percent, to a tenth.
+
+    Raises:
+        ValueError: the shape of a pair's weights is not that of its words.
+    """
+    sentences = []
+    for number, pair in enumerate(pairs):
+        expected = (len(pair.target_words), len(pair.source_words))
+        if pair.weights.shape != expected:
+            found = pair.weights.shape
+            raise ValueError(
+                f"weights of pair {number} must have shape (target, source) = {expected}. Received: {found}."
+            )
+        shares = np.round(100 * np.asarray(pair.weights, np.float64), 1).tolist()
+        words = {"source": list(pair.source_words), "target": list(pair.target_words)}
+        sentences.append({**words, "weights": shares, "reference": pair.reference})
+    text = json.dumps(
+        {"title": title, "about": about, "languages": languages, "sentences": sentences},
+        ensure_ascii=False,
+    )
+    # Within a script "<" could begin its end, or a comment; in JSON it occurs in strings only.
+    return TEMPLATE.read_text(encoding="utf-8").replace("DATA", text.replace("<", "\\u003c"), 1)

@@ -1,0 +1,156 @@
+"""Plots, and heat maps of alignments in the manner of figure 3 of Bahdanau, Cho and Bengio (arXiv
+1409.0473).
+
+In these source words run along the top, target words down the left side; black is weight 0 and
+white is weight 1. Figures are built without pyplot, so nothing here touches its global state or
+needs a display.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from attention_nmt.files import atomic_write
+
+_CELL_INCHES = 0.28
+_BORDER_INCHES = 0.12
+_FONT_POINTS = 11
+_DOTS_PER_INCH = 100
+# DejaVu Sans comes with matplotlib and covers Latin, Greek and Cyrillic; the others are used where
+# they are installed.
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK KR",
+    "Noto Sans Arabic",
+)
+
+
+def alignment_figure(
+    weights: np.ndarray, source_tokens: Sequence[str], target_tokens: Sequence[str]
+) -> Figure:
+    """Draws attention weights as a heat map of square cells whose size in inches does not depend
+    on their number.
+
+    Args:
+        weights: [T, S], from 0 to 1; values outside are drawn as the nearer of the two.
+        source_tokens: S labels for the columns, words or pieces.
+        target_tokens: T labels for the rows.
+
+    Returns:
+        A figure with an Agg canvas and one pair of axes, in which cell (t, s) has its centre at x
+        = s, y = t.
+
+    Raises:
+        ValueError: the shape of `weights` differs from the token counts, or there is no token on
+        one side.
+    """
+    weights = np.asarray(weights)
+    expected = (len(target_tokens), len(source_tokens))
+    if weights.shape != expected:
+        raise ValueError(
+            f"weights must have shape (target tokens, source tokens) = {expected}. Received: {weights.shape}."
+        )
+    if 0 in expected:
+        raise ValueError(
+            f"weights must have at least one target and one source token. Received: {expected}."
+        )
+    figure = Figure(dpi=_DOTS_PER_INCH)
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.imshow(weights, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", aspect="auto")
+    _label(axes, source_tokens, target_tokens)
+    _fit(figure, axes, columns=len(source_tokens), rows=len(target_tokens))
+    return figure
+
+
+def save_alignment(
+    path: str | os.PathLike[str],
+    weights: np.ndarray,
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+) -> None:
+    """Writes `alignment_figure` as a PNG file, whatever the name ends in; makes missing folders.
+
+    Raises:
+        ValueError: as for `alignment_figure`.
+        OSError: the file cannot be written.
+    """
+    save(alignment_figure(weights, source_tokens, target_tokens), Path(path))
+
+
+def plain_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches, which makes room for what labels need."""
+    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as a PNG file; a reader never finds half of it."""
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def save_measured(output: Path, values: Any, figure: Figure) -> None:
+    """Writes what was measured as `OUTPUT.json` and its plot as `OUTPUT.png`."""
+    with atomic_write(Path(f"{output}.json")) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    save(figure, Path(f"{output}.png"))
+
+
+def alignment_image(
+    weights: np.ndarray, source_tokens: Sequence[str], target_tokens: Sequence[str]
+) -> np.ndarray:
+    """Gives `alignment_figure` as pixels, [height, width, 3] uint8 RGB: what `tf.summary.image`
+    takes, batched.
+
+    Raises:
+        ValueError: as for `alignment_figure`.
+    """
+    canvas = FigureCanvasAgg(alignment_figure(weights, source_tokens, target_tokens))
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _label(axes: Axes, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> None:
+    # A "$" in a token is a dollar sign: without parse_math=False two of them would set a formula.
+    style: dict[str, Any] = {
+        "fontsize": _FONT_POINTS,
+        "fontfamily": _installed_fonts(),
+        "parse_math": False,
+    }
+    axes.set_xticks(range(len(source_tokens)), source_tokens, rotation="vertical", **style)
+    axes.set_yticks(range(len(target_tokens)), target_tokens, **style)
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=2, pad=3)
+
+
+def _fit(figure: Figure, axes: Axes, columns: int, rows: int) -> None:
+    """Sizes the figure to its labels, measured as drawn, and its cells."""
+    cells = axes.get_window_extent()
+    drawn = axes.get_tightbbox()
+    assert drawn is not None  # the axes are visible
+    left = (cells.x0 - drawn.x0) / figure.dpi + _BORDER_INCHES
+    top = (drawn.y1 - cells.y1) / figure.dpi + _BORDER_INCHES
+    width, height = columns * _CELL_INCHES, rows * _CELL_INCHES
+    full_width, full_height = left + width + _BORDER_INCHES, top + height + _BORDER_INCHES
+    figure.set_size_inches(full_width, full_height)
+    axes.set_position(
+        (left / full_width, _BORDER_INCHES / full_height, width / full_width, height / full_height)
+    )
+
+
+@cache
+def _installed_fonts() -> list[str]:
+    installed = set(font_manager.fontManager.get_font_names())
+    return [name for name in _FONTS if name in installed]

@@ -1,0 +1,1 @@
+"""Measurements: speed of training, searches, growth with length, BLEU by length."""
