@@ -1,24 +1,203 @@
-"""What the command lines of evaluations share."""
+"""The one command, `attention-nmt NAME`, and the tail that all its command lines share.
+
+A command line is a frozen config dataclass whose fields are its flags, and a function that acts on
+it. Modules are imported when their command is named, so that `--help` does not wait for TensorFlow.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import importlib
+import logging
+import os
+import re
 import sys
+import typing
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import tyro
+from attention_nmt.checks import missing_package
 
 Config = TypeVar("Config")
 
 
-def command(
-    kind: type[Config], prog: str, arguments: Sequence[str] | None, act: Callable[[Config], object]
+class Command(NamedTuple):
+    """One of the commands."""
+
+    module: str  # below `attention_nmt`; it has a function `main`
+    summary: str
+
+
+COMMANDS = {
+    "train": Command("training.train", "train a model on text pairs, or go on training"),
+    "evaluate": Command("training.evaluate", "score a run: BLEU, chrF, TER, alignments"),
+    "translate": Command("serving.translate", "translate texts, a file or standard input"),
+    "export": Command("serving.export", "write a run as the next version of a SavedModel"),
+    "serve": Command("serving.server", "serve a SavedModel over gRPC, for development"),
+    "client": Command("serving.client", "translate through a server"),
+    "tflite": Command("serving.tflite", "write a run as a LiteRT model"),
+    "diversify": Command("training.diversify", "add models' translations to a corpus"),
+    "record": Command("training.record", "write a training's batches, to be replayed elsewhere"),
+    "replay": Command("training.replay", "train on recorded batches, without TensorFlow"),
+    "search-study": Command("training.studies.search_study", "plot dev BLEU by beam and penalties"),
+    "by-length": Command("training.studies.by_length", "plot BLEU by the length of the source"),
+    "growth": Command("training.studies.growth", "measure time and memory by length and batch"),
+    "bound": Command("training.studies.bound", "compare training with its matrix products"),
+    "benchmark": Command("training.studies.benchmark", "time training steps"),
+    "serving-benchmark": Command("serving.benchmark", "time translation on every runtime"),
+    "soak": Command("serving.soak", "put a server under load for a while"),
+}
+"""Every command by its name."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs `attention-nmt NAME ...`; the exit status is the command's, 2 for an unknown name."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if name == "--version":
+        from attention_nmt import __version__
+
+        print(f"attention-nmt {__version__}")
+        return 0
+    if name not in COMMANDS:
+        print(f"error: there is no command {name!r}.\n\n{_usage()}", file=sys.stderr)
+        return 2
+
+    with _one_line_errors() as status:
+        module = importlib.import_module(f"attention_nmt.{COMMANDS[name].module}")
+        return module.main(arguments[1:])
+    return status[0]
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    lines = [
+        "usage: attention-nmt NAME [flags]",
+        "",
+        "Neural machine translation with additive attention.",
+        "",
+        *rows,
+        "",
+        "`attention-nmt NAME --help` lists the flags of a command.",
+    ]
+    return "\n".join(lines)
+
+
+def run_command(
+    kind: type[Config],
+    act: Callable[[Config], object],
+    arguments: Sequence[str] | None,
+    *,
+    prog: str,
+    default: Config | None = None,
 ) -> int:
-    """Reads a config from the command line and acts on it; the exit status, 1 with one line on
-    what is at fault."""
+    """Reads a config from a command line and acts on it.
+
+    Args:
+        kind: the config's dataclass.
+        act: takes the config, and may return an exit status, an integer.
+        arguments: the command line; None is this process's own.
+        prog: the command's name in its help.
+        default: the values of flags that are not given.
+
+    Returns:
+        The exit status: what `act` returned, 0 for None; 1 with one line on standard error for a
+        `ValueError`, `OSError` or `ImportError`; 130 on Ctrl-C.
+    """
+    quiet_start()
+    with _one_line_errors(_flags(kind)) as status:
+        result = act(parse(kind, arguments, prog=prog, default=default))
+        return result if isinstance(result, int) else 0
+    return status[0]
+
+
+def parse(
+    kind: type[Config],
+    arguments: Sequence[str] | None,
+    *,
+    prog: str,
+    default: Config | None = None,
+) -> Config:
+    """Reads a config from a command line; switches are `--flag` and `--no-flag`.
+
+    Raises:
+        SystemExit: `--help` was asked for (0), or a flag is at fault (2, with a message).
+        ValueError: the config refuses a value.
+    """
+    import tyro
+
+    if default is None:
+        return tyro.cli(kind, prog=prog, args=arguments)
+    return tyro.cli(kind, prog=prog, args=arguments, default=default)
+
+
+def no_prefix() -> Any:
+    """Marks a record within a config whose flags have no prefix, by `Annotated[Kind, no_prefix()]`.
+
+    None where there is no tyro: configs are read without it, too.
+    """
     try:
-        act(tyro.cli(kind, prog=prog, args=arguments))
+        import tyro
+    except ImportError:
+        return None
+    return tyro.conf.arg(name="")
+
+
+NO_PREFIX = no_prefix()
+
+
+def quiet_start() -> None:
+    """Keeps TensorFlow, CUDA and TFDS from talking as they start; called before they are imported.
+
+    What the environment says of TensorFlow's log level holds.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _one_line_errors(flags: dict[str, str] | None = None) -> typing.Iterator[list[int]]:
+    """Turns what is at fault into one line on standard error; yields a list with the exit status.
+
+    Args:
+        flags: flags by the names of fields; a message that names a field names its flag.
+    """
+    status = [1]
+    try:
+        yield status
     except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has enough, such as `head`: nothing is left to flush.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+        print(f"error: {_message(error, flags or {})}", file=sys.stderr)
+    except KeyboardInterrupt:
+        status[0] = 130
+
+
+def _message(error: BaseException, flags: dict[str, str]) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(error)
+    text = " ".join(str(error).split())
+    return re.sub(r"`(\w+)`", lambda match: flags.get(match[1], match[0]), text)
+
+
+def _flags(kind: Any, prefix: str = "") -> dict[str, str]:
+    """The flags of a config by the names of its fields, those of records within it included."""
+    found: dict[str, str] = {}
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        bare = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
+        name = field.name.replace("_", "-")
+        if dataclasses.is_dataclass(bare):
+            inner = prefix if hasattr(hint, "__metadata__") else f"{prefix}{name}."
+            found = _flags(bare, inner) | found
+        else:
+            found[field.name] = f"--{prefix}{name}"
+    return found
