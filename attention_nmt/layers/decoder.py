@@ -8,35 +8,35 @@ from typing import Any
 import keras
 from keras import ops
 
-from attention_nmt.backend import scan
+from attention_nmt.backend import flat_rows, scan
 from attention_nmt.checks import require
 from attention_nmt.config import CellConfig
-from attention_nmt.layers.attention import FixedContext, Memory
-from attention_nmt.layers.decoder_recurrence import (
-    AttendingRecurrence,
-    DecoderState,
-    DecoderStep,
-    Query,
-)
+from attention_nmt.layers.attention import Attention, Memory, StepMemory
+from attention_nmt.layers.decoder_recurrence import DecoderRecurrence, DecoderState, Query
 from attention_nmt.layers.readout import Readout
 from attention_nmt.types import Tensor
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class Decoder(keras.layers.Layer):
-    """First state, recurrence and readout. `call` is teacher forcing; `step` is what a search
-    calls.
+    """First state, recurrence and readout. `call` is teacher forcing; a search calls `step`.
 
-        s_0 = tanh(W_s summary)      s_i, c_i = AttendingRecurrence      t_i = Readout(s_i,
-        y_{i-1}, c_i)
+        s_0 = tanh(W_s summary)    s_i, c_i = DecoderRecurrence    t_i = Readout(s_i, y_{i-1}, c_i)
 
     Args:
         units: `H`.
         readout_units: `l`.
-        attention: `BahdanauAttention`, `LuongAttention` or `FixedContext`.
-        cell, layers, query, layer_dropout, word_query: see `AttendingRecurrence`.
+        attention: `BahdanauAttention`, `LuongAttention`, `FixedContext` or one of your own.
+        cell: see `DecoderRecurrence`.
+        layers: see `DecoderRecurrence`.
+        query: see `DecoderRecurrence`.
         input_feeding: the first layer reads the previous readout, zeros before the first.
         readout_dropout: see `Readout`.
+        layer_dropout: see `DecoderRecurrence`.
+        word_query: see `DecoderRecurrence`.
+
+    Raises:
+        ValueError: input feeding without an attention that aligns, or as `DecoderRecurrence`.
 
     Source: Bahdanau et al. (2015), section 3.1 and appendix A.2.2; Luong et al. (2015), arXiv
     1508.04025, section 3.3. Departures from the latter: what is fed is the maxout readout, which
@@ -48,7 +48,8 @@ class Decoder(keras.layers.Layer):
         self,
         units: int,
         readout_units: int,
-        attention: keras.layers.Layer,
+        attention: Attention,
+        *,
         cell: CellConfig | dict[str, Any] | None = None,
         layers: int = 1,
         query: Query = "previous",
@@ -59,35 +60,31 @@ class Decoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        attends = not isinstance(attention, FixedContext)
-        require(
-            attends or not input_feeding,
-            "attention",
-            "one that aligns, with input feeding",
-            type(attention).__name__,
-        )
-        dtype, feed_units = self.dtype_policy, readout_units if input_feeding else 0
-        self.recurrence = AttendingRecurrence(
+        possible = attention.aligns or not input_feeding
+        expected = "one that aligns, with input feeding"
+        require(possible, "attention", expected, type(attention).__name__)
+
+        dtype = self.dtype_policy
+        self.recurrence = DecoderRecurrence(
             units,
             attention,
             cell,
-            layers,
-            query,
-            feed_units,
-            layer_dropout,
-            word_query,
+            layers=layers,
+            query=query,
+            feed_units=readout_units if input_feeding else 0,
+            layer_dropout=layer_dropout,
+            word_query=word_query,
             dtype=dtype,
             name="recurrence",
         )
-        self.state_units = units * self.recurrence.cell.states
         self.initial = keras.layers.Dense(
-            self.state_units * layers, activation="tanh", dtype=dtype, name="initial"
+            self.recurrence.state_units * layers, activation="tanh", dtype=dtype, name="initial"
         )
         self.readout = Readout(readout_units, readout_dropout, dtype=dtype, name="readout")
         self.own_config = {
             "units": units,
             "readout_units": readout_units,
-            "cell": dataclasses.asdict(self.recurrence.cell),
+            "cell": dataclasses.asdict(self.recurrence.cell.config),
             "layers": layers,
             "query": query,
             "input_feeding": input_feeding,
@@ -97,104 +94,119 @@ class Decoder(keras.layers.Layer):
         }
 
     @property
-    def attention(self) -> keras.layers.Layer:
+    def attention(self) -> Attention:
         """The attention layer."""
         return self.recurrence.attention
 
     def build(self, embedded_shape: tuple, summary_shape: tuple, memory_shape: Memory) -> None:
-        """Makes the weights for embedded words `[B, T, E]`, summaries `[B, N]` and annotations
-        `[B, S, D]`."""
+        """Makes the weights.
+
+        Args:
+            embedded_shape: of embedded words `[B, T, E]`.
+            summary_shape: of summaries `[B, N]`.
+            memory_shape: of the memory, annotations `[B, S, D]`.
+        """
         self.initial.build(summary_shape)
-        hidden_shape, context_shape = (
-            (None, None, self.recurrence.units),
-            Memory(*memory_shape).values,
-        )
-        self.recurrence.build(embedded_shape, DecoderState((hidden_shape,), ()), memory_shape)
+        hidden_shape = (None, None, self.recurrence.units)
+        state_shape = DecoderState((hidden_shape,), ())
+        self.recurrence.build(embedded_shape, state_shape, memory_shape)
+        context_shape = Memory(*memory_shape).annotations
         self.readout.build(hidden_shape, embedded_shape, context_shape)
 
     def initial_state(self, summary: Tensor) -> DecoderState:
         """The state of one hypothesis per sentence, from the encoder's summary `[B, N]`."""
-        states, width = self.initial(summary)[:, None], self.state_units
+        states = self.initial(summary)[:, None]
+        width = self.recurrence.state_units
         count = states.shape[-1] // width
-        layers = (
-            [states[..., k * width : (k + 1) * width] for k in range(count)]
-            if count > 1
-            else [states]
-        )
-        fed = []
-        if self.recurrence.feed_units:
-            fed = [ops.zeros((ops.shape(summary)[0], 1, self.recurrence.feed_units), states.dtype)]
-        return DecoderState(tuple(layers), tuple(fed))
+        layers = [states]
+        if count > 1:  # a slice of all of a state is still an operation
+            layers = [states[..., k * width : (k + 1) * width] for k in range(count)]
 
-    def project(self, memory: Memory) -> Memory:
-        """The memory that `step` reads: for annotations `h_j` what the recurrence and the readout
-        make of them.
+        readouts = []
+        if self.recurrence.feed_units:
+            shape = (ops.shape(summary)[0], 1, self.recurrence.feed_units)
+            readouts = [ops.zeros(shape, states.dtype)]
+        return DecoderState(tuple(layers), tuple(readouts))
+
+    def project(self, memory: Memory) -> StepMemory:
+        """The memory that `step` reads: what recurrence and readout make of the annotations.
 
             c_i C = sum_j alpha_ij (h_j C)      c_i C_o = sum_j alpha_ij (h_j C_o)
 
-        That is two products for each word of a sentence, instead of two for each hypothesis at
-        each position.
+        That is two products for each word of a sentence, instead of two for each hypothesis at each
+        position.
 
         Returns:
-            Values `[B, S, GH + 2l]`, or `[B, S, 2l]` where the recurrence reads no context; the
-            rest as it was.
+            Products `[B, S, GH + 2l]`, or `[B, S, 2l]` where the recurrence reads no context.
         """
-        recurrence, rows = self.recurrence, slice(-memory.values.shape[-1], None)
+        recurrence = self.recurrence
+        depth = memory.annotations.shape[-1]
         kernels = [recurrence.context_kernel] if recurrence.query == "previous" else []
-        return memory._replace(
-            values=self._products(memory.values, [*kernels, self.readout.kernel[rows]])
-        )
+        kernels.append(self.readout.kernel[-depth:])
+        products = self._products(memory.annotations, kernels)
+        return StepMemory(products, memory.keys, memory.bias)
 
     def project_words(self, embedded: Tensor) -> Tensor:
-        """What `step` reads of a previous word: what recurrence, readout and attention make of it,
-        biases included.
+        """The products of previous words that `step` reads, with the biases.
 
         Args:
-            embedded: embedded words `[..., E]`; of a whole vocabulary, for a search that then
-            looks words up.
+            embedded: embedded words `[..., E]`; of a whole vocabulary, for a search that then looks
+                words up.
 
         Returns:
-            `[..., GH + 2l]` or, with `word_query`, `[..., GH + 2l + A]`.
+            What recurrence, readout and attention make of them, `[..., GH + 2l]` or, with
+            `word_query`, `[..., GH + 2l + A]`.
         """
-        recurrence, units = self.recurrence, self.recurrence.units
-        kernels = [recurrence.kernel, self.readout.kernel[units : units + embedded.shape[-1]]]
+        recurrence = self.recurrence
+        units = recurrence.units
+        readout_rows = slice(units, units + embedded.shape[-1])
+        kernels = [recurrence.kernel, self.readout.kernel[readout_rows]]
         biases = [recurrence.input_bias, self.readout.bias]
         if recurrence.word_query:
             kernels.append(recurrence.query_kernel)
             biases.append(ops.zeros((recurrence.attention.units,), self.readout.bias.dtype))
-        return self._products(embedded, kernels) + ops.cast(
-            ops.concatenate(biases), self.compute_dtype
-        )
+
+        bias = ops.cast(ops.concatenate(biases), self.compute_dtype)
+        return self._products(embedded, kernels) + bias
 
     def _products(self, inputs: Tensor, kernels: list[Tensor]) -> Tensor:
         """Inputs `[..., N]` by kernels `[N, C]`, their columns side by side."""
-        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        rows = flat_rows(inputs)
         products = [ops.matmul(rows, ops.cast(kernel, self.compute_dtype)) for kernel in kernels]
         columns = sum(product.shape[-1] for product in products)
-        return ops.reshape(
-            ops.concatenate(products, axis=-1), (-1, *ops.shape(inputs)[1:-1], columns)
-        )
+        middle = ops.shape(inputs)[1:-1]
+        return ops.reshape(ops.concatenate(products, axis=-1), (-1, *middle, columns))
 
     @property
     def word_columns(self) -> int:
         """The columns of `project_words`."""
-        read = self.recurrence.attention.units if self.recurrence.word_query else 0
-        return self.recurrence.columns + 2 * self.readout.units + read
+        columns = self.recurrence.columns + 2 * self.readout.units
+        if self.recurrence.word_query:
+            columns += self.recurrence.attention.units
+        return columns
 
     def step(
-        self, words: Tensor, state: DecoderState, memory: Memory, masks: tuple[Tensor, ...] = ()
+        self,
+        word_products: Tensor,
+        state: DecoderState,
+        memory: StepMemory,
+        masks: tuple[Tensor, ...] = (),
     ) -> tuple[Tensor, DecoderState, Tensor | None]:
-        """The readout `[B, Q, l]` after one step, the next state, and the alignment `[B, Q, S]` or
-        None.
+        """One step for `Q` hypotheses of each sentence.
 
         Args:
-            words: the previous words `[B, Q, N]`, from `project_words`.
+            word_products: of the previous words `[B, Q, N]`, from `project_words`.
+            state: from the step before, or `initial_state`.
             memory: from `project`.
-            masks: see `AttendingRecurrence`.
+            masks: see `DecoderRecurrence`.
+
+        Returns:
+            The readout `[B, Q, l]`, the next state, and the alignment `[B, Q, S]` or None.
         """
-        step: DecoderStep = self.recurrence(words, state, memory, masks)
+        step = self.recurrence(word_products, state, memory, masks)
         readout = self.readout.step(step.top, step.products)
-        return readout, DecoderState(step.layers, (readout,) if state.fed else ()), step.alignment
+        readouts = (readout,) if state.readouts else ()
+        return readout, DecoderState(step.layers, readouts), step.alignment
 
     def call(
         self, embedded: Tensor, summary: Tensor, memory: Memory, training: bool = False
@@ -202,33 +214,37 @@ class Decoder(keras.layers.Layer):
         """Teacher forcing.
 
         Args:
-            embedded: the embedded previous words `[B, T, E]`; the first is that of the start
-            symbol. summary: from the encoder `[B, N]`.
+            embedded: the embedded previous words `[B, T, E]`; the first is the start symbol's.
+            summary: from the encoder `[B, N]`.
+            memory: from the attention's `prepare`.
+            training: whether dropout is on and a gradient will be asked for.
 
         Returns:
             The readout `[B, T, l]` and the alignment `[B, T, S]`, None without attention.
         """
         state = self.initial_state(summary)
-        if state.fed:
-            return self._feed(embedded, state, memory, training)
+        if state.readouts:
+            return self._force_step_by_step(embedded, state, memory, training)
+
         outputs = self.recurrence.unroll(embedded, state, memory, training)
         readout = self.readout(outputs.tops, embedded, outputs.contexts, training=training)
         return readout, outputs.alignments
 
-    def _feed(
+    def _force_step_by_step(
         self, embedded: Tensor, state: DecoderState, memory: Memory, training: bool
     ) -> tuple[Tensor, Tensor]:
-        """Teacher forcing where each step reads the readout of the one before: the steps of a
-        search."""
-        words, memory = ops.transpose(self.project_words(embedded), (1, 0, 2)), self.project(memory)
+        """Teacher forcing where each step reads the readout before it: the steps of a search."""
+        word_products = ops.transpose(self.project_words(embedded), (1, 0, 2))
+        step_memory = self.project(memory)
         masks = self.recurrence.masks(ops.shape(embedded)[0]) if training else ()
 
-        def body(state: DecoderState, word: Tensor) -> tuple[DecoderState, tuple[Tensor, Tensor]]:
-            readout, state, alignment = self.step(word[:, None], state, memory, masks)
-            assert alignment is not None, "input feeding goes with attention"
+        def body(state: DecoderState, products: Tensor) -> tuple:
+            readout, state, alignment = self.step(products[:, None], state, step_memory, masks)
             return state, (readout[:, 0], alignment[:, 0])
 
-        readouts, alignments = (ops.transpose(x, (1, 0, 2)) for x in scan(body, state, words)[1])
+        _, (readouts, alignments) = scan(body, state, word_products)
+        readouts = ops.transpose(readouts, (1, 0, 2))
+        alignments = ops.transpose(alignments, (1, 0, 2))
         return self.readout.dropout(readouts, training=training), alignments
 
     def get_config(self) -> dict[str, Any]:
@@ -239,6 +255,5 @@ class Decoder(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Decoder:
         """The layer that `get_config` described."""
-        return cls(
-            **{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])}
-        )
+        attention = keras.saving.deserialize_keras_object(config["attention"])
+        return cls(**{**config, "attention": attention})

@@ -16,7 +16,7 @@ from attention_nmt.types import Tensor
 
 
 class Encoded(NamedTuple):
-    """What the encoder knows of a batch of sentences."""
+    """A batch of sentences as the encoder gives it."""
 
     annotations: Tensor  # [B, S, D]
     summary: Tensor  # [B, units], what the first decoder state is made from
@@ -24,11 +24,10 @@ class Encoded(NamedTuple):
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class Encoder(keras.layers.Layer):
-    """Bidirectional recurrences: the annotation of a word is the forward and the backward state at
-    it.
+    """Bidirectional recurrences: a word's annotation is the forward and the backward state at it.
 
-        h_j = [forward_j ; backward_j]      and, from the second layer on, h_j = h_j of the layer
-        below + its own
+        h_j = [forward_j ; backward_j]
+        h_j = h_j of the layer below + its own      from the second layer on
 
     Args:
         units: units of each direction.
@@ -46,6 +45,7 @@ class Encoder(keras.layers.Layer):
     def __init__(
         self,
         units: int,
+        *,
         layers: int = 1,
         bidirectional: bool = True,
         cell: CellConfig | dict[str, Any] | None = None,
@@ -55,23 +55,26 @@ class Encoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         require(layers >= 1, "layers", "at least 1", layers)
-        self.units, self.bidirectional, self.dropout, self.layer_dropout = (
-            units,
-            bidirectional,
-            dropout,
-            layer_dropout,
-        )
+        self.units = units
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.layer_dropout = layer_dropout
+
         dtype = self.dtype_policy
         self.forward = [
-            Recurrent(units, cell, dtype=dtype, name=f"forward_{k}") for k in range(layers)
+            Recurrent(units, cell, dtype=dtype, name=f"forward_{number}")
+            for number in range(layers)
         ]
         self.backward = [
-            Recurrent(units, cell, reverse=True, dtype=dtype, name=f"backward_{k}")
-            for k in range(layers if bidirectional else 0)
+            Recurrent(units, cell, reverse=True, dtype=dtype, name=f"backward_{number}")
+            for number in range(layers if bidirectional else 0)
         ]
-        rates, parts = [*[layer_dropout] * (layers - 1), dropout], 2 if bidirectional else 1
+
+        rates = [layer_dropout] * (layers - 1) + [dropout]
+        parts = 2 if bidirectional else 1
         self.dropouts = [
-            SentenceDropout(r, parts, dtype=dtype, name=f"dropout_{k}") for k, r in enumerate(rates)
+            SentenceDropout(rate, parts, dtype=dtype, name=f"dropout_{number}")
+            for number, rate in enumerate(rates)
         ]
 
     @property
@@ -79,11 +82,12 @@ class Encoder(keras.layers.Layer):
         """`D`."""
         return self.units * (2 if self.bidirectional else 1)
 
-    def build(self, embedded_shape: tuple, mask_shape: tuple | None = None) -> None:  # noqa: ARG002 - Keras' contract
+    def build(self, embedded_shape: tuple, mask_shape: tuple | None = None) -> None:  # noqa: ARG002
         """Makes the weights for embedded words `[B, S, E]`."""
+        above_shape = (None, None, self.depth)
         for layers in (self.forward, self.backward):
-            for k, layer in enumerate(layers):
-                layer.build(embedded_shape if k == 0 else (None, None, self.depth))
+            for number, layer in enumerate(layers):
+                layer.build(embedded_shape if number == 0 else above_shape)
 
     def call(self, embedded: Tensor, mask: Tensor, training: bool = False) -> Encoded:
         """Annotates embedded words.
@@ -91,24 +95,35 @@ class Encoder(keras.layers.Layer):
         Args:
             embedded: `[B, S, E]`.
             mask: True on words `[B, S]`. What is computed on words does not depend on padding
-            behind them; the
-                annotations of padding are those of the state that passes through it.
+                behind them; the annotations of padding are those of the state that passes through
+                it.
+            training: whether dropout is on and a gradient will be asked for.
 
         Returns:
             Annotations `[B, S, D]` and a summary `[B, units]`.
         """
-        inputs, mask = ops.transpose(embedded, (1, 0, 2)), ops.transpose(mask)
-        for k, dropout in enumerate(self.dropouts):
-            states = forward = self.forward[k](inputs, mask, training=training)
-            summary = forward[-1]
-            if self.bidirectional:
-                backward = self.backward[k](inputs, mask, training=training)
-                states, summary = ops.concatenate([forward, backward], axis=-1), backward[0]
-            inputs = dropout(states if k == 0 else inputs + states, training=training)
+        inputs = ops.transpose(embedded, (1, 0, 2))
+        mask = ops.transpose(mask)
+        for number, dropout in enumerate(self.dropouts):
+            states, summary = self._read(number, inputs, mask, training)
+            if number > 0:
+                states = inputs + states
+            inputs = dropout(states, training=training)
         return Encoded(ops.transpose(inputs, (1, 0, 2)), summary)
 
+    def _read(
+        self, number: int, inputs: Tensor, mask: Tensor, training: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The states of one layer at each position `[S, B, D]`, and its summary `[B, units]`."""
+        forward = self.forward[number](inputs, mask, training=training)
+        if not self.bidirectional:
+            return forward, forward[-1]
+
+        backward = self.backward[number](inputs, mask, training=training)
+        return ops.concatenate([forward, backward], axis=-1), backward[0]
+
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
-        """The mask is used, and none is handed on: what comes behind is given one by its caller."""
+        """Hands no mask on: what comes behind is given one by its caller."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -116,11 +131,8 @@ class Encoder(keras.layers.Layer):
             "units": self.units,
             "layers": len(self.forward),
             "bidirectional": self.bidirectional,
+            "cell": dataclasses.asdict(self.forward[0].cell.config),
+            "dropout": self.dropout,
+            "layer_dropout": self.layer_dropout,
         }
-        rates = {"dropout": self.dropout, "layer_dropout": self.layer_dropout}
-        return {
-            **super().get_config(),
-            **own,
-            "cell": dataclasses.asdict(self.forward[0].cell),
-            **rates,
-        }
+        return {**super().get_config(), **own}

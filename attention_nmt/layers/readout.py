@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from attention_nmt.backend import rows_by
 from attention_nmt.checks import require
 from attention_nmt.types import Tensor
 
@@ -31,14 +32,20 @@ class Readout(keras.layers.Layer):
     def __init__(self, units: int, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         require(units >= 1, "units", "at least 1", units)
-        self.units, self.rate = units, dropout
+        self.units = units
+        self.rate = dropout
         self.dropout = keras.layers.Dropout(
             dropout, (None, 1, None), dtype=self.dtype_policy, name="dropout"
         )
 
     def build(self, hidden_shape: tuple, embedded_shape: tuple, context_shape: tuple) -> None:
-        """Makes the weights for states `[B, T, H]`, embedded words `[B, T, E]` and contexts `[B,
-        T, D]`."""
+        """Makes the weights.
+
+        Args:
+            hidden_shape: of states `[B, T, H]`.
+            embedded_shape: of embedded words `[B, T, E]`.
+            context_shape: of contexts `[B, T, D]`.
+        """
         rows = hidden_shape[-1] + embedded_shape[-1] + context_shape[-1]
         self.kernel = self.add_weight((rows, 2 * self.units), name="kernel")
         self.bias = self.add_weight((2 * self.units,), initializer="zeros", name="bias")
@@ -46,17 +53,20 @@ class Readout(keras.layers.Layer):
     def call(
         self, hidden: Tensor, embedded: Tensor, context: Tensor, training: bool = False
     ) -> Tensor:
-        """`t` `[B, T, l]`."""
-        rows = ops.concatenate([hidden, embedded, context], axis=-1)
-        sums = ops.matmul(ops.reshape(rows, (-1, rows.shape[-1])), self.kernel) + self.bias
-        return self.dropout(self._maxout(sums, ops.shape(rows)[1]), training=training)
+        """`t` `[B, T, l]` of states, embedded words and contexts."""
+        read = ops.concatenate([hidden, embedded, context], axis=-1)
+        sums = rows_by(read, self.kernel) + self.bias
+        return self.dropout(self._maxout(sums, ops.shape(read)[1]), training=training)
 
     def step(self, hidden: Tensor, products: Tensor) -> Tensor:
-        """`t` `[B, Q, l]` of states and of the products V_o y + C_o c with the bias `[B Q, 2l]`,
-        without dropout."""
-        depth = hidden.shape[-1]
-        kernel = ops.cast(self.kernel[:depth], self.compute_dtype)
-        sums = ops.matmul(ops.reshape(hidden, (-1, depth)), kernel) + products
+        """`t` `[B, Q, l]`, without dropout.
+
+        Args:
+            hidden: states `[B, Q, H]`.
+            products: V_o y + C_o c with the bias `[B Q, 2l]`.
+        """
+        kernel = ops.cast(self.kernel[: hidden.shape[-1]], self.compute_dtype)
+        sums = rows_by(hidden, kernel) + products
         return self._maxout(sums, ops.shape(hidden)[1])
 
     def _maxout(self, sums: Tensor, positions: Tensor) -> Tensor:

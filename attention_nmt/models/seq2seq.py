@@ -8,29 +8,37 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from attention_nmt.backend import take
+from attention_nmt.backend import rows_by, take
 from attention_nmt.checks import require
-from attention_nmt.config import PAD, ModelConfig, from_dict
-from attention_nmt.layers.attention import BahdanauAttention, FixedContext, LuongAttention, Memory
+from attention_nmt.config import ModelConfig, from_dict
+from attention_nmt.layers.attention import (
+    Attention,
+    BahdanauAttention,
+    FixedContext,
+    LuongAttention,
+    Memory,
+    StepMemory,
+)
 from attention_nmt.layers.decoder import Decoder
 from attention_nmt.layers.decoder_recurrence import DecoderState
 from attention_nmt.layers.dropout import WordDropout
 from attention_nmt.layers.encoder import Encoder
-from attention_nmt.types import Tensor
+from attention_nmt.models.interface import Step
+from attention_nmt.types import SpecialIds, Tensor
 
 
 class SearchWeights(NamedTuple):
-    """What every step of a search reads of the weights and of nothing else, laid out for it."""
+    """The weights that every step of a search reads, laid out for it."""
 
-    words: Tensor | None  # [V, N]: `Decoder.project_words` of every piece
-    output_kernel: Tensor | None
-    """`[l, V]`: a product of few rows with a tied embedding as it lies takes seven times as long
-    on a CPU."""
+    word_products: Tensor | None  # [V, N]: `Decoder.project_words` of every piece
+    output_kernel: Tensor
+    """`[l, V]`: a product of few rows with a tied embedding as it lies takes seven times as long on
+    a CPU."""
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class Seq2Seq(keras.Model):
-    """The RNN encoder-decoder with attention.
+    """The RNN encoder-decoder with attention; it keeps the contract of `TranslationModel`.
 
     Args:
         config: sizes and options.
@@ -40,16 +48,15 @@ class Seq2Seq(keras.Model):
 
     Source: Bahdanau, Cho and Bengio (2015), arXiv 1409.0473; with `attention="none"` the RNNencdec
     of its section 4.2. Other attentions, cells and more layers: see `ModelConfig`, and the layers
-    for their sources. Departures from the paper: those that `Readout` and `cells.gru_step` name;
-    dropout.
+    for their sources.
+    Departures from the paper: those that `Readout` and `cells.GRU` name; dropout.
 
     Example:
 
     ```python
     model = Seq2Seq(ModelConfig(source_vocabulary_size=4000, target_vocabulary_size=4000))
-    model.compile(
-        "adam", CrossEntropy(label_smoothing=0.1), weighted_metrics=[Perplexity(), TokenAccuracy()]
-    )
+    loss = CrossEntropy(label_smoothing=0.1)
+    model.compile("adam", loss, weighted_metrics=[Perplexity(), TokenAccuracy()])
     model.fit(batches)
     ```
     """
@@ -70,18 +77,17 @@ class Seq2Seq(keras.Model):
         self.build()
 
     def _make_embeddings(self) -> None:
-        config, dtype = self.config, self.dtype_policy
+        config = self.config
         self.target_embedding = self._embedding(
-            config.target_vocabulary_size, config.tie_output, "target_embedding"
+            config.target_vocabulary_size, "target_embedding", tied=config.tie_output
         )
         self.source_embedding = self.target_embedding
         if not config.tie_source:
             self.source_embedding = self._embedding(
-                config.source_vocabulary_size, True, "source_embedding"
+                config.source_vocabulary_size, "source_embedding", tied=True
             )
-        rate, shape = config.embedding_dropout, (None, 1, None)
-        self.source_dropout = keras.layers.Dropout(rate, shape, dtype=dtype, name="source_dropout")
-        self.target_dropout = keras.layers.Dropout(rate, shape, dtype=dtype, name="target_dropout")
+        self.source_dropout = self._embedding_dropout("source_dropout")
+        self.target_dropout = self._embedding_dropout("target_dropout")
         self.source_word_dropout = WordDropout(
             config.source_word_dropout, name="source_word_dropout"
         )
@@ -89,45 +95,8 @@ class Seq2Seq(keras.Model):
             config.target_word_dropout, name="target_word_dropout"
         )
 
-    def _make_recurrences(self) -> None:
-        c, dtype = self.config, self.dtype_policy
-        rates = {"layer_dropout": c.layer_dropout, "dtype": dtype}
-        attends = c.attention != "none"
-        self.encoder = Encoder(
-            c.encoder_units,
-            c.encoder_layers,
-            attends,
-            c.cell_config,
-            c.annotation_dropout,
-            name="encoder",
-            **rates,
-        )
-        self.decoder = Decoder(
-            c.decoder_units,
-            c.readout_units,
-            self._attention(),
-            c.cell_config,
-            c.decoder_layers,
-            c.query,
-            c.input_feeding,
-            c.readout_dropout,
-            word_query=c.word_query,
-            name="decoder",
-            **rates,
-        )
-
-    def _attention(self) -> keras.layers.Layer:
-        kind, dtype = self.config.attention, self.dtype_policy
-        if kind == "bahdanau":
-            return BahdanauAttention(self.config.attention_units, dtype=dtype, name="attention")
-        if kind == "none":
-            return FixedContext(dtype=dtype)
-        return LuongAttention(
-            "dot" if kind == "luong_dot" else "general", dtype=dtype, name="attention"
-        )
-
-    def _embedding(self, vocabulary_size: int, tied: bool, name: str) -> keras.layers.Layer:
-        """Tied to an output, it needs logits of unit size at the start: rows of length 1."""
+    def _embedding(self, vocabulary_size: int, name: str, *, tied: bool) -> keras.layers.Layer:
+        """An embedding with rows of length 1: one tied to an output needs logits of unit size."""
         size = self.config.embedding_size
         initializer = keras.initializers.RandomNormal(stddev=size**-0.5)
         layer = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
@@ -139,43 +108,107 @@ class Seq2Seq(keras.Model):
             name=name,
         )
 
-    def build(self, input_shape: Any = None) -> None:  # noqa: ARG002 - Keras' contract; every size is in the config
+    def _embedding_dropout(self, name: str) -> keras.layers.Layer:
+        rate = self.config.embedding_dropout
+        return keras.layers.Dropout(rate, (None, 1, None), dtype=self.dtype_policy, name=name)
+
+    def _make_recurrences(self) -> None:
+        config = self.config
+        self.encoder = Encoder(
+            config.encoder_units,
+            layers=config.encoder_layers,
+            bidirectional=config.attention != "none",
+            cell=config.cell,
+            dropout=config.annotation_dropout,
+            layer_dropout=config.layer_dropout,
+            dtype=self.dtype_policy,
+            name="encoder",
+        )
+        self.decoder = Decoder(
+            config.decoder_units,
+            config.readout_units,
+            self._attention(),
+            cell=config.cell,
+            layers=config.decoder_layers,
+            query=config.query,
+            input_feeding=config.input_feeding,
+            readout_dropout=config.readout_dropout,
+            layer_dropout=config.layer_dropout,
+            word_query=config.word_query,
+            dtype=self.dtype_policy,
+            name="decoder",
+        )
+
+    def _attention(self) -> Attention:
+        kind = self.config.attention
+        dtype = self.dtype_policy
+        if kind == "bahdanau":
+            units = self.config.attention_units
+            return BahdanauAttention(units, dtype=dtype, name="attention")
+        if kind == "luong_dot":
+            return LuongAttention("dot", dtype=dtype, name="attention")
+        if kind == "luong_general":
+            return LuongAttention("general", dtype=dtype, name="attention")
+        return FixedContext(dtype=dtype)
+
+    @property
+    def source_vocabulary_size(self) -> int:
+        """Pieces of the source language."""
+        return self.config.source_vocabulary_size
+
+    @property
+    def target_vocabulary_size(self) -> int:
+        """`V`, pieces of the target language."""
+        return self.config.target_vocabulary_size
+
+    @property
+    def aligns(self) -> bool:
+        """Whether there is an attention."""
+        return self.decoder.attention.aligns
+
+    def build(self, input_shape: Any = None) -> None:  # noqa: ARG002 - Keras' contract
         """Makes all weights; nothing in them depends on the shape of a batch."""
         config = self.config
-        embedded = (None, None, config.embedding_size)
-        for layer in {id(e): e for e in (self.source_embedding, self.target_embedding)}.values():
-            layer.build((None, None))
-        self.encoder.build(embedded)
-        memory = Memory((None, None, self.encoder.depth), None, (None, None))
-        self.decoder.build(embedded, (None, config.encoder_units), memory)
+        embedded_shape = (None, None, config.embedding_size)
+        self.source_embedding.build((None, None))
+        if not config.tie_source:
+            self.target_embedding.build((None, None))
+        self.encoder.build(embedded_shape)
+        memory_shape = Memory((None, None, self.encoder.depth), None, (None, None))
+        self.decoder.build(embedded_shape, (None, config.encoder_units), memory_shape)
         if self.output_projection is not None:
             self.output_projection.build((None, None, config.readout_units))
         self.built = True
 
     def encode(self, source: Tensor, training: bool = False) -> tuple[Memory, Tensor]:
-        """Reads source ids `[B, S]`: the memory for the decoder and the summary `[B, N]` its first
-        state is made of."""
-        mask = ops.not_equal(source, PAD)
+        """Reads source ids `[B, S]`.
+
+        Returns:
+            The attention's memory, and the summary `[B, N]` that the first state is made of.
+        """
+        mask = ops.not_equal(source, SpecialIds().pad)
         embedded = self.source_embedding(self.source_word_dropout(source, training=training))
         embedded = self.source_dropout(embedded, training=training)
         annotations, summary = self.encoder(embedded, mask, training=training)
         return self.decoder.attention.prepare(annotations, mask), summary
 
-    def start(self, source: Tensor) -> tuple[Memory, DecoderState]:
-        """What a search needs of source ids `[B, S]`: the memory and the state of one hypothesis
-        per sentence."""
+    def start(
+        self,
+        source: Tensor,
+        maximum_length: Tensor | int,  # noqa: ARG002 - there is no cache
+    ) -> tuple[StepMemory, DecoderState]:
+        """Reads source ids `[B, S]` before a search; see `TranslationModel`."""
         memory, summary = self.encode(source)
         return self.decoder.project(memory), self.decoder.initial_state(summary)
 
-    def search_weights(self, maximum_words_bytes: int) -> SearchWeights:
-        """Weights laid out for the steps of a search, without the products of all words if those
-        take more memory."""
-        c, words = self.config, None
-        if 4 * c.target_vocabulary_size * self.decoder.word_columns <= maximum_words_bytes:
-            words = self.decoder.project_words(
-                ops.cast(self.target_embedding.embeddings, self.compute_dtype)
-            )
-        return SearchWeights(words, self._output_kernel())
+    def search_weights(self, limit_bytes: int) -> SearchWeights:
+        """The products of all words, if they take at most `limit_bytes`, and the output kernel."""
+        products = None
+        size = 4 * self.target_vocabulary_size * self.decoder.word_columns
+        if size <= limit_bytes:
+            embeddings = ops.cast(self.target_embedding.embeddings, self.compute_dtype)
+            products = self.decoder.project_words(embeddings)
+        return SearchWeights(products, self._output_kernel())
 
     def _output_kernel(self) -> Tensor:
         """The kernel of the output product `[l, V]`, laid out row by row."""
@@ -184,39 +217,35 @@ class Seq2Seq(keras.Model):
         return ops.cast(ops.transpose(self.target_embedding.embeddings), self.compute_dtype)
 
     def step(
-        self, ids: Tensor, state: DecoderState, memory: Memory, weights: SearchWeights | None = None
-    ) -> tuple[Tensor, DecoderState, Tensor | None]:
-        """One step for `Q` hypotheses of each sentence.
+        self,
+        ids: Tensor,
+        state: DecoderState,
+        memory: StepMemory,
+        weights: SearchWeights | None = None,
+    ) -> Step:
+        """One step for `Q` hypotheses of each sentence; see `TranslationModel`."""
+        products = self._word_products(ids, weights)
+        readout, state, alignment = self.decoder.step(products, state, memory)
+        if weights is None:
+            return Step(self._logits(readout), state, alignment)
 
-        Args:
-            ids: the previous pieces `[B, Q]`.
-            memory: from `start`.
-            weights: from `search_weights`; what is None of it is made of the model's own in each
-            step.
+        rows = rows_by(readout, weights.output_kernel)
+        logits = ops.reshape(rows, (-1, ops.shape(readout)[1], self.target_vocabulary_size))
+        return Step(logits, state, alignment)
 
-        Returns:
-            Logits of the next pieces `[B, Q, V]`, the next state, the alignment `[B, Q, S]` or
-            None.
-        """
-        weights = weights or SearchWeights(None, None)
+    def _word_products(self, ids: Tensor, weights: SearchWeights | None) -> Tensor:
+        """The decoder's products of words `[B, Q, N]`, looked up where they are laid out."""
+        if weights is not None and weights.word_products is not None:
+            return take(weights.word_products, ids)
+
         # The rows themselves: a call of the embedding takes more operations than most of the step.
-        if weights.words is None:
-            embedded = ops.cast(take(self.target_embedding.embeddings, ids), self.compute_dtype)
-            words = self.decoder.project_words(embedded)
-        else:
-            words = take(weights.words, ids)
-        readout, state, alignment = self.decoder.step(words, state, memory)
-        if weights.output_kernel is None:
-            return self._logits(readout), state, alignment
-        rows = ops.matmul(
-            ops.reshape(readout, (-1, self.config.readout_units)), weights.output_kernel
-        )
-        logits = ops.reshape(rows, (-1, ops.shape(readout)[1], self.config.target_vocabulary_size))
-        return logits, state, alignment
+        embedded = ops.cast(take(self.target_embedding.embeddings, ids), self.compute_dtype)
+        return self.decoder.project_words(embedded)
 
     def call(self, inputs: dict[str, Tensor], training: bool = False) -> Tensor:
         """Logits `[B, T, V]` by teacher forcing."""
-        return self._logits(self._forced(inputs, training)[0])
+        readout, _ = self._force(inputs, training)
+        return self._logits(readout)
 
     def align(self, inputs: dict[str, Tensor]) -> Tensor:
         """The alignment `[B, T, S]` of given targets, by forced decoding.
@@ -224,16 +253,14 @@ class Seq2Seq(keras.Model):
         Raises:
             ValueError: the model has no attention.
         """
-        alignment = self._forced(inputs, training=False)[1]
-        require(alignment is not None, "attention", "one that aligns", self.config.attention)
-        return alignment
+        require(self.aligns, "attention", "one that aligns", self.config.attention)
+        return self._force(inputs, training=False)[1]
 
-    def _forced(self, inputs: dict[str, Tensor], training: bool) -> tuple[Tensor, Tensor | None]:
+    def _force(self, inputs: dict[str, Tensor], training: bool) -> tuple[Tensor, Tensor | None]:
+        """The readout `[B, T, l]` and the alignment `[B, T, S]` by teacher forcing."""
         memory, summary = self.encode(inputs["source"], training=training)
-        embedded = self.target_embedding(
-            self.target_word_dropout(inputs["target"], training=training)
-        )
-        embedded = self.target_dropout(embedded, training=training)
+        target = self.target_word_dropout(inputs["target"], training=training)
+        embedded = self.target_dropout(self.target_embedding(target), training=training)
         return self.decoder(embedded, summary, memory, training=training)
 
     def _logits(self, readout: Tensor) -> Tensor:
@@ -246,6 +273,10 @@ class Seq2Seq(keras.Model):
         return {**super().get_config(), "config": dataclasses.asdict(self.config)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Seq2Seq:  # noqa: ARG003
-        """The model that `get_config` described."""
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict | None = None,  # noqa: ARG003 - Keras' contract
+    ) -> Seq2Seq:
+        """The model that `get_config` described, or the one of an older file."""
         return cls(**{**config, "config": from_dict(ModelConfig, config["config"])})
