@@ -14,3 +14,7 @@ class SpecialIds(NamedTuple):
     unknown: int = 1
     start: int = 2
     end: int = 3
+
+
+SPECIAL = SpecialIds()
+"""The ids of every vocabulary that this package trains."""

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attention_nmt.types import SpecialIds, Tensor
+from attention_nmt.types import SPECIAL, Tensor
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
@@ -73,10 +73,9 @@ class WordDropout(keras.layers.Layer):
         if not training or self.rate == 0:
             return ids
 
-        special = SpecialIds()
         drawn = keras.random.uniform(ops.shape(ids), seed=self.seed_generator)
-        dropped = ops.logical_and(drawn < self.rate, ids > max(special))
-        return ops.where(dropped, ops.cast(special.unknown, ids.dtype), ids)
+        dropped = ops.logical_and(drawn < self.rate, ids > max(SPECIAL))
+        return ops.where(dropped, ops.cast(SPECIAL.unknown, ids.dtype), ids)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

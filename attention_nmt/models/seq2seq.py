@@ -24,7 +24,7 @@ from attention_nmt.layers.decoder_recurrence import DecoderState
 from attention_nmt.layers.dropout import WordDropout
 from attention_nmt.layers.encoder import Encoder
 from attention_nmt.models.interface import Step
-from attention_nmt.types import SpecialIds, Tensor
+from attention_nmt.types import SPECIAL, Tensor
 
 
 class SearchWeights(NamedTuple):
@@ -186,7 +186,7 @@ class Seq2Seq(keras.Model):
         Returns:
             The attention's memory, and the summary `[B, N]` that the first state is made of.
         """
-        mask = ops.not_equal(source, SpecialIds().pad)
+        mask = ops.not_equal(source, SPECIAL.pad)
         embedded = self.source_embedding(self.source_word_dropout(source, training=training))
         embedded = self.source_dropout(embedded, training=training)
         annotations, summary = self.encoder(embedded, mask, training=training)

@@ -1,160 +1,151 @@
-"""Greedy search and sampling: hypotheses that each go on by themselves."""
+"""Greedy search, and the loop of hypotheses that each go on by themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from keras import ops, tree
+from keras import ops
 
-from attention_nmt.backend import select
-from attention_nmt.config import END, PAD, START, SearchConfig
+from attention_nmt.config import SearchConfig
 from attention_nmt.search.hypotheses import (
     Hypotheses,
-    StepFunction,
+    Problem,
+    alignment_buffer,
+    first_ids,
     length_penalty,
-    put,
-    put_rows,
-    room,
+    write,
+    write_rows,
 )
-from attention_nmt.search.loop import repeat
-from attention_nmt.search.noise import drawn_pieces, gumbel
+from attention_nmt.search.loop import PLAIN, LoopOptions, buffer_length, repeat
 from attention_nmt.search.ranking import best_pieces
 from attention_nmt.types import Tensor
 
+Choice = Callable[[Tensor, Tensor, Any], tuple[Tensor, Tensor]]
+"""Takes logits `[B, K, V]`, the position and the sentences' keys `[B]` or None; gives
+log-probabilities `[B, K]` and ids `[B, K]`."""
 
-class _Walk(NamedTuple):
-    """The state of a loop whose hypotheses go on by themselves, `K` of each sentence."""
+
+class _Sentences(NamedTuple):
+    """The part of a problem that a step reads and does not change."""
+
+    memory: Any
+    maximum_lengths: Tensor  # [B, 1]
+    keys: Tensor | None  # [B]
+
+
+class _State(NamedTuple):
+    """The state of the loop, for `K` hypotheses of each sentence."""
 
     position: Tensor  # []
-    ids: Tensor  # [B, K]: the previous piece
-    log_probability: Tensor  # [B, K]
-    going_on: Tensor  # [B, K] bool
-    running: Tensor  # [B] bool: one of the hypotheses goes on
-    state: Any
+    ids: Tensor  # [B, K]: the previous pieces
+    log_probabilities: Tensor  # [B, K]
+    live: Tensor  # [B, K] bool
+    running: Tensor  # [B] bool: one of the hypotheses is live
+    state: Any  # of the model
     tokens: Tensor  # [B, K, T]
     alignments: Tensor | None  # [B, K, T, S]
 
 
 def greedy_search(
-    step: StepFunction,
-    state: Any,
-    memory: Any,
-    limits: Tensor,
-    config: SearchConfig,
-    compact: bool = False,
-    longest: int | None = None,
+    problem: Problem, config: SearchConfig, options: LoopOptions = PLAIN
 ) -> Hypotheses:
-    """Takes the likeliest piece at each position, until the end symbol or the limit; see
-    `search`."""
-    start = ops.zeros_like(limits)[:, None] + START
+    """Takes the likeliest piece at each position, until the end symbol or the maximum length.
+
+    Args:
+        problem: the sentences and the step.
+        config: its length penalty divides the scores.
+        options: how the loop runs.
+    """
+    pad = problem.special.pad
 
     def likeliest(logits: Tensor, position: Tensor, keys: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-        best, pieces = best_pieces(logits, 1)
+        best, pieces = best_pieces(logits, 1, pad)
         first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
         return ops.max(best, axis=-1), ops.where(first, pieces[:, :, 0], pieces[:, :, 1])
 
-    return _walk(step, likeliest, start, state, (memory, limits, ()), config, compact, longest)
+    return extend_each(problem, likeliest, first_ids(problem), config, options)
 
 
-def sample(
-    step: StepFunction,
-    state: Any,
-    memory: Any,
-    limits: Tensor,
-    config: SearchConfig,
-    keys: Tensor,
-    compact: bool = False,
-    longest: int | None = None,
+def extend_each(
+    problem: Problem, choose: Choice, start: Tensor, config: SearchConfig, options: LoopOptions
 ) -> Hypotheses:
-    """Draws `beam_size` translations of each sentence piece by piece, and gives the `n_best`
-    likeliest; see `search`.
-
-    A piece is drawn from `softmax(logits / temperature)`. Scores are those of temperature 1.
-    """
-    size = config.beam_size
-    start = ops.repeat(ops.zeros_like(limits)[:, None] + START, size, axis=1)
-    state = tree.map_structure(lambda x: ops.repeat(x, size, axis=1), state)
-
-    def draw(logits: Tensor, position: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        noise = gumbel(keys, config.sampling_seed, size, position, logits.shape[-1])
-        return drawn_pieces(logits, noise, config.temperature)
-
-    found = _walk(step, draw, start, state, (memory, limits, keys), config, compact, longest)
-    scores, order = ops.top_k(found.scores, config.n_best)
-    alignments = None if found.alignments is None else select(found.alignments, order)
-    return Hypotheses(select(found.ids, order), scores, alignments)
-
-
-def _walk(
-    step: StepFunction,
-    choose: Callable,
-    start: Tensor,
-    state: Any,
-    shared: tuple,
-    config: SearchConfig,
-    compact: bool,
-    longest: int | None,
-) -> Hypotheses:
-    """Hypotheses that each take what `choose(logits, position, keys)` gives, until the end symbol
-    or the limit.
+    """Extends each hypothesis by what is chosen for it, until the end symbol or the maximum length.
 
     Args:
-        choose: gives log-probabilities `[B, K]` and ids `[B, K]`.
+        problem: the sentences and the step; its state is that of `K` hypotheses per sentence.
+        choose: the choice of a piece.
         start: the start symbols `[B, K]`.
-        shared: the memory, the limits and the keys.
+        config: its length penalty divides the scores.
+        options: how the loop runs.
     """
-    memory, limits, _ = shared
-    shape = (*ops.shape(start), ops.max(limits) if longest is None else longest)
-    positions = ops.arange(shape[-1])
-    going_on = ops.logical_and(ops.equal(start, START), limits[:, None] > 0)
-    loop = _Walk(
-        ops.zeros((), "int32"),
-        start,
-        ops.zeros_like(start, "float32"),
-        going_on,
-        limits > 0,
-        state,
-        ops.zeros(shape, "int32"),
-        room(step(start, state, memory)[2], shape),
+    length = buffer_length(problem.maximum_lengths, options)
+    positions = ops.arange(length)
+    sentences = _Sentences(
+        memory=problem.memory,
+        maximum_lengths=problem.maximum_lengths[:, None],
+        keys=problem.sentence_keys,
     )
 
-    def body(loop: _Walk, shared: tuple) -> _Walk:
-        return _walk_step(step, choose, loop, shared, ops.equal(positions, loop.position))
+    def body(loop: _State, sentences: _Sentences) -> _State:
+        here = ops.equal(positions, loop.position)
+        return _extend(problem, choose, loop, sentences, here)
 
-    tokens, total, alignments = repeat(
+    tokens, log_probabilities, alignments = repeat(
         body,
-        lambda loop: (loop.tokens, loop.log_probability, loop.alignments),
-        loop,
-        shared,
-        compact,
+        lambda loop: (loop.tokens, loop.log_probabilities, loop.alignments),
+        _first_state(problem, start, length),
+        sentences,
+        options,
     )
-    real = ops.not_equal(tokens, PAD)
-    scores = total / length_penalty(ops.sum(ops.cast(real, "int32"), axis=2), config.length_penalty)
-    return Hypotheses(
-        tokens,
-        scores,
-        None if alignments is None else ops.where(ops.expand_dims(real, -1), alignments, 0),
+    real = ops.not_equal(tokens, problem.special.pad)
+    lengths = ops.sum(ops.cast(real, "int32"), axis=2)
+    scores = log_probabilities / length_penalty(lengths, config.length_penalty)
+    if alignments is not None:
+        alignments = ops.where(ops.expand_dims(real, -1), alignments, 0)
+    return Hypotheses(tokens, scores, alignments)
+
+
+def _first_state(problem: Problem, start: Tensor, length: Tensor | int) -> _State:
+    shape = (*ops.shape(start), length)
+    allowed = problem.maximum_lengths > 0
+    alignment = problem.step(start, problem.state, problem.memory)[2]
+    return _State(
+        position=ops.zeros((), "int32"),
+        ids=start,
+        log_probabilities=ops.zeros_like(start, "float32"),
+        live=ops.logical_and(ops.equal(start, problem.special.start), allowed[:, None]),
+        running=allowed,
+        state=problem.state,
+        tokens=ops.zeros(shape, "int32"),
+        alignments=alignment_buffer(alignment, shape),
     )
 
 
-def _walk_step(
-    step: StepFunction, choose: Callable, loop: _Walk, shared: tuple, here: Tensor
-) -> _Walk:
+def _extend(
+    problem: Problem, choose: Choice, loop: _State, sentences: _Sentences, here: Tensor
+) -> _State:
     """One position; `here` `[T]` is true at it."""
-    memory, limits, keys = shared
-    logits, state, alignment = step(loop.ids, loop.state, memory)
-    log_probability, ids = choose(logits, loop.position, keys)
-    ids = ops.where(loop.going_on, ids, PAD)
-    unended = ops.logical_and(ops.not_equal(ids, END), loop.position + 1 < limits[:, None])
-    going_on = ops.logical_and(loop.going_on, unended)
-    return _Walk(
-        loop.position + 1,
-        ids,
-        loop.log_probability + ops.where(loop.going_on, log_probability, 0.0),
-        going_on,
-        ops.any(going_on, axis=1),
-        state,
-        put(loop.tokens, ids, here),
-        None if alignment is None else put_rows(loop.alignments, alignment, here),
+    special = problem.special
+    logits, state, alignment = problem.step(loop.ids, loop.state, sentences.memory)
+    log_probability, ids = choose(logits, loop.position, sentences.keys)
+    ids = ops.where(loop.live, ids, special.pad)
+
+    below = loop.position + 1 < sentences.maximum_lengths
+    unended = ops.logical_and(ops.not_equal(ids, special.end), below)
+    live = ops.logical_and(loop.live, unended)
+
+    alignments = None
+    if alignment is not None:
+        alignments = write_rows(loop.alignments, alignment, here)
+    gained = ops.where(loop.live, log_probability, 0.0)
+    return _State(
+        position=loop.position + 1,
+        ids=ids,
+        log_probabilities=loop.log_probabilities + gained,
+        live=live,
+        running=ops.any(live, axis=1),
+        state=state,
+        tokens=write(loop.tokens, ids, here),
+        alignments=alignments,
     )

@@ -1,11 +1,4 @@
-"""What all searches share: step functions, hypotheses, their lengths, and buffers that loops write
-to.
-
-A step function takes the previous pieces `[B, K]`, a state, any structure of tensors `[B, K,
-...]`, and a memory, any structure of tensors `[B, ...]` that all hypotheses of a sentence share.
-It gives the logits of the next pieces `[B, K, V]`, the next state and the alignment `[B, K, S]` or
-None.
-"""
+"""What all searches share: the step function, the record that travels, hypotheses and buffers."""
 
 from __future__ import annotations
 
@@ -14,9 +7,23 @@ from typing import Any, NamedTuple, TypeAlias
 
 from keras import ops
 
-from attention_nmt.types import Tensor
+from attention_nmt.types import SPECIAL, SpecialIds, Tensor
 
 StepFunction: TypeAlias = Callable[[Tensor, Any, Any], tuple[Tensor, Any, Tensor | None]]
+"""Takes the previous pieces `[B, K]`, a state, any structure of tensors `[B, K, ...]` and scalars,
+and a memory, any structure of tensors `[B, ...]` that all hypotheses of a sentence share. Gives the
+logits of the next pieces `[B, K, V]`, the next state and the alignment `[B, K, S]` or None."""
+
+
+class Problem(NamedTuple):
+    """A batch of sentences, and the step that continues their hypotheses."""
+
+    step: StepFunction
+    state: Any  # [B, 1, ...]: of one hypothesis per sentence
+    memory: Any  # [B, ...]
+    maximum_lengths: Tensor  # [B] int32: the most pieces of each translation, at least 1
+    sentence_keys: Tensor | None = None  # [B] int32: for sampling, from `noise.sentence_keys`
+    special: SpecialIds = SPECIAL
 
 
 class Hypotheses(NamedTuple):
@@ -28,36 +35,39 @@ class Hypotheses(NamedTuple):
 
 
 def length_penalty(lengths: Tensor, alpha: float) -> Tensor:
-    """`((5 + length) / 6) ** alpha`, by which log-probabilities are divided; lengths count the end
-    symbol.
+    """`((5 + length) / 6) ** alpha`, by which log-probabilities are divided.
+
+    Lengths count the end symbol.
 
     Source: Wu et al. (2016), arXiv 1609.08144, Eq. 14.
     """
     return ops.power((5 + ops.cast(lengths, "float32")) / 6, alpha)
 
 
-def room(alignment: Tensor | None, shape: tuple) -> Tensor | None:
+def first_ids(problem: Problem) -> Tensor:
+    """The start symbols `[B, 1]`."""
+    return ops.zeros_like(problem.maximum_lengths)[:, None] + problem.special.start
+
+
+def alignment_buffer(alignment: Tensor | None, shape: tuple) -> Tensor | None:
     """Zeros for the alignments `[*shape, S]`, or None where there is none.
 
     A graph drops the step that an alignment is taken from but for its shape.
     """
-    return (
-        None
-        if alignment is None
-        else ops.zeros((*shape, ops.shape(alignment)[-1]), alignment.dtype)
-    )
+    if alignment is None:
+        return None
+    return ops.zeros((*shape, ops.shape(alignment)[-1]), alignment.dtype)
 
 
-def put(buffer: Tensor, values: Tensor, here: Tensor) -> Tensor:
-    """`buffer` `[..., T]` with `values` `[...]` at the position where `here` `[T]` is true.
+def write(buffer: Tensor, values: Tensor, here: Tensor) -> Tensor:
+    """A buffer `[..., T]` with values `[...]` at the position where `here` `[T]` is true.
 
-    Written densely: an update of a slice is an XLA-only op on TensorFlow and has no place in a
-    served graph.
+    It is written densely: an update of a slice is an XLA-only operation on TensorFlow and has no
+    place in a served graph.
     """
     return ops.where(here, ops.expand_dims(values, -1), buffer)
 
 
-def put_rows(buffer: Tensor, values: Tensor, here: Tensor) -> Tensor:
-    """`buffer` `[..., T, S]` with `values` `[..., S]` at the position where `here` `[T]` is
-    true."""
+def write_rows(buffer: Tensor, values: Tensor, here: Tensor) -> Tensor:
+    """A buffer `[..., T, S]` with `values` `[..., S]` where `here` `[T]` is true."""
     return ops.where(here[:, None], ops.expand_dims(values, -2), buffer)

@@ -1,65 +1,108 @@
-"""Loops: over time, where a backend may have its own, and over sentences that end at different
-times."""
+"""Loops over sentences that end at different times."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from keras import ops, tree
 
-from attention_nmt.backend import take
+from attention_nmt.backend import take, while_loop
 from attention_nmt.types import Tensor
 
-Carry = TypeVar("Carry")
+
+class LoopOptions(NamedTuple):
+    """The way in which the loop of a search runs; none of it changes what is found.
+
+    The defaults run everywhere but under XLA.
+    """
+
+    drop_finished: bool = False
+    """Sentences that are done leave the batch as soon as they are a quarter of those in it. For
+    graphs of TensorFlow in which `B` is unknown; neither XLA nor LiteRT takes it."""
+
+    static_length: int | None = None
+    """The target positions of the buffers, at least the highest of the maximum lengths, as
+    `longest_translation` gives it. XLA, and with it `jax.jit`, must know it; without it that is
+    what the maximum lengths say."""
+
+
+PLAIN = LoopOptions()
+"""The loop that runs everywhere but under XLA."""
 
 
 class _Batch(NamedTuple):
-    """The sentences that a compacting loop still works on, and the results of all."""
+    """The sentences that a loop still works on, and the results of all."""
 
-    loop: Any  # of b sentences
+    state: Any  # of b sentences
     shared: Any  # [b, ...]
     rows: Tensor  # [b]: which sentences of the batch they are
     results: list  # [B, ...]
 
 
-def repeat(body: Callable, results: Callable, loop: Any, shared: Any, compact: bool) -> list:
-    """Repeats `loop = body(loop, shared)` while a sentence is running, and gives `results(loop)`
-    at its end.
+def buffer_length(maximum_lengths: Tensor, options: LoopOptions) -> Tensor | int:
+    """The target positions `T` of a search's buffers."""
+    if options.static_length is None:
+        return ops.max(maximum_lengths)
+    return options.static_length
+
+
+def repeat(
+    body: Callable[[Any, Any], Any],
+    results: Callable[[Any], tuple],
+    state: Any,
+    shared: Any,
+    options: LoopOptions,
+) -> list:
+    """Repeats `state = body(state, shared)` while a sentence is running.
 
     Args:
-        results: what is wanted of a loop, a list of tensors `[B, ...]` or None.
-        loop: a NamedTuple of tensors `[B, ...]` and scalars, with a field `running`, bool `[B]`.
+        body: one position.
+        results: the parts of a state that are wanted, tensors `[B, ...]` or None.
+        state: a NamedTuple of tensors `[B, ...]` and scalars, with a field `running`, bool `[B]`.
         shared: tensors `[B, ...]` that the body reads.
-        compact: sentences that are done leave the loop as soon as they are a quarter of those in
-        it. `B` must be
-            unknown when the graph is made.
+        options: how the loop runs.
+
+    Returns:
+        `results` of the state at the end.
     """
-    if not compact:
-        return list(
-            results(
-                _while(lambda loop: ops.any(loop.running), lambda loop: body(loop, shared), loop)
-            )
-        )
+    if options.drop_finished:
+        return _repeat_dropping(body, results, state, shared)
+
+    last = while_loop(
+        lambda state: ops.any(state.running), lambda state: body(state, shared), state
+    )
+    return list(results(last))
+
+
+def _repeat_dropping(
+    body: Callable[[Any, Any], Any], results: Callable[[Any], tuple], state: Any, shared: Any
+) -> list:
+    """The loop in stages: in each all sentences go on until a quarter of them is done."""
 
     def stage(batch: _Batch) -> _Batch:
-        def most_run(loop: Any) -> Tensor:
-            return 4 * ops.sum(ops.cast(loop.running, "int32")) > 3 * ops.shape(batch.rows)[0]
+        def most_run(state: Any) -> Tensor:
+            running = ops.sum(ops.cast(state.running, "int32"))
+            return 4 * running > 3 * ops.shape(batch.rows)[0]
 
-        loop = _while(most_run, lambda loop: body(loop, batch.shared), batch.loop)
-        found = zip(batch.results, results(loop), strict=True)
+        state = while_loop(most_run, lambda state: body(state, batch.shared), batch.state)
         written = [
             None if old is None else ops.scatter_update(old, batch.rows[:, None], new)
-            for old, new in found
+            for old, new in zip(batch.results, results(state), strict=True)
         ]
-        going_on = ops.nonzero(loop.running)[0]
-        loop, shared, rows = _map(
-            lambda x: take(x, going_on) if len(x.shape) else x, (loop, batch.shared, batch.rows)
+        running = ops.nonzero(state.running)[0]
+        state, shared, rows = _map(
+            lambda x: take(x, running) if len(x.shape) else x, (state, batch.shared, batch.rows)
         )
-        return _Batch(loop, shared, rows, written)
+        return _Batch(state=state, shared=shared, rows=rows, results=written)
 
-    batch = _Batch(loop, shared, ops.arange(ops.shape(loop.running)[0]), list(results(loop)))
-    return _while(lambda batch: ops.any(batch.loop.running), stage, batch).results
+    first = _Batch(
+        state=state,
+        shared=shared,
+        rows=ops.arange(ops.shape(state.running)[0]),
+        results=list(results(state)),
+    )
+    return while_loop(lambda batch: ops.any(batch.state.running), stage, first).results
 
 
 def _map(function: Callable, structure: Any) -> Any:
@@ -67,20 +110,3 @@ def _map(function: Callable, structure: Any) -> Any:
     return tree.map_structure(
         lambda x: None if x is None else function(x), structure, none_is_leaf=True
     )
-
-
-def _while(condition: Callable[[Any], Tensor], body: Callable[[Any], Any], loop: Any) -> Any:
-    """`ops.while_loop` over one structure, in which None stays None."""
-    flat = tree.flatten(loop)
-    present = [index for index, x in enumerate(flat) if x is not None]
-
-    def rebuild(*values: Any) -> Any:
-        filled = dict(zip(present, values, strict=True))
-        return tree.pack_sequence_as(loop, [filled.get(index) for index in range(len(flat))])
-
-    def step(*values: Any) -> tuple:
-        new = tree.flatten(body(rebuild(*values)))
-        return tuple(new[index] for index in present)
-
-    initial = tuple(flat[index] for index in present)
-    return rebuild(*ops.while_loop(lambda *values: condition(rebuild(*values)), step, initial))

@@ -1,5 +1,4 @@
-"""Greedy search, beam search and sampling over a step function; they never see a model. See
-`hypotheses`."""
+"""The one way into a search: with a model, or with a step function of one's own."""
 
 from __future__ import annotations
 
@@ -8,59 +7,111 @@ from typing import Any
 
 from keras import ops
 
-from attention_nmt.checks import require
-from attention_nmt.config import PAD, SearchConfig
+from attention_nmt.config import SearchConfig
+from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.beam import beam_search
-from attention_nmt.search.greedy import greedy_search, sample
-from attention_nmt.search.hypotheses import Hypotheses, StepFunction
-from attention_nmt.types import Tensor
+from attention_nmt.search.greedy import greedy_search
+from attention_nmt.search.hypotheses import Hypotheses, Problem
+from attention_nmt.search.loop import PLAIN, LoopOptions
+from attention_nmt.search.noise import sentence_keys
+from attention_nmt.search.sampling import sample
+from attention_nmt.types import SPECIAL, SpecialIds, Tensor
+
+WORD_PRODUCTS_BYTES = 2**28
+"""The most memory for weights that only make steps faster, of a model that does not train.
+
+256 MiB are products of 33,000 pieces with 512 decoder and 256 readout units.
+"""
 
 
-def maximum_lengths(source: Tensor, config: SearchConfig) -> Tensor:
-    """The most pieces that a translation of each source `[B, S]` may have, the end symbol
-    included, int32 `[B]`."""
-    lengths = ops.sum(ops.cast(ops.not_equal(source, PAD), "float32"), axis=1)
-    return ops.cast(lengths * config.maximum_length_ratio, "int32") + config.maximum_length_extra
-
-
-def longest_limit(width: int, config: SearchConfig) -> int:
-    """At least the highest of the `maximum_lengths` of sources `[B, width]`, as a number."""
-    return math.ceil(width * config.maximum_length_ratio) + config.maximum_length_extra
-
-
-def search(
-    step: StepFunction,
-    state: Any,
-    memory: Any,
-    limits: Tensor,
-    config: SearchConfig,
-    compact: bool = False,
-    keys: Tensor | None = None,
-    longest: int | None = None,
+def search_steps(
+    problem: Problem, config: SearchConfig, options: LoopOptions = PLAIN
 ) -> Hypotheses:
-    """Searches for the likeliest targets, greedily with `beam_size` 1, else with a beam; or
-    samples.
+    """Searches for the likeliest targets: greedily with `beam_size` 1, by a beam, or by sampling.
 
     Args:
-        state: the state of one hypothesis per sentence `[B, 1, ...]`.
-        memory: what all hypotheses of a sentence share, any structure of tensors `[B, ...]`.
-        limits: the most pieces of each translation, at least 1, int32 `[B]`.
-        compact: drop finished sentences from the batch on the way. For graphs of TensorFlow in
-        which `B` is unknown;
-            neither XLA nor LiteRT takes it.
-        keys: for sampling, numbers of the sentences from `sampling.sentence_keys`, int32 `[B]`.
-        longest: at least the highest of the limits, as `longest_limit` gives it, for compilers
-        that must know the room
-            that hypotheses take, as XLA, and with it `jax.jit`, must; without it that is what the
-            limits say.
+        problem: the sentences, and the step that continues their hypotheses.
+        config: which search.
+        options: how its loop runs.
 
     Raises:
         ValueError: a temperature without keys, or a coverage penalty with a step that gives no
-        alignments.
+            alignments.
     """
     if config.temperature:
-        require(keys is not None, "keys", "numbers of the sentences with a temperature", keys)
-        return sample(step, state, memory, limits, config, keys, compact, longest)
+        return sample(problem, config, options)
     if config.beam_size == 1:
-        return greedy_search(step, state, memory, limits, config, compact, longest)
-    return beam_search(step, state, memory, limits, config, compact, longest)
+        return greedy_search(problem, config, options)
+    return beam_search(problem, config, options)
+
+
+def search_model(
+    model: TranslationModel,
+    source: Tensor,
+    config: SearchConfig,
+    *,
+    special: SpecialIds = SPECIAL,
+    weights: Any = None,
+    alignments: bool = True,
+    loop: LoopOptions = PLAIN,
+) -> Hypotheses:
+    """Searches for a model's translations of ids.
+
+    Args:
+        model: keeps the contract of `TranslationModel`.
+        source: ids `[B, S]`, each with its end symbol, padded behind it.
+        config: which search.
+        special: the ids of the special pieces, as the target's tokenizer has them.
+        weights: the model's `search_weights`; without them each step lays them out itself.
+        alignments: False is faster, and gives none.
+        loop: how the loop runs.
+
+    Raises:
+        ValueError: a coverage penalty for a model that does not align.
+    """
+    maximum_lengths = longest_translations(source, config, special.pad)
+    longest = loop.static_length
+    if longest is None:
+        longest = ops.max(maximum_lengths)
+    memory, state = model.start(source, longest)
+
+    covers = config.coverage_penalty > 0 and config.beam_size > 1
+    keeps_alignment = alignments or covers
+
+    def step(ids: Tensor, state: Any, memory: Any) -> tuple:
+        logits, state, alignment = model.step(ids, state, memory, weights)
+        return logits, state, alignment if keeps_alignment else None
+
+    problem = Problem(
+        step=step,
+        state=state,
+        memory=memory,
+        maximum_lengths=maximum_lengths,
+        sentence_keys=sentence_keys(source, special.pad) if config.temperature else None,
+        special=special,
+    )
+    found = search_steps(problem, config, loop)
+    return found if alignments else found._replace(alignments=None)
+
+
+def longest_translations(source: Tensor, config: SearchConfig, pad: int) -> Tensor:
+    """The most pieces that a translation of each source may have, the end symbol included.
+
+    It follows the true length of a source, whatever padding is behind it.
+
+    Args:
+        source: ids `[B, S]`.
+        config: the ratio and what is added to it.
+        pad: the id of padding.
+
+    Returns:
+        int32 `[B]`.
+    """
+    lengths = ops.sum(ops.cast(ops.not_equal(source, pad), "float32"), axis=1)
+    longest = ops.cast(lengths * config.maximum_length_ratio, "int32")
+    return longest + config.maximum_length_extra
+
+
+def longest_translation(width: int, config: SearchConfig) -> int:
+    """At least the highest of the `longest_translations` of sources `[B, width]`, as a number."""
+    return math.ceil(width * config.maximum_length_ratio) + config.maximum_length_extra
