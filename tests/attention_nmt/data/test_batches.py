@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import END, START, BatchConfig
-from attention_nmt.data.batches import CHUNK, TrainingBatches, shuffle
+from attention_nmt.config import BatchConfig
+from attention_nmt.data.batches import TrainingBatches
 from attention_nmt.data.buckets import rectangles
+from attention_nmt.data.chunks import CHUNK
+from attention_nmt.data.examples import decoder_inputs
+from attention_nmt.data.pipeline import shuffle
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.types import SPECIAL
+
+PAD, UNKNOWN, START, END = SPECIAL
 
 Ids = tuple[int, ...]
 Batches = list[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]
@@ -40,21 +46,21 @@ def make(
     **options: Any,
 ) -> TrainingBatches:
     config = BatchConfig(**{"batch_size": 8, "maximum_length": 120, "buckets": 3, **options})
-    return TrainingBatches(dataset(pairs), tokenizer, tokenizer, config, seed, copies)
+    return TrainingBatches(dataset(pairs), tokenizer, tokenizer, config, seed=seed, copies=copies)
 
 
 def epoch(batches: TrainingBatches, number: int = 0) -> Batches:
     return list(batches.epoch(number).as_numpy_iterator())
 
 
-def words(row: np.ndarray) -> Ids:
+def pieces_of(row: np.ndarray) -> Ids:
     return tuple(int(i) for i in row if i)
 
 
 def found(batches: Batches) -> list[tuple[Ids, Ids]]:
     """The pairs of ids of an epoch, in its order, rows of padding left out."""
     rows = [
-        (words(s), words(label))
+        (pieces_of(s), pieces_of(label))
         for inputs, labels, _ in batches
         for s, label in zip(inputs["source"], labels, strict=True)
     ]
@@ -113,6 +119,16 @@ def test_a_chunk_of_which_nothing_is_kept(
     assert Counter(found(epoch(batches))) == encoded(pairs, tokenizer)
 
 
+def test_what_the_decoder_reads_by_hand() -> None:
+    labels = tf.constant([[7, 8, END, PAD], [7, 8, 9, END], [PAD] * 4, [END, PAD, PAD, PAD]])
+    assert decoder_inputs(labels, SPECIAL).numpy().tolist() == [
+        [START, 7, 8, PAD],
+        [START, 7, 8, 9],
+        [START, PAD, PAD, PAD],
+        [START, PAD, PAD, PAD],
+    ]
+
+
 def test_what_a_batch_holds(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
     batches = make(pairs, tokenizer)
     for inputs, labels, weights in epoch(batches):
@@ -131,8 +147,8 @@ def test_what_a_batch_holds(pairs: list[tuple[str, str]], tokenizer: Tokenizer) 
         np.testing.assert_array_equal(target[:, 1:], shifted)
         for rows in (inputs["source"], labels):
             for row in rows:
-                assert words(row)[-1:] in ((), (END,))
-                assert (row[len(words(row)) :] == 0).all()
+                assert pieces_of(row)[-1:] in ((), (END,))
+                assert (row[len(pieces_of(row)) :] == 0).all()
 
 
 @pytest.mark.parametrize(("unit", "size"), [("sentences", 8), ("tokens", 200)])

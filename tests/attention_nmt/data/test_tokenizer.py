@@ -1,5 +1,6 @@
 """Nothing is lost behind normalization; sampling is as announced, in any process."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import END, PAD
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.types import SPECIAL
 from tests.attention_nmt.conftest import VOCABULARY_SIZE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+
+PAD, UNKNOWN, START, END = SPECIAL
 
 TEXTS = [
     "",
@@ -76,7 +79,10 @@ def test_normalization_by_hand(tokenizer: Tokenizer) -> None:
 def test_a_vocabulary_smaller_than_the_characters_of_the_text() -> None:
     rare = "".join(map(chr, range(0x4E00, 0x4E00 + 200)))
     texts = ["the dog sees the cat"] * 1000 + [rare]
-    message = r"Received: 300\. The special pieces and the characters alone are 47\d; a smaller `character_cov"
+    message = (
+        r"Received: 300\. The special pieces and the characters alone are 47\d; "
+        r"a smaller `character_cov"
+    )
     with pytest.raises(ValueError, match=message):
         Tokenizer.train(texts, 300, character_coverage=1)
     assert round_trip(Tokenizer.train(texts, 270, character_coverage=0.98), [rare]) == [rare]
@@ -92,7 +98,7 @@ def test_long_words_are_not_remembered(tokenizer: Tokenizer) -> None:
     for ids, text in zip(fresh.sample(texts, [1], 0.3), texts, strict=True):
         assert tokenizer.detokenize(tf.constant([ids])).numpy()[0].decode() == text.strip()
     assert (
-        fresh._remembered.cache_info().currsize == 3
+        fresh._sampler.remembered.cache_info().currsize == 3
     )  # "dog", "cat", and nothing, before the first space
 
 
@@ -155,6 +161,78 @@ def test_detokenize_stops_at_end_or_padding(tokenizer: Tokenizer) -> None:
         "",
         "a dog a dog",
     ]
+
+
+def test_decoding_in_a_graph_and_outside_of_it_gives_the_same_text(tokenizer: Tokenizer) -> None:
+    """Of any ids, bytes that spell no character included."""
+    generator = np.random.default_rng(2)
+    rows = generator.integers(0, VOCABULARY_SIZE, (300, 12)).astype(np.int32)
+    rows[:100] = generator.integers(END + 1, END + 257, (100, 12))
+    expected = [t.decode(errors="replace") for t in tokenizer.detokenize(tf.constant(rows)).numpy()]
+    assert tokenizer.decode(rows) == tokenizer.decode(rows.tolist()) == expected
+    assert any("\ufffd" in text for text in expected)
+    texts = [*TEXTS, *random_texts(100)]
+    assert tokenizer.decode(tokenizer.encode(texts)) == [tokenizer.normalize(t) for t in texts]
+
+
+@pytest.mark.parametrize("prefix", [(), (7,), (7, 9)])
+def test_what_a_model_reads_of_a_source(
+    prefix: tuple[int, ...], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tokenizer's prefix, pieces and the end symbol, in a graph and outside of it."""
+    monkeypatch.setattr(Tokenizer, "source_prefix", prefix)
+    texts = ["a dog", "", "Two young girls"]
+    pieces = tokenizer.encode(texts)
+    for limit in (
+        100,
+        len(pieces[2]) + 1 + len(prefix),
+        len(pieces[2]) + len(prefix),
+        2 + len(prefix),
+    ):
+        most = limit - 1 - len(prefix)
+        expected = [[*prefix, *ids[:most], END] for ids in pieces]
+        assert tokenizer.source_ids(texts, limit) == expected
+        ids, truncated = tokenizer.graph.source_ids(tf.constant(texts), limit)
+        padded = itertools.zip_longest(*expected, fillvalue=PAD)
+        np.testing.assert_array_equal(ids, np.array(list(padded)).T)
+        assert truncated.numpy().tolist() == [len(ids) > most for ids in pieces]
+    targets = tokenizer.graph.target_ids(tf.constant(["a dog"]))
+    assert targets.ids.numpy().tolist() == [[*pieces[0], END]]
+    assert targets.truncated.numpy().tolist() == [False]
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None  # an import fails as it does where there is none
+from attention_nmt.data.tokenizer import Tokenizer
+sentences = sys.argv[2:]
+tokenizer = Tokenizer.train(sentences, 330)
+tokenizer.save(sys.argv[1])
+loaded = Tokenizer.load(sys.argv[1])
+texts = sentences[:3]
+assert loaded.vocabulary_size == 330
+assert loaded.decode(loaded.encode(texts)) == texts
+assert loaded.decode(loaded.sample(texts, [1], 0.3)) == texts
+assert loaded.source_ids(texts, 4)[0][3] == loaded.special.end
+try:
+    loaded.module
+except ImportError as error:
+    print(error)
+assert "keras" not in sys.modules
+"""
+
+
+def test_a_tokenizer_needs_no_tensorflow(sentences: list[str], tmp_path: Path) -> None:
+    """But for graphs, where what is missing is named with the command that installs it."""
+    process = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, str(tmp_path / "tokenizer.model"), *sentences],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "pip install 'attention-nmt[tensorflow]'" in process.stdout
 
 
 def test_pieces(tokenizer: Tokenizer) -> None:
@@ -225,12 +303,17 @@ def test_sampling_depends_on_the_seed_alone(
     assert tokenizer.sample([s.encode() for s in sentences], (1, 2, 3), 0.1) == drawn
     assert tokenizer.sample(sentences, (1, 2, 4), 0.1) != drawn
     tokenizer.save(tmp_path / "tokenizer.model")
-    code = (
-        "from attention_nmt.tokenizer import Tokenizer; from tests.attention_nmt.conftest import SENTENCES; "
-        f"print(Tokenizer.load({str(tmp_path / 'tokenizer.model')!r}).sample(SENTENCES, (1, 2, 3), 0.1))"
-    )
+    code = """
+import sys
+from attention_nmt.data.tokenizer import Tokenizer
+print(Tokenizer.load(sys.argv[1]).sample(sys.argv[2:], (1, 2, 3), 0.1))
+"""
     other = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+        [sys.executable, "-c", code, str(tmp_path / "tokenizer.model"), *sentences],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
     )
     assert other.stdout.strip() == str(drawn)
 

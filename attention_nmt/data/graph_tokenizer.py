@@ -1,0 +1,119 @@
+"""A tokenizer as operations of TensorFlow, for graphs that take and give strings."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+from tensorflow_text.python.ops.sentencepiece_tokenizer import gen_sentencepiece_tokenizer
+
+from attention_nmt.data.tokenizer import Tokenizer
+
+UNLIMITED = 2**31 - 1
+"""A limit that no text reaches."""
+
+
+class EncodedTexts(NamedTuple):
+    """The ids of a batch of texts."""
+
+    ids: tf.Tensor  # [B, S] int32, the end symbol included, padding behind it
+    truncated: tf.Tensor  # [B] bool: the text was longer than allowed, and cut
+
+
+class GraphTokenizer:
+    """Turns strings into ids and back, in a graph.
+
+    Args:
+        tokenizer: the tokenizer whose pieces these are.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._model_proto = tokenizer.model_proto
+        self._special = tokenizer.special
+        self._source_prefix = tokenizer.source_prefix
+
+    @functools.cached_property
+    def module(self) -> tf_text.SentencepieceTokenizer:
+        """The `tf.Module` that stands in graphs; an export has to track it."""
+        with tf.init_scope():
+            module = tf_text.SentencepieceTokenizer(self._model_proto, out_type=tf.int32)
+            module._model_resource = _SharedModel(self._model_proto)
+
+        return module
+
+    def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Ids `[B, (pieces)]` of strings `[B]`, without start and end."""
+        text = tf.ensure_shape(text, [None])
+        valid = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
+
+        return self.module.tokenize(valid)
+
+    def source_ids(self, text: tf.Tensor, limit: int = UNLIMITED) -> EncodedTexts:
+        """The ids that a model reads of strings `[B]`: the prefix, the pieces and the end symbol.
+
+        Args:
+            text: the sources.
+            limit: the most ids of a source; pieces beyond it are cut off.
+        """
+        return self._encode(text, self._source_prefix, limit)
+
+    def target_ids(self, text: tf.Tensor, limit: int = UNLIMITED) -> EncodedTexts:
+        """The ids that a model is to write for strings `[B]`: the pieces and the end symbol.
+
+        Args:
+            text: the targets.
+            limit: the most ids of a target; pieces beyond it are cut off.
+        """
+        return self._encode(text, (), limit)
+
+    def detokenize(self, ids: tf.Tensor) -> tf.Tensor:
+        """Strings `[B]` of ids `[B, T]`, up to the first end symbol or padding."""
+        stops = (ids == self._special.end) | (ids == self._special.pad)
+        ended = tf.cumsum(tf.cast(stops, tf.int32), axis=1)
+
+        return self.module.detokenize(tf.ragged.boolean_mask(ids, ended == 0))
+
+    def pieces(self, ids: tf.Tensor) -> tf.Tensor:
+        """The strings of ids of any shape, padding as empty strings."""
+        strings = self.module.id_to_string(ids)
+
+        return tf.where(ids == self._special.pad, "", strings)
+
+    def _encode(self, text: tf.Tensor, prefix: Sequence[int], limit: int) -> EncodedTexts:
+        pieces = self.tokenize(text)
+        most = limit - 1 - len(prefix)
+        truncated = pieces.row_lengths() > most
+
+        pieces = pieces[:, :most]
+        end = tf.fill([pieces.nrows(), 1], self._special.end)
+        parts = [pieces, end]
+        if prefix:
+            parts.insert(0, tf.tile(tf.constant([prefix], tf.int32), [pieces.nrows(), 1]))
+
+        ids = tf.concat(parts, axis=1).to_tensor(self._special.pad)
+
+        return EncodedTexts(ids, truncated)
+
+
+class _SharedModel(tf.saved_model.experimental.TrackableResource):
+    """A SentencePiece model in TensorFlow's memory, named by its content.
+
+    tf-text's own has no name and belongs to a cached kernel: `tf.random.set_seed` empties that
+    cache, and every graph that holds the tokenizer fails from then on.
+    """
+
+    def __init__(self, model_proto: bytes) -> None:
+        super().__init__()
+        self._model_proto = model_proto
+        _ = self.resource_handle  # creates it
+
+    def _create_resource(self) -> tf.Tensor:
+        name = f"sentencepiece_{hashlib.sha256(self._model_proto).hexdigest()}"
+
+        return gen_sentencepiece_tokenizer.sentencepiece_op(
+            model=self._model_proto, shared_name=name
+        )
