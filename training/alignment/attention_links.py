@@ -1,5 +1,4 @@
-"""What a model's attention says of given pairs: links between words, their error rate, and the
-habits of attention."""
+"""Attention on given pairs: links between words, their error rate, and the habits of attention."""
 
 from __future__ import annotations
 
@@ -9,6 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attention_nmt.checks import require
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.translation.results import Alignment
 from attention_nmt.translation.translator import Translator
 
 from ..data import Corpus
@@ -29,14 +31,14 @@ class WordWeights(NamedTuple):
 
 
 class Habits(NamedTuple):
-    """How attention behaves, averaged over all target words."""
+    """Habits of attention, averaged over all target words."""
 
     source_words: float  # how many source words hold nine tenths of a target word's weight
-    moves_back: float  # how often, in percent, the most read word stands before that of the target word before
+    moves_back: float  # percent of moves that go to an earlier source word than the last one
     stays: float  # target words in a row that read the same word most
 
 
-def between_words(
+def weights_between_words(
     translator: Translator,
     sources: Sequence[str],
     targets: Sequence[str],
@@ -45,61 +47,84 @@ def between_words(
     """The weights between words, by forced decoding.
 
     Args:
+        translator: of a model that aligns.
+        sources: one text a pair.
+        targets: one text a pair.
         words: the source and the target words of each pair.
 
     Returns:
         One for each pair; None where the words are not what the tokenizer spells (a cut source, an
         empty side).
     """
-    tokenizers, found = (
-        (translator.source_tokenizer, translator.target_tokenizer),
-        list[WordWeights | None](),
-    )
-    for pair, alignment in zip(words, translator.align(sources, targets), strict=True):
-        source, target = (
-            [t.normalize(w) for w in side] for t, side in zip(tokenizers, pair, strict=True)
-        )
-        tokens = alignment.target_tokens[:-1]  # what the end symbol reads is no link
-        rows = (alignment.weights[:-1], alignment.weights[1:])
-        try:
-            parts = (
-                word_weights(part, tokens, alignment.source_tokens, target, source) for part in rows
-            )
-            weights = WordWeights(*parts)
-        except ValueError:
-            found.append(None)
-        else:
-            found.append(weights if all(weights.same.shape) else None)
+    found = []
+    for (source_words, target_words), alignment in zip(
+        words, translator.align(sources, targets), strict=True
+    ):
+        source = _normalized(translator.source_tokenizer, source_words)
+        target = _normalized(translator.target_tokenizer, target_words)
+        found.append(_word_weights(alignment, source, target))
     return found
 
 
-def attended(
+def _normalized(tokenizer: Tokenizer, words: Sequence[str]) -> list[str]:
+    return [tokenizer.normalize(word) for word in words]
+
+
+def _word_weights(
+    alignment: Alignment, source: Sequence[str], target: Sequence[str]
+) -> WordWeights | None:
+    """The weights between the words of one pair; None where pieces spell something else."""
+    tokens = alignment.target_tokens[:-1]  # what the end symbol reads is no link
+
+    def between(rows: np.ndarray) -> np.ndarray:
+        return word_weights(rows, tokens, alignment.source_tokens, target, source)
+
+    try:
+        weights = WordWeights(
+            same=between(alignment.weights[:-1]), later=between(alignment.weights[1:])
+        )
+    except ValueError:
+        return None
+    return weights if all(weights.same.shape) else None
+
+
+def aligned_pairs(
     translator: Translator,
     corpus: Corpus,
     sources: Sequence[str],
     targets: Sequence[str],
     references: Sequence[str],
 ) -> list[AlignedPair]:
-    """What was read for the words of each target, by forced decoding; for its pieces, if spaces
-    separate no words.
+    """What was read for the words of each target, by forced decoding.
 
-    Pairs whose words are not what the tokenizer spells are left out: those with an empty side or a
-    cut source.
+    It is what was read for its pieces, if spaces separate no words. Pairs whose words are not what
+    the tokenizer spells are left out: those with an empty side or a cut source.
     """
     if not (spaced(corpus.source) and spaced(corpus.target)):
-        found = zip(translator.align(sources, targets), references, strict=True)
+        alignments = translator.align(sources, targets)
         return [
-            AlignedPair(a.source_tokens, a.target_tokens, a.weights, reference)
-            for a, reference in found
+            AlignedPair(
+                source_words=alignment.source_tokens,
+                target_words=alignment.target_tokens,
+                weights=alignment.weights,
+                reference=reference,
+            )
+            for alignment, reference in zip(alignments, references, strict=True)
         ]
-    words = [
-        (source.split(), target.split()) for source, target in zip(sources, targets, strict=True)
-    ]
-    weights = between_words(translator, sources, targets, words)
-    rows = zip(words, weights, references, strict=True)
+
+    texts = zip(sources, targets, strict=True)
+    words = [(source.split(), target.split()) for source, target in texts]
+    weights = weights_between_words(translator, sources, targets, words)
     return [
-        AlignedPair(*pair, found.same, reference)
-        for pair, found, reference in rows
+        AlignedPair(
+            source_words=source_words,
+            target_words=target_words,
+            weights=found.same,
+            reference=reference,
+        )
+        for (source_words, target_words), found, reference in zip(
+            words, weights, references, strict=True
+        )
         if found is not None
     ]
 
@@ -112,17 +137,29 @@ def habits(weights: Sequence[np.ndarray]) -> Habits:
     Raises:
         ValueError: there is no target word.
     """
-    counts, back, moves, runs, words = 0.0, 0, 0, 0, 0
+    counts = 0.0
+    moves_back = 0
+    moves = 0
+    runs = 0
+    words = 0
     for rows in weights:
         largest = np.sort(rows, axis=1)[:, ::-1]
-        shares = np.cumsum(largest, axis=1) / np.maximum(largest.sum(axis=1, keepdims=True), 1e-12)
+        totals = np.maximum(largest.sum(axis=1, keepdims=True), 1e-12)
+        shares = np.cumsum(largest, axis=1) / totals
         counts += float((shares < MOST).sum() + len(rows))
+
         steps = np.diff(rows.argmax(axis=1))
-        back, moves = back + int((steps < 0).sum()), moves + len(steps)
-        runs, words = runs + 1 + int((steps != 0).sum()), words + len(rows)
-    if not words:
-        raise ValueError("weights must hold at least one target word. Received: none.")
-    return Habits(counts / words, 100 * back / max(moves, 1), words / runs)
+        moves_back += int((steps < 0).sum())
+        moves += len(steps)
+        runs += 1 + int((steps != 0).sum())
+        words += len(rows)
+
+    require(words > 0, "weights", "of at least one target word", words)
+    return Habits(
+        source_words=counts / words,
+        moves_back=100 * moves_back / max(moves, 1),
+        stays=words / runs,
+    )
 
 
 def error_rates(
@@ -132,31 +169,44 @@ def error_rates(
     targets: list[str],
     reverse: Translator | None = None,
 ) -> dict[str, Any]:
-    """The alignment error rates of forced decoding, in percent, and that of aligning along the
-    diagonal.
+    """The alignment error rates of forced decoding and of the diagonal, in percent.
 
     "later" takes the weights one step after a piece was written; with the translator of the other
     direction, `reverse`, both directions' links are symmetrized by `grow_diagonal`. Pairs whose
     words are not what a tokenizer spells are left out and counted.
     """
     words = [(list(pair.source_words), list(pair.target_words)) for pair in gold]
-    forward = between_words(translator, sources, targets, words)
-    backward: Sequence[WordWeights | None] = [None] * len(gold)
+    forward = weights_between_words(translator, sources, targets, words)
+    backward = forward
     if reverse is not None:
-        backward = between_words(reverse, targets, sources, [(t, s) for s, t in words])
-    used = [i for i, f in enumerate(forward) if f and (reverse is None or backward[i])]
+        turned = [(target_words, source_words) for source_words, target_words in words]
+        backward = weights_between_words(reverse, targets, sources, turned)
+
+    used = [i for i in range(len(gold)) if forward[i] is not None and backward[i] is not None]
     report: dict[str, Any] = {"AER pairs left out": len(gold) - len(used)}
     if not used:
         return report
-    sure, possible = [gold[i].links for i in used], [gold[i].possible for i in used]
+
+    sure = [gold[i].links for i in used]
+    possible = [gold[i].possible for i in used]
+
+    def rate(links: Sequence[AbstractSet[Link]]) -> float:
+        return alignment_error_rate(links, sure, possible)
+
     for name in WordWeights._fields:
         end = "" if name == "same" else " later"
-        links: list[AbstractSet[Link]] = [align(getattr(forward[i], name)) for i in used]
-        report[f"AER{end}"] = alignment_error_rate(links, sure, possible)
+        links = [align(getattr(forward[i], name)) for i in used]
+        report[f"AER{end}"] = rate(links)
         if reverse is not None:
-            other = [{(s, t) for t, s in align(getattr(backward[i], name))} for i in used]
-            report[f"AER of the other direction{end}"] = alignment_error_rate(other, sure, possible)
+            other = [_turned(align(getattr(backward[i], name))) for i in used]
+            report[f"AER of the other direction{end}"] = rate(other)
             both = [grow_diagonal(one, two) for one, two in zip(links, other, strict=True)]
-            report[f"AER of both{end}"] = alignment_error_rate(both, sure, possible)
+            report[f"AER of both{end}"] = rate(both)
+
     diagonal = [diagonal_links(len(gold[i].source_words), len(gold[i].target_words)) for i in used]
-    return {**report, "diagonal AER": alignment_error_rate(diagonal, sure, possible)}
+    report["diagonal AER"] = rate(diagonal)
+    return report
+
+
+def _turned(links: AbstractSet[Link]) -> set[Link]:
+    return {(target, source) for source, target in links}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from attention_nmt.checks import require
 
 TEMPLATE = Path(__file__).with_name("alignments.html")
 
@@ -24,8 +26,9 @@ class AlignedPair(NamedTuple):
 def alignment_page(
     title: str, about: str, languages: tuple[str, str], pairs: Sequence[AlignedPair]
 ) -> str:
-    """A page on which pointing at a target word lights up the source words that it read, and the
-    other way round.
+    """A page on which pointing at a target word lights up the source words that it read.
+
+    Pointing at a source word lights up the target words that read it.
 
     Args:
         title: the page's heading.
@@ -36,20 +39,27 @@ def alignment_page(
     Raises:
         ValueError: the shape of a pair's weights is not that of its words.
     """
-    sentences = []
-    for number, pair in enumerate(pairs):
-        expected = (len(pair.target_words), len(pair.source_words))
-        if pair.weights.shape != expected:
-            found = pair.weights.shape
-            raise ValueError(
-                f"weights of pair {number} must have shape (target, source) = {expected}. Received: {found}."
-            )
-        shares = np.round(100 * np.asarray(pair.weights, np.float64), 1).tolist()
-        words = {"source": list(pair.source_words), "target": list(pair.target_words)}
-        sentences.append({**words, "weights": shares, "reference": pair.reference})
-    text = json.dumps(
-        {"title": title, "about": about, "languages": languages, "sentences": sentences},
-        ensure_ascii=False,
-    )
+    content = {
+        "title": title,
+        "about": about,
+        "languages": languages,
+        "sentences": [_sentence(number, pair) for number, pair in enumerate(pairs)],
+    }
+    text = json.dumps(content, ensure_ascii=False)
     # Within a script "<" could begin its end, or a comment; in JSON it occurs in strings only.
-    return TEMPLATE.read_text(encoding="utf-8").replace("DATA", text.replace("<", "\\u003c"), 1)
+    text = text.replace("<", "\\u003c")
+    return TEMPLATE.read_text(encoding="utf-8").replace("DATA", text, 1)
+
+
+def _sentence(number: int, pair: AlignedPair) -> dict[str, Any]:
+    shape = (len(pair.target_words), len(pair.source_words))
+    expected = f"of shape (target, source) = {shape}"
+    require(pair.weights.shape == shape, f"weights of pair {number}", expected, pair.weights.shape)
+
+    percents = 100 * np.asarray(pair.weights, np.float64)
+    return {
+        "source": list(pair.source_words),
+        "target": list(pair.target_words),
+        "weights": np.round(percents, 1).tolist(),
+        "reference": pair.reference,
+    }

@@ -1,25 +1,27 @@
-"""Plots, and heat maps of alignments in the manner of figure 3 of Bahdanau, Cho and Bengio (arXiv
-1409.0473).
+"""Plots, and heat maps of alignments in the manner of figure 3 of arXiv 1409.0473.
 
 In these source words run along the top, target words down the left side; black is weight 0 and
 white is weight 1. Figures are built without pyplot, so nothing here touches its global state or
-needs a display.
+needs a display. matplotlib, of the extra `plots`, is imported when something is drawn.
 """
+
+from __future__ import annotations
 
 import json
 import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import font_manager
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from attention_nmt.checks import missing_package, require
 from attention_nmt.files import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _CELL_INCHES = 0.28
 _BORDER_INCHES = 0.12
@@ -39,8 +41,7 @@ _FONTS = (
 def alignment_figure(
     weights: np.ndarray, source_tokens: Sequence[str], target_tokens: Sequence[str]
 ) -> Figure:
-    """Draws attention weights as a heat map of square cells whose size in inches does not depend
-    on their number.
+    """Draws attention weights as a heat map of square cells, of one size for any number of them.
 
     Args:
         weights: [T, S], from 0 to 1; values outside are drawn as the nearer of the two.
@@ -48,25 +49,21 @@ def alignment_figure(
         target_tokens: T labels for the rows.
 
     Returns:
-        A figure with an Agg canvas and one pair of axes, in which cell (t, s) has its centre at x
-        = s, y = t.
+        A figure with an Agg canvas and one pair of axes, in which cell (t, s) has its centre at
+        x = s, y = t.
 
     Raises:
         ValueError: the shape of `weights` differs from the token counts, or there is no token on
-        one side.
+            one side.
+        ModuleNotFoundError: matplotlib is not installed.
     """
     weights = np.asarray(weights)
-    expected = (len(target_tokens), len(source_tokens))
-    if weights.shape != expected:
-        raise ValueError(
-            f"weights must have shape (target tokens, source tokens) = {expected}. Received: {weights.shape}."
-        )
-    if 0 in expected:
-        raise ValueError(
-            f"weights must have at least one target and one source token. Received: {expected}."
-        )
-    figure = Figure(dpi=_DOTS_PER_INCH)
-    FigureCanvasAgg(figure)
+    shape = (len(target_tokens), len(source_tokens))
+    expected = f"of shape (target tokens, source tokens) = {shape}"
+    require(weights.shape == shape, "weights", expected, weights.shape)
+    require(0 not in shape, "weights", "of at least one target and one source token", shape)
+
+    figure = _figure()
     axes = figure.add_subplot()
     axes.imshow(weights, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", aspect="auto")
     _label(axes, source_tokens, target_tokens)
@@ -84,16 +81,35 @@ def save_alignment(
 
     Raises:
         ValueError: as for `alignment_figure`.
+        ModuleNotFoundError: matplotlib is not installed.
         OSError: the file cannot be written.
     """
     save(alignment_figure(weights, source_tokens, target_tokens), Path(path))
 
 
+def alignment_image(
+    weights: np.ndarray, source_tokens: Sequence[str], target_tokens: Sequence[str]
+) -> np.ndarray:
+    """Gives `alignment_figure` as pixels, [height, width, 3] uint8 RGB.
+
+    A batch of them is what `tf.summary.image` takes.
+
+    Raises:
+        ValueError: as for `alignment_figure`.
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    canvas: Any = alignment_figure(weights, source_tokens, target_tokens).canvas
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def plain_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches, which makes room for what labels need."""
-    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    """An empty figure of a size in inches, which makes way for labels.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    return _figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -109,25 +125,24 @@ def save_measured(output: Path, values: Any, figure: Figure) -> None:
     save(figure, Path(f"{output}.png"))
 
 
-def alignment_image(
-    weights: np.ndarray, source_tokens: Sequence[str], target_tokens: Sequence[str]
-) -> np.ndarray:
-    """Gives `alignment_figure` as pixels, [height, width, 3] uint8 RGB: what `tf.summary.image`
-    takes, batched.
+def _figure(**options: Any) -> Figure:
+    """An empty figure with an Agg canvas, which needs no display."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(missing_package(error), name=error.name) from error
 
-    Raises:
-        ValueError: as for `alignment_figure`.
-    """
-    canvas = FigureCanvasAgg(alignment_figure(weights, source_tokens, target_tokens))
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    figure = Figure(dpi=_DOTS_PER_INCH, **options)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _label(axes: Axes, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> None:
-    # A "$" in a token is a dollar sign: without parse_math=False two of them would set a formula.
     style: dict[str, Any] = {
         "fontsize": _FONT_POINTS,
         "fontfamily": _installed_fonts(),
+        # A "$" in a token is a dollar sign: otherwise two of them would set a formula.
         "parse_math": False,
     }
     axes.set_xticks(range(len(source_tokens)), source_tokens, rotation="vertical", **style)
@@ -142,15 +157,25 @@ def _fit(figure: Figure, axes: Axes, columns: int, rows: int) -> None:
     assert drawn is not None  # the axes are visible
     left = (cells.x0 - drawn.x0) / figure.dpi + _BORDER_INCHES
     top = (drawn.y1 - cells.y1) / figure.dpi + _BORDER_INCHES
-    width, height = columns * _CELL_INCHES, rows * _CELL_INCHES
-    full_width, full_height = left + width + _BORDER_INCHES, top + height + _BORDER_INCHES
+
+    width = columns * _CELL_INCHES
+    height = rows * _CELL_INCHES
+    full_width = left + width + _BORDER_INCHES
+    full_height = top + height + _BORDER_INCHES
     figure.set_size_inches(full_width, full_height)
-    axes.set_position(
-        (left / full_width, _BORDER_INCHES / full_height, width / full_width, height / full_height)
+
+    place = (
+        left / full_width,
+        _BORDER_INCHES / full_height,
+        width / full_width,
+        height / full_height,
     )
+    axes.set_position(place)
 
 
 @cache
 def _installed_fonts() -> list[str]:
+    from matplotlib import font_manager
+
     installed = set(font_manager.fontManager.get_font_names())
     return [name for name in _FONTS if name in installed]

@@ -1,36 +1,22 @@
-"""What scoring has to know of languages: how words are told apart where no spaces stand between
-them."""
+"""Languages, as scoring knows them: which of them separate words by spaces."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-_CODES = {
-    "zh": ("zh", "zho", "chi", "cmn", "yue", "wuu", "lzh"),
-    "ja-mecab": ("ja", "jpn"),
-    "ko-mecab": ("ko", "kor"),
-    "char": (
-        "th",
-        "tha",
-        "lo",
-        "lao",
-        "km",
-        "khm",
-        "my",
-        "mya",
-        "bur",
-        "bo",
-        "bod",
-        "tib",
-        "dz",
-        "dzo",
-    ),
-}
-"""sacreBLEU's tokenizers and the codes (ISO 639, of two and three letters) of the languages that
-need them."""
+from attention_nmt.checks import require
 
-_TOKENIZERS = {code: tokenizer for tokenizer, codes in _CODES.items() for code in codes}
+_CODES = {
+    "zh": "zh zho chi cmn yue wuu lzh",
+    "ja-mecab": "ja jpn",
+    "ko-mecab": "ko kor",
+    "char": "th tha lo lao km khm my mya bur bo bod tib dz dzo",
+}
+"""sacreBLEU's tokenizers, and the codes of the languages that need them (ISO 639, two and three
+letters)."""
+
+_TOKENIZERS = {code: tokenizer for tokenizer, codes in _CODES.items() for code in codes.split()}
 
 _UNSPACED_SCRIPTS = re.compile(
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
@@ -38,29 +24,31 @@ _UNSPACED_SCRIPTS = re.compile(
 """Thai, Lao, Tibetan, Burmese, Khmer, kana and Chinese characters."""
 
 _LONGEST_MEAN = 8
-"""Characters of these scripts a word: where there are more, spaces do not separate words."""
+"""Characters of these scripts in a word: where there are more, spaces do not separate words."""
 
 
 def base_language(language: str) -> str:
-    """What precedes the first hyphen or underscore of a language code, in lower case."""
+    """The part of a language code before its first hyphen or underscore, in lower case."""
     return re.split("[-_]", language.lower())[0]
 
 
 def bleu_tokenizer(language: str) -> str:
-    """The tokenizer of sacreBLEU's BLEU for a language code: "13a" for all whose words stand
-    between spaces."""
+    """The tokenizer of sacreBLEU's BLEU for a language code.
+
+    It is "13a" for all languages that write spaces between words.
+    """
     return _TOKENIZERS.get(base_language(language), "13a")
 
 
 def spaced(language: str) -> bool:
-    """Whether words of a language stand between spaces."""
+    """True for a language that writes spaces between words."""
     return bleu_tokenizer(language) in ("13a", "ko-mecab")
 
 
 def count_words(text: str, language: str) -> int:
-    """How many words a text has: what spaces separate, and characters of a language without
-    them."""
-    return len(text.split()) if spaced(language) else sum(map(len, text.split()))
+    """The number of words of a text; of characters, in a language that separates no words."""
+    words = text.split()
+    return len(words) if spaced(language) else sum(map(len, words))
 
 
 def check_language(texts: Sequence[str], language: str) -> None:
@@ -71,8 +59,8 @@ def check_language(texts: Sequence[str], language: str) -> None:
     """
     words = sum(len(text.split()) for text in texts)
     characters = sum(len(_UNSPACED_SCRIPTS.findall(text)) for text in texts)
-    if spaced(language) and characters > _LONGEST_MEAN * words:
-        known = sorted(code for code in _TOKENIZERS if not spaced(code))
-        raise ValueError(
-            f"target_language must be one of {known} for text like this. Received: {language!r}."
-        )
+
+    unspaced_text = characters > _LONGEST_MEAN * words
+    known = sorted(code for code in _TOKENIZERS if not spaced(code))
+    suits = not (unspaced_text and spaced(language))
+    require(suits, "target_language", f"one of {known} for text like this", language)

@@ -1,5 +1,7 @@
 """Scores of translations: BLEU, chrF and TER with sacreBLEU signatures."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,17 +10,19 @@ from typing import NamedTuple
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 
+from attention_nmt.checks import require
+
 from .languages import bleu_tokenizer, check_language, spaced
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """A corpus score with what is needed to compute it again.
 
     Attributes:
         name: the metric as sacreBLEU names it: "BLEU", "chrF2" (beta is 2) or "TER".
         value: the score in percent; higher is better for BLEU and chrF2, lower for TER.
-        signature: the sacreBLEU signature: references, casing, tokenization, smoothing, version.
+        signature: sacreBLEU's: references, casing, tokenization, smoothing, version.
         lowercased: whether both sides were lowercased first.
     """
 
@@ -32,11 +36,10 @@ class Score:
 
 
 class LengthBucket(NamedTuple):
-    """Cased BLEU in percent of the sentences whose source length is from low to high, both
-    included."""
+    """Cased BLEU, in percent, of the sentences whose source length is in a span."""
 
-    low: int
-    high: int | None  # None: no upper end
+    low: int  # included
+    high: int | None  # included; None: no upper end
     sentences: int
     bleu: float
 
@@ -44,8 +47,7 @@ class LengthBucket(NamedTuple):
 def corpus_scores(
     hypotheses: Sequence[str], references: Sequence[str], target_language: str
 ) -> list[Score]:
-    """Gives BLEU, chrF2 and TER of detokenized translations: the three cased, then the three
-    lowercased.
+    """BLEU, chrF2 and TER of detokenized translations: the three cased, then the three lowercased.
 
     BLEU tokenizes by the target language: "zh" for Chinese, MeCab for Japanese and Korean,
     characters for others without spaces between words, "13a" for all that have them. TER splits
@@ -53,95 +55,119 @@ def corpus_scores(
     take a sentence for one word.
 
     Args:
-        hypotheses, references: one text a sentence.
-        target_language: language code such as "de" or "zh-CN"; only what precedes the hyphen
-        matters.
+        hypotheses: one text a sentence.
+        references: one text a sentence.
+        target_language: a language code such as "de" or "zh-CN"; what follows the hyphen does not
+            matter.
 
     Raises:
         ValueError: the counts differ or are zero, or the references have no spaces and the
-        language code is of one that
-            has.
+            language code is of a language that has.
         ImportError: the MeCab package that Japanese or Korean needs is missing.
     """
     check_counts(hypotheses, references)
     check_language(references, target_language)
-    scores = []
-    for lowercased in (False, True):
-        for metric in _metrics(target_language, lowercased):
-            score = metric.corpus_score(list(hypotheses), [list(references)])
-            scores.append(Score(score.name, score.score, str(metric.get_signature()), lowercased))
-    return scores
+
+    return [
+        _score(metric, hypotheses, references, lowercased=lowercased)
+        for lowercased in (False, True)
+        for metric in _metrics(target_language, lowercased)
+    ]
 
 
 def corpus_bleu(
     hypotheses: Sequence[str], references: Sequence[str], target_language: str
 ) -> Score:
-    """Gives cased BLEU: the first of `corpus_scores`, whose arguments and errors it shares."""
+    """Cased BLEU: the first of `corpus_scores`, whose arguments and errors it shares."""
     check_counts(hypotheses, references)
     check_language(references, target_language)
     metric = _bleu(target_language, lowercased=False)
-    value = metric.corpus_score(list(hypotheses), [list(references)]).score
-    return Score("BLEU", value, str(metric.get_signature()), lowercased=False)
+    return _score(metric, hypotheses, references, lowercased=False)
 
 
 def bleu_by_length(
     hypotheses: Sequence[str],
     references: Sequence[str],
+    *,
     source_lengths: Sequence[int],
     edges: Sequence[int],
     target_language: str,
 ) -> list[LengthBucket]:
-    """Gives cased BLEU by source length (figure 2 of arXiv 1409.0473 plots it), shortest sentences
-    first.
+    """Cased BLEU by source length, the shortest sentences first.
 
     Args:
-        hypotheses, references, target_language: as for `corpus_scores`.
-        source_lengths: length of each source sentence, in whatever unit `edges` has.
-        edges: greatest length of each bucket but the last, which has no end: (10, 20) makes 0-10,
-        11-20 and 21 on.
-            Buckets without sentences are left out.
+        hypotheses: one text a sentence.
+        references: one text a sentence.
+        source_lengths: the length of each source sentence, in the unit of `edges`.
+        edges: the greatest length of each bucket but the last, which has no end: (10, 20) makes
+            0-10, 11-20 and 21 on. Buckets without sentences are left out.
+        target_language: as for `corpus_scores`.
 
     Raises:
         ValueError: the counts differ or are zero, or the edges are not positive and ascending.
         ImportError: as for `corpus_scores`.
+
+    Source: figure 2 of Bahdanau, Cho and Bengio (2015), arXiv 1409.0473.
     """
     check_counts(hypotheses, references)
-    if len(source_lengths) != len(hypotheses):
-        counts = f"({len(hypotheses)}). Received: {len(source_lengths)}."
-        raise ValueError(f"source_lengths must be as many as hypotheses {counts}")
-    if not edges or any(low >= high for low, high in pairwise([0, *edges])):
-        raise ValueError(f"edges must be positive and ascending. Received: {list(edges)}.")
+    count = len(source_lengths)
+    equal = count == len(hypotheses)
+    require(equal, "source_lengths", f"as many as hypotheses ({len(hypotheses)})", count)
+    ascending = len(edges) > 0 and all(low < high for low, high in pairwise([0, *edges]))
+    require(ascending, "edges", "positive and ascending", list(edges))
+
+    lows = [0, *(edge + 1 for edge in edges)]
+    highs = [*edges, None]
     bucket_of = np.searchsorted(edges, source_lengths)
+
     buckets = []
-    for index, (low, high) in enumerate(
-        zip([0, *(edge + 1 for edge in edges)], [*edges, None], strict=True)
-    ):
-        if chosen := np.flatnonzero(bucket_of == index).tolist():
-            bleu = corpus_bleu(
-                [hypotheses[i] for i in chosen], [references[i] for i in chosen], target_language
-            )
-            buckets.append(LengthBucket(low, high, len(chosen), bleu.value))
+    for index, (low, high) in enumerate(zip(lows, highs, strict=True)):
+        chosen = np.flatnonzero(bucket_of == index).tolist()
+        if not chosen:
+            continue
+        chosen_hypotheses = [hypotheses[i] for i in chosen]
+        chosen_references = [references[i] for i in chosen]
+        score = corpus_bleu(chosen_hypotheses, chosen_references, target_language)
+        buckets.append(LengthBucket(low=low, high=high, sentences=len(chosen), bleu=score.value))
     return buckets
 
 
 def check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Raises a `ValueError` where there are not as many hypotheses as references, or none."""
-    if len(hypotheses) != len(references):
-        raise ValueError(
-            f"hypotheses must be as many as references ({len(references)}). Received: {len(hypotheses)}."
-        )
-    if not hypotheses:
-        raise ValueError("hypotheses and references must hold at least one sentence. Received: 0.")
+    """Makes sure that there are as many hypotheses as references, and some.
+
+    Raises:
+        ValueError: there are not.
+    """
+    count = len(hypotheses)
+    equal = count == len(references)
+    require(equal, "hypotheses", f"as many as references ({len(references)})", count)
+    require(count > 0, "hypotheses", "of at least one sentence", count)
+
+
+def _score(
+    metric: BLEU | CHRF | TER,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    lowercased: bool,
+) -> Score:
+    found = metric.corpus_score(list(hypotheses), [list(references)])
+    return Score(
+        name=found.name,
+        value=found.score,
+        signature=str(metric.get_signature()),
+        lowercased=lowercased,
+    )
 
 
 def _metrics(language: str, lowercased: bool) -> list[BLEU | CHRF | TER]:
+    found: list[BLEU | CHRF | TER] = [_bleu(language, lowercased), CHRF(lowercase=lowercased)]
+
     asian = bleu_tokenizer(language) in ("zh", "ja-mecab")
-    ter = TER(case_sensitive=not lowercased, normalized=asian, asian_support=asian)
-    return [
-        _bleu(language, lowercased),
-        CHRF(lowercase=lowercased),
-        *([ter] if asian or spaced(language) else []),
-    ]
+    if asian or spaced(language):
+        ter = TER(case_sensitive=not lowercased, normalized=asian, asian_support=asian)
+        found.append(ter)
+    return found
 
 
 def _bleu(language: str, lowercased: bool) -> BLEU:
@@ -150,6 +176,5 @@ def _bleu(language: str, lowercased: bool) -> BLEU:
         return BLEU(lowercase=lowercased, tokenize=tokenizer)
     except RuntimeError as error:  # what sacreBLEU raises where MeCab or its dictionary is missing
         extra = tokenizer.partition("-")[0]
-        raise ImportError(
-            f"BLEU in {language!r} needs MeCab: pip install 'sacrebleu[{extra}]'"
-        ) from error
+        message = f"BLEU in {language!r} needs MeCab: pip install 'sacrebleu[{extra}]'"
+        raise ImportError(message) from error

@@ -1,5 +1,4 @@
-"""Lowercased BLEU on Moses tokens, which papers on Multi30k report, beside sacreBLEU's own
-tokenization."""
+"""Lowercased BLEU on Moses tokens, which papers on Multi30k report."""
 
 from __future__ import annotations
 
@@ -14,17 +13,17 @@ from .metrics import Score, check_counts
 
 
 def moses_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> Score:
-    """Gives BLEU of texts that were lowercased, normalized and tokenized, both sides alike.
+    """BLEU of texts that were lowercased, normalized and tokenized, both sides alike.
 
     The steps are those of Multi30k's `scripts/task1-tokenize.sh`: `str.lower`, punctuation by
     `MosesPunctNormalizer`, tokens by `MosesTokenizer` without escapes and without splitting
-    hyphens; and BLEU without smoothing of what stands between the spaces, which is
-    `multi-bleu.perl`'s.
+    hyphens. BLEU takes the tokens between the spaces, without smoothing, as `multi-bleu.perl` does.
 
     Args:
-        hypotheses, references: one detokenized text a sentence.
-        target_language: language code such as "de"; Moses' rules of English for those it has none
-        of.
+        hypotheses: one detokenized text a sentence.
+        references: one detokenized text a sentence.
+        target_language: a language code such as "de"; a language for which Moses has no rules has
+            those of English.
 
     Raises:
         ValueError: the counts differ or are zero.
@@ -34,14 +33,19 @@ def moses_bleu(hypotheses: Sequence[str], references: Sequence[str], target_lang
     """
     check_counts(hypotheses, references)
     language = base_language(target_language)
-    normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
+    normalizer = MosesPunctNormalizer(language)
+    tokenizer = MosesTokenizer(language)
 
     def tokens(text: str) -> str:
-        return tokenizer.tokenize(normalizer.normalize(text.lower()), return_str=True, escape=False)
+        normalized = normalizer.normalize(text.lower())
+        return tokenizer.tokenize(normalized, return_str=True, escape=False)
 
     bleu = BLEU(tokenize="none", smooth_method="none", force=True)
-    score = bleu.corpus_score(
-        [tokens(text) for text in hypotheses], [[tokens(text) for text in references]]
-    )
+    hypothesis_tokens = [tokens(text) for text in hypotheses]
+    reference_tokens = [tokens(text) for text in references]
+    score = bleu.corpus_score(hypothesis_tokens, [reference_tokens])
+
     signature = f"{bleu.get_signature()} after lc|sacremoses.{version('sacremoses')}|{language}"
-    return Score("BLEU of Moses tokens", score.score, signature, lowercased=True)
+    return Score(
+        name="BLEU of Moses tokens", value=score.score, signature=signature, lowercased=True
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attention_nmt.translation.results import Alignment
-from training.alignment.attention_links import attended, error_rates, habits
+from training.alignment.attention_links import aligned_pairs, error_rates, habits
 from training.alignment.gold import GoldPair
 from training.data import Corpus
 
@@ -27,8 +27,15 @@ def aligner(source: str, target: str, read: list[int]) -> Any:
 
 def test_error_rates_by_hand() -> None:
     """Of a b c with x y, where a-x is sure and c-y possible; a second pair is spelled otherwise."""
-    gold = [GoldPair(["a", "b", "c"], ["x", "y"], frozenset({(0, 0)}), frozenset({(2, 1)}))]
-    gold.append(GoldPair(["q"], ["x"], frozenset({(0, 0)})))
+    gold = [
+        GoldPair(
+            source_words=["a", "b", "c"],
+            target_words=["x", "y"],
+            links=frozenset({(0, 0)}),
+            possible=frozenset({(2, 1)}),
+        ),
+        GoldPair(source_words=["q"], target_words=["x"], links=frozenset({(0, 0)})),
+    ]
     forward = aligner("a b c", "x y", [0, 1, 2])  # a-x b-y; later b-x c-y
     backward = aligner(
         "x y", "a b c", [0, 0, 1, 2]
@@ -54,17 +61,17 @@ def test_error_rates_by_hand() -> None:
 
 def test_what_was_read_for_words_and_where_no_spaces_are_for_pieces() -> None:
     translator = aligner("a b", "x", [1, 2])
-    (pair,) = attended(translator, Corpus("D", "en", "fr"), ["a b"], ["x"], ["reference"])
+    (pair,) = aligned_pairs(translator, Corpus("D", "en", "fr"), ["a b"], ["x"], ["reference"])
     assert (pair.source_words, pair.target_words, pair.reference) == (
         ["a", "b"],
         ["x"],
         "reference",
     )
     np.testing.assert_array_equal(pair.weights, [[0, 1]])
-    (pair,) = attended(translator, Corpus("D", "en", "zh"), ["a b"], ["x"], ["reference"])
+    (pair,) = aligned_pairs(translator, Corpus("D", "en", "zh"), ["a b"], ["x"], ["reference"])
     assert pair.source_words == ["\u2581a", "\u2581b", "</s>"]
     np.testing.assert_array_equal(pair.weights, [[0, 1, 0], [0, 0, 1]])
-    assert attended(translator, Corpus("D", "en", "fr"), ["other"], ["x"], ["reference"]) == []
+    assert aligned_pairs(translator, Corpus("D", "en", "fr"), ["other"], ["x"], ["reference"]) == []
 
 
 def test_habits_by_hand() -> None:
@@ -79,5 +86,5 @@ def test_habits_by_hand() -> None:
 
 
 def test_habits_need_a_word() -> None:
-    with pytest.raises(ValueError, match=r"at least one target word. Received: none\."):
+    with pytest.raises(ValueError, match=r"at least one target word. Received: 0\."):
         habits([])

@@ -11,10 +11,10 @@ import pytest
 from training.alignment.page import AlignedPair, alignment_page
 
 PAIR = AlignedPair(
-    ["a", "</script><b>"],
-    ["un", "«b»", "c"],
-    np.array([[1, 0], [0.25, 0.7504], [0.0, 0.333]], np.float32),
-    "r & s",
+    source_words=["a", "</script><b>"],
+    target_words=["un", "«b»", "c"],
+    weights=np.array([[1, 0], [0.25, 0.7504], [0.0, 0.333]], np.float32),
+    reference="r & s",
 )
 
 
@@ -42,6 +42,6 @@ def test_the_page_holds_words_and_percents_and_asks_no_network() -> None:
 
 def test_weights_of_another_shape() -> None:
     with pytest.raises(
-        ValueError, match=r"weights of pair 0 must have shape .* = \(3, 2\)\. Received: \(2, 3\)"
+        ValueError, match=r"`weights of pair 0` must be of shape .* = \(3, 2\)\. Received: \(2, 3\)"
     ):
         alignment_page("T", "", ("en", "fr"), [PAIR._replace(weights=PAIR.weights.T)])

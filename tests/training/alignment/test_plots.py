@@ -123,12 +123,34 @@ def test_image_is_rgb_bytes() -> None:
     assert image.max() == 255
 
 
-def test_pyplot_is_not_imported() -> None:
+def in_a_process(program: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_matplotlib_is_imported_to_draw_and_pyplot_never() -> None:
     program = (
-        "import sys, numpy, training.plots as p; p.alignment_image(numpy.eye(1), 'a', 'b'); "
-        "sys.exit('matplotlib.pyplot' in sys.modules)"
+        "import sys, numpy\n"
+        "from training.alignment import plots\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "plots.alignment_image(numpy.eye(1), 'a', 'b')\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+    done = in_a_process(program)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_matplotlib_the_extra_is_named() -> None:
+    program = (
+        "import sys, numpy\n"
+        "sys.modules['matplotlib'] = None\n"
+        "from training.alignment import plots\n"
+        "plots.plain_figure(1, 1)\n"
+    )
+    done = in_a_process(program)
+    assert "ModuleNotFoundError: matplotlib is not installed" in done.stderr
+    assert "pip install 'attention-nmt[plots]'" in done.stderr
 
 
 @pytest.mark.parametrize("draw", [alignment_figure, alignment_image])

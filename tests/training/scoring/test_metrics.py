@@ -90,9 +90,8 @@ def test_signatures() -> None:
 
 
 def test_score_prints_two_decimals_and_its_signature() -> None:
-    assert (
-        str(Score("BLEU", 34.1234, "nrefs:1|case:mixed", False)) == "BLEU 34.12  nrefs:1|case:mixed"
-    )
+    score = Score(name="BLEU", value=34.1234, signature="nrefs:1|case:mixed", lowercased=False)
+    assert str(score) == "BLEU 34.12  nrefs:1|case:mixed"
 
 
 @pytest.mark.parametrize("language", ["zh", "zh-CN", "ZH_tw", "cmn", "zho"])
@@ -120,7 +119,7 @@ def test_a_language_with_spaces_is_refused_for_text_without(language: str) -> No
     references = ["猫躺在垫子上看着窗外的鸟", "猫和狗在花园里一起玩"]
     for score in (corpus_scores, corpus_bleu):
         with pytest.raises(
-            ValueError, match=rf"target_language must be one of .*'zh'.* Received: '{language}'"
+            ValueError, match=rf"`target_language` must be one of .*'zh'.* Received: '{language}'"
         ):
             score(references, references, language)
     assert corpus_bleu(["a 猫", "b"], ["a 猫", "b"], language).signature.count("tok:13a") == 1
@@ -148,16 +147,20 @@ def test_scores_refuse_unequal_and_empty(
     score: Callable[[list[str], list[str], str], object],
 ) -> None:
     with pytest.raises(
-        ValueError, match=r"hypotheses must be as many as references \(2\)\. Received: 1\."
+        ValueError, match=r"`hypotheses` must be as many as references \(2\)\. Received: 1\."
     ):
         score(["a"], ["a", "b"], "en")
-    with pytest.raises(ValueError, match=r"at least one sentence. Received: 0"):
+    with pytest.raises(ValueError, match=r"of at least one sentence. Received: 0"):
         score([], [], "en")
 
 
 def test_bleu_by_length_groups_by_inclusive_upper_edge() -> None:
     buckets = bleu_by_length(
-        [*HYPOTHESES, "x"], [*REFERENCES, "x"], [10, 11, 50, 1], [10, 20, 30], "en"
+        [*HYPOTHESES, "x"],
+        [*REFERENCES, "x"],
+        source_lengths=[10, 11, 50, 1],
+        edges=[10, 20, 30],
+        target_language="en",
     )
     assert buckets == [
         LengthBucket(0, 10, 2, corpus_bleu([HYPOTHESES[0], "x"], [REFERENCES[0], "x"], "en").value),
@@ -168,10 +171,19 @@ def test_bleu_by_length_groups_by_inclusive_upper_edge() -> None:
 
 
 def test_bleu_by_length_refuses_bad_lengths_and_edges() -> None:
+    def scored(lengths: list[int], edges: list[int]) -> list[LengthBucket]:
+        return bleu_by_length(
+            HYPOTHESES,
+            REFERENCES,
+            source_lengths=lengths,
+            edges=edges,
+            target_language="en",
+        )
+
     with pytest.raises(
-        ValueError, match=r"source_lengths must be as many as hypotheses \(3\)\. Received: 2\."
+        ValueError, match=r"`source_lengths` must be as many as hypotheses \(3\)\. Received: 2\."
     ):
-        bleu_by_length(HYPOTHESES, REFERENCES, [1, 2], [10], "en")
+        scored([1, 2], [10])
     for edges in ([], [10, 10], [20, 10], [0, 10]):
-        with pytest.raises(ValueError, match="edges must be positive and ascending"):
-            bleu_by_length(HYPOTHESES, REFERENCES, [1, 2, 3], edges, "en")
+        with pytest.raises(ValueError, match="`edges` must be positive and ascending"):
+            scored([1, 2, 3], edges)

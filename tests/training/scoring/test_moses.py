@@ -44,6 +44,6 @@ def test_texts_are_normalized_tokenized_and_lowercased() -> None:
 
 def test_counts_must_agree() -> None:
     with pytest.raises(
-        ValueError, match=r"hypotheses must be as many as references \(2\)\. Received: 1\."
+        ValueError, match=r"`hypotheses` must be as many as references \(2\)\. Received: 1\."
     ):
         moses_bleu(["a"], ["a", "b"], "en")
