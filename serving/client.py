@@ -1,30 +1,30 @@
-"""Translates through TensorFlow Serving over gRPC: `python -m serving.client "text"`, or standard
-input line by line.
+"""Translates through TensorFlow Serving over gRPC: the class `Client`, and the command `client`.
 
-Works with the official server and with `serving.server`: the signature `serving_default` takes
-`text` [B] strings and gives `translation` [B] strings and `score` [B] floats, and may give
-`truncated` [B]. Needs grpcio, protobuf and tyro, and no TensorFlow.
+Works with the official server and with `server`: the signature `serving_default` takes `text` [B]
+strings and gives `translation` [B] strings and `score` [B] floats, and may give `truncated` [B].
+Needs grpcio, protobuf and tyro, and no TensorFlow.
 """
 
-import contextlib
-import dataclasses
-import itertools
+from __future__ import annotations
+
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 import grpc
-import tyro
 
-from . import lines as files
+from attention_nmt.checks import require
+from attention_nmt.command import NO_PREFIX, run_command
+
 from . import wire
+from .job import JobConfig, open_source, write_translations
 from .sentences import rejoin, split
 
-# Four attempts within about 2 s: enough for a lost connection, and soon over where no server is.
+# Four attempts within about 2 s: enough for a lost connection, and soon over if there is no server.
 _RETRIES = {
     "methodConfig": [
         {
@@ -54,10 +54,10 @@ class ClientTranslation(NamedTuple):
     """One translation.
 
     Attributes:
-        text: The translation.
-        score: The score its search ranked it by.
-        truncated: Whether the server translated only the beginning of the text, as it does with
-        very long ones.
+        text: the translation.
+        score: the score that its search ranked it by.
+        truncated: the server translated only the beginning of the text, as it does with very long
+            ones.
     """
 
     text: str
@@ -66,11 +66,11 @@ class ClientTranslation(NamedTuple):
 
 
 class ClientError(RuntimeError):
-    """The server could not be reached, refused, or answered with something else than translations.
+    """The server could not be reached, refused, or answered with something else.
 
     Attributes:
-        address: Of the server.
-        code: The name of the gRPC status, such as "UNAVAILABLE".
+        address: of the server.
+        code: the name of the gRPC status, such as "UNAVAILABLE".
     """
 
     def __init__(self, address: str, code: str, message: str) -> None:
@@ -82,10 +82,32 @@ class ClientError(RuntimeError):
 class Client:
     """A connection to a translation server; a context manager, and safe to share between threads.
 
+    It connects at the first request.
+
+    Args:
+        address: the server as `host:port`.
+        name: the model's name there.
+        timeout_s: the limit for one request of up to `batch_size` texts, with its retries, in
+            seconds.
+        batch_size: the most texts in one request.
+        tls: encrypt, and check the server's certificate.
+        root_certificates: PEM of the authorities to trust with `tls`; gRPC's own list by default.
+
+    Attributes:
+        address: the server as `host:port`.
+        name: the model's name there.
+        timeout_s: the limit for one request, in seconds.
+        batch_size: the most texts in one request.
+
+    Raises:
+        ValueError: a number out of its range, or certificates without `tls`.
+
     Example:
-        >>> with Client("localhost:8500") as client:  # doctest: +SKIP
-        ...     client.translate(["A dog runs."])
-        [ClientTranslation(text='Ein Hund rennt.', score=-0.31)]
+
+    ```python
+    with Client("localhost:8500") as client:
+        print(client.translate(["A dog runs."])[0].text)
+    ```
     """
 
     def __init__(
@@ -98,30 +120,15 @@ class Client:
         tls: bool = False,
         root_certificates: bytes | None = None,
     ) -> None:
-        """Connect at the first request.
-
-        Args:
-            address: Server as `host:port`.
-            name: The model's name there.
-            timeout_s: Limit for one request of up to `batch_size` texts, with its retries, in
-            seconds. batch_size: Texts in one request at most.
-            tls: Encrypt, and check the server's certificate.
-            root_certificates: PEM of the authorities to trust with `tls`; gRPC's own list by
-            default.
-
-        Raises:
-            ValueError: A number out of its range, or certificates without `tls`.
-        """
-        if not timeout_s > 0:
-            raise ValueError(f"timeout_s must be positive. Received: {timeout_s}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1. Received: {batch_size}")
-        if root_certificates is not None and not tls:
-            raise ValueError("root_certificates are used with tls only")
+        require(timeout_s > 0, "timeout_s", "positive", timeout_s)
+        require(batch_size >= 1, "batch_size", "at least 1", batch_size)
+        usable = root_certificates is None or tls
+        require(usable, "root_certificates", "left out without `tls`", root_certificates)
         self.address = address
         self.name = name
         self.timeout_s = timeout_s
         self.batch_size = batch_size
+
         if tls:
             credentials = grpc.ssl_channel_credentials(root_certificates)
             self._channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
@@ -134,43 +141,45 @@ class Client:
         )
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until the server can be reached.
+        """Waits until the server can be reached.
+
+        Args:
+            timeout_s: the longest time to wait, in seconds.
 
         Raises:
-            ClientError: UNAVAILABLE, it could not within `timeout_s` seconds.
+            ClientError: UNAVAILABLE, it could not be reached within that time.
         """
         try:
             grpc.channel_ready_future(self._channel).result(timeout=timeout_s)
         except grpc.FutureTimeoutError as error:
-            raise ClientError(
-                self.address, "UNAVAILABLE", f"no server within {timeout_s:g} s"
-            ) from error
+            message = f"no server within {timeout_s:g} s"
+            raise ClientError(self.address, "UNAVAILABLE", message) from error
 
     def translate(self, texts: Sequence[str]) -> list[ClientTranslation]:
-        """Translate texts, in requests of at most `batch_size` one after another.
+        """Translates texts, in requests of at most `batch_size` one after another.
 
         Raises:
             TypeError: `texts` is one string.
-            ValueError: A text cannot be written as UTF-8.
-            ClientError: The server did not translate them.
+            ValueError: a text cannot be written as UTF-8.
+            ClientError: the server did not translate them.
         """
         if isinstance(texts, str):
-            raise TypeError(
-                f"texts must be a sequence of strings. Received one string: {texts[:40]!r}"
-            )
-        batches = (
-            texts[start : start + self.batch_size]
-            for start in range(0, len(texts), self.batch_size)
-        )
-        return [translation for batch in batches for translation in self._translate_batch(batch)]
+            received = f"one string: {texts[:40]!r}"
+            raise TypeError(f"`texts` must be a sequence of strings. Received {received}")
+
+        translations = []
+        for begin in range(0, len(texts), self.batch_size):
+            translations += self._translate_batch(texts[begin : begin + self.batch_size])
+        return translations
 
     def translate_document(self, text: str) -> str:
-        """Translate a text sentence by sentence, see `serving.sentences`; white space and line
-        breaks stay.
+        """Translates a text sentence by sentence, see `sentences`.
+
+        White space and line breaks stay.
 
         Raises:
-            ValueError: The text cannot be written as UTF-8.
-            ClientError: The server did not translate it.
+            ValueError: the text cannot be written as UTF-8.
+            ClientError: the server did not translate it.
         """
         parts = split(text)
         found = self.translate([part.strip() for part in parts if part.strip()])
@@ -189,7 +198,7 @@ class Client:
         return [ClientTranslation(*answer) for answer in answers]
 
     def close(self) -> None:
-        """Close the connection."""
+        """Closes the connection."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -204,111 +213,85 @@ class Client:
         self.close()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClientConfig:
-    """What to translate, and where.
+    """Translates texts, a file or standard input through a server.
+
+    A file that was translated in part is gone on with, whatever version of the model is served now.
+
+    Attributes:
+        job: the texts, and where their translations go.
+        address: the server as host:port.
+        name: the model's name there.
+        timeout_s: the limit for one request, in seconds.
+        batch_size: the most texts in one request.
+        wait_s: the time to wait for a server that has just been started, in seconds.
+        tls: encrypt, and check the server's certificate.
+        root_certificates: a PEM file of the authorities to trust with tls.
 
     Raises:
-        ValueError: Texts together with `input`.
+        ValueError: a number out of its range, certificates without tls, or texts together with an
+            input.
     """
 
-    texts: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Texts to translate; none: the lines of `input`."""
+    job: Annotated[JobConfig, NO_PREFIX] = field(default_factory=JobConfig)
     address: str = "localhost:8500"
-    """Server as host:port."""
     name: str = "nmt"
-    """The model's name there."""
-    input: Path | None = None
-    """UTF-8 file with one text a line; standard input by default."""
-    output: Path | None = None
-    """File for the translations, which appears when all are there; standard output by default.
-    With an `input` file, the same command goes on with a run that was stopped, whatever version of
-    the model is served now."""
-    document: bool = False
-    """Translate the sentences of a line one by one."""
     timeout_s: float = 60.0
-    """Limit for one request, in seconds."""
     batch_size: int = 32
-    """Texts in one request."""
     wait_s: float = 0.0
-    """Wait so many seconds for the server to be there, such as one that has just been started."""
     tls: bool = False
-    """Encrypt, and check the server's certificate."""
     root_certificates: Path | None = None
-    """PEM file of the authorities to trust with tls."""
 
     def __post_init__(self) -> None:
-        if self.texts and self.input:
-            raise ValueError(
-                f"give either texts or input. Received: {len(self.texts)} texts and input {self.input}"
-            )
+        require(self.timeout_s > 0, "timeout_s", "positive", self.timeout_s)
+        require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+        require(self.wait_s >= 0, "wait_s", "at least 0", self.wait_s)
+        usable = self.root_certificates is None or self.tls
+        expected = "left out without `tls`"
+        require(usable, "root_certificates", expected, str(self.root_certificates))
+
+    def connect(self) -> Client:
+        """Makes the client.
+
+        Raises:
+            OSError: the certificates cannot be read.
+        """
+        certificates = self.root_certificates
+        return Client(
+            self.address,
+            self.name,
+            timeout_s=self.timeout_s,
+            batch_size=self.batch_size,
+            tls=self.tls,
+            root_certificates=certificates.read_bytes() if certificates else None,
+        )
 
 
 def run(config: ClientConfig) -> None:
-    """Translate what `config` names.
+    """Translates what a config names.
 
     Raises:
-        ClientError: The server did not translate it.
-        OSError: A file cannot be read or written.
-        ValueError: A setting out of its range.
+        OSError: a file cannot be read or written, or the server did not translate it.
     """
-    roots = config.root_certificates.read_bytes() if config.root_certificates else None
-    with contextlib.ExitStack() as stack:
-        batch_size, source = config.batch_size, None
-        if config.texts:
-            texts: Iterator[str] = (
-                os.fsencode(text).decode("utf-8", "replace") for text in config.texts
-            )
-        else:
-            source = (
-                stack.enter_context(config.input.open("rb")) if config.input else sys.stdin.buffer
-            )
-            texts = files.read_lines(source)
-            batch_size = 1 if source.isatty() else batch_size  # someone waits for each answer
-        client = stack.enter_context(
-            Client(
-                config.address,
-                config.name,
-                timeout_s=config.timeout_s,
-                batch_size=batch_size,
-                tls=config.tls,
-                root_certificates=roots,
-            )
-        )
-        if config.wait_s > 0:
-            client.wait(config.wait_s)
-        whole = config.input if config.input and config.input.is_file() else None  # and not a pipe
-        target = config.output.resolve() if config.output else None  # what a link leads to
-        if whole and target and files.is_plain(target):
-            task = f"{config.address}\0{config.name}\0{config.document}"
-            output, done = stack.enter_context(files.resumed(target, task, whole))
-        else:
-            output, done = stack.enter_context(files.writer(target)), 0
-        translations = files.translate_lines(
-            client, itertools.islice(texts, done, None), config.document, done
-        )
-        if config.output:
-            translations = files.with_progress(translations, source if whole else None, done)
-        for translation in translations:
-            output.write(translation.encode("utf-8") + b"\n")
-            output.flush()
-
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 1 with one line on standard error when something
-    fails."""
-    config = tyro.cli(ClientConfig, args=args, prog="python -m serving.client", description=__doc__)
     try:
-        run(config)
-    except BrokenPipeError:  # the reader of our output has enough, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ClientError, OSError, ValueError) as error:
-        print("error:", *str(error).split(), file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        with open_source(config.job) as source, config.connect() as client:
+            if config.wait_s > 0:
+                client.wait(config.wait_s)
+            write_translations(
+                config.job,
+                source,
+                client.translate,
+                batch_size=config.batch_size,
+                task=f"{config.address}\0{config.name}\0{config.job.document}",
+            )
+    except ClientError as error:
+        raise OSError(str(error)) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; the exit status is 1 with one line on what is at fault."""
+    return run_command(ClientConfig, run, arguments, prog="attention-nmt client")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Files of lines for the client: read as a stream, written as a whole, and gone on with where a
-run has stopped."""
+"""Files of lines: read as a stream, written whole, and gone on with where a run has stopped.
+
+Nothing here knows who translates: it is a function from texts to translations.
+"""
 
 from __future__ import annotations
 
@@ -9,71 +11,104 @@ import itertools
 import os
 import re
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
 from .sentences import rejoin, split
 
-if TYPE_CHECKING:
-    from .client import Client
 
-PROGRESS_S = 0.5
-"""Seconds between updates of the progress line."""
+class LineTranslation(Protocol):
+    """What is asked of the translation of a text; a client's and a translator's have it."""
+
+    @property
+    def text(self) -> str:
+        """The translation."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether only the beginning of the text was translated."""
+
+
+Translate: TypeAlias = Callable[[list[str]], Sequence[LineTranslation]]
+"""A function from texts, none of them empty, to as many translations; from none to none."""
+
+
+class Output(NamedTuple):
+    """Where lines are written."""
+
+    file: BinaryIO
+    done: int  # lines that an earlier run has written
 
 
 def read_lines(source: BinaryIO) -> Iterator[str]:
-    r"""The lines of `source`, ended by "\n" or "\r\n" and by no other character that Unicode
-    counts as a line break."""
+    r"""Yields the lines of `source`, which end with "\n" or "\r\n".
+
+    No other character ends a line, even if Unicode counts it as a line break.
+    """
     for line in source:
         yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def translate_lines(
-    client: Client, lines: Iterable[str], document: bool = False, done: int = 0
+    lines: Iterable[str],
+    translate: Translate,
+    *,
+    batch_size: int,
+    document: bool = False,
+    done: int = 0,
 ) -> Iterator[str]:
-    """Translate a stream: for each line one line, in order, reading `client.batch_size` lines at a
-    time.
+    """Translates a stream: yields a line for each line, in order.
 
-    A line of white space gives an empty line, and is not sent. Line breaks inside a translation
-    become spaces. Where the server has cut a line, standard error says so.
+    A line of white space gives an empty line, and is not translated. Line breaks within a
+    translation become spaces. Standard error names the lines of which only the beginning was
+    translated.
 
     Args:
-        document: Translate the sentences of a line one by one, see `serving.sentences`.
-        done: Lines before these, to give them their numbers.
+        lines: the texts.
+        translate: translates some of them.
+        batch_size: the number of lines that are read and translated at a time.
+        document: translate the sentences of a line one by one, see `sentences`.
+        done: the number of lines before these, for their numbers.
 
     Raises:
-        ClientError: The server did not translate them.
+        Exception: whatever `translate` raises.
     """
     remaining = iter(lines)
-    while batch := list(itertools.islice(remaining, client.batch_size)):
-        parts = [split(line) if document else [line] for line in batch]
-        sent = [
-            (number, part.strip())
-            for number, line in enumerate(parts, done + 1)
-            for part in line
-            if part.strip()
-        ]
-        found = client.translate([part for _, part in sent])
-        for number in sorted(
-            {number for (number, _), answer in zip(sent, found, strict=True) if answer.truncated}
-        ):
-            print(
-                f"warning: line {number} is too long: only its beginning was translated",
-                file=sys.stderr,
-            )
-        translations = (translation.text for translation in found)
-        yield from (re.sub(r"[\r\n]+", " ", rejoin(line, translations)).strip() for line in parts)
+    while batch := list(itertools.islice(remaining, batch_size)):
+        yield from _translate_batch(batch, translate, document=document, done=done)
         done += len(batch)
 
 
+def _translate_batch(
+    batch: list[str], translate: Translate, *, document: bool, done: int
+) -> Iterator[str]:
+    parts = [split(line) if document else [line] for line in batch]
+    texts = []
+    numbers = []
+    for number, line in enumerate(parts, done + 1):
+        written = [part.strip() for part in line if part.strip()]
+        texts += written
+        numbers += [number] * len(written)
+
+    found = translate(texts)
+    answers = zip(numbers, found, strict=True)
+    for number in sorted({number for number, answer in answers if answer.truncated}):
+        message = f"warning: line {number} is too long: only its beginning was translated"
+        print(message, file=sys.stderr)
+
+    translations = (answer.text for answer in found)
+    for line in parts:
+        yield re.sub(r"[\r\n]+", " ", rejoin(line, translations)).strip()
+
+
 def is_plain(path: Path) -> bool:
-    """Whether `path` is a file that another can take the place of, or nothing yet, and not a
-    device or a pipe.
+    """Says if `path` is a file that another can take the place of, or nothing yet.
+
+    A device or a pipe is not.
 
     Raises:
-        IsADirectoryError: It is a folder.
+        IsADirectoryError: it is a folder.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} must be a file to write, not a folder")
@@ -81,62 +116,77 @@ def is_plain(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def writer(path: Path | None) -> Iterator[BinaryIO]:
-    """Where to write: standard output, a device, a pipe, or a temporary file that takes the place
-    of `path` at the end.
+def fresh(path: Path | None) -> Iterator[Output]:
+    """Opens what is written from the beginning.
+
+    Args:
+        path: a device or a pipe is written to as it is; a file is written beside its place, which
+            it takes at the end; None is standard output.
 
     Raises:
         OSError: `path` is a folder, or cannot be written.
     """
     if path is None:
-        yield sys.stdout.buffer
+        yield Output(sys.stdout.buffer, 0)
         return
     if not is_plain(path):
         with path.open("wb") as file:
-            yield file
+            yield Output(file, 0)
         return
+
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            yield file
+            yield Output(file, 0)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def resumed(path: Path, task: str, source: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Where to write lines for the lines of `source`, and how many are there from a run of the
-    same task that stopped.
+def resumed(path: Path, task: str, source: Path) -> Iterator[Output]:
+    """Opens a file for the lines of `source` behind those from a run that stopped.
 
-    They are kept beside `path` until all are there, and then take its place. A source that has
+    Lines are kept beside `path` until all are there, and then take its place. A source that has
     changed begins anew.
 
     Args:
+        path: the file.
         task: what is done to the source; lines of another task are not gone on with.
+        source: the file whose lines are translated.
 
     Raises:
         OSError: another process is at the same task, or the file cannot be written.
     """
     about = source.stat()
     identity = f"{task}\0{source.resolve()}\0{about.st_size}\0{about.st_mtime_ns}"
-    part = path.with_name(f".{path.name}.{hashlib.sha256(identity.encode()).hexdigest()[:12]}.part")
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    part = path.with_name(f".{path.name}.{digest[:12]}.part")
+
     with part.open("ab+") as file:
         _lock(file, part)
-        file.seek(0)
-        done = whole = 0
-        for line in file:
-            if line.endswith(b"\n"):
-                done, whole = done + 1, whole + len(line)
-        file.truncate(whole)  # the last line may have been cut off
+        done = _keep_whole_lines(file)
         try:
-            yield file, done
+            yield Output(file, done)
             file.flush()
             part.replace(path)
         finally:
             file.flush()
             if part.exists() and os.fstat(file.fileno()).st_size == 0:
                 part.unlink()
+
+
+def _keep_whole_lines(file: BinaryIO) -> int:
+    """Cuts off a last line without an end, and gives the number of the others."""
+    file.seek(0)
+    count = 0
+    size = 0
+    for line in file:
+        if line.endswith(b"\n"):
+            count += 1
+            size += len(line)
+    file.truncate(size)
+    return count
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
@@ -153,33 +203,3 @@ def _lock(file: BinaryIO, path: Path) -> None:
         raise OSError(f"another process is writing {path}") from error
     if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
         raise OSError(f"another process has just written {path}; try again")
-
-
-def with_progress(translations: Iterable[str], source: BinaryIO | None, done: int) -> Iterator[str]:
-    """The same, with a line on standard error, where that is a terminal: lines done, lines a
-    second, share of the file.
-
-    Args:
-        source: the file that is read meanwhile, where there is one.
-        done: lines that were done before.
-    """
-    if not sys.stderr.isatty():
-        yield from translations
-        return
-    size = os.fstat(source.fileno()).st_size if source else 0
-    began = shown = time.monotonic()
-    for count, translation in enumerate(translations, 1):
-        yield translation
-        now = time.monotonic()
-        if now - shown >= PROGRESS_S:
-            share = f", {100 * source.tell() / size:.0f} %" if source and size else ""
-            speed = count / (now - began)
-            print(
-                f"\r{done + count:,} lines, {speed:,.0f} a second{share} ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-            shown = now
-    if shown > began:
-        print(file=sys.stderr)

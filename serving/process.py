@@ -19,21 +19,16 @@ class LocalServer(NamedTuple):
 
 @contextmanager
 def local_server(model_dir: Path) -> Iterator[LocalServer]:
-    """`serving.server` on the newest version in a folder, under the name `nmt`, at a free port.
+    """Runs `server` on the newest version in a folder, under the name `nmt`, at a free port.
 
     Raises:
         OSError: it did not start, or has ended by itself.
     """
     command = [
-        sys.executable,
-        "-m",
-        "serving.server",
-        "--model-dir",
-        str(model_dir),
-        "--name",
-        "nmt",
-        "--port",
-        "0",
+        *(sys.executable, "-m", f"{__package__}.server"),
+        *("--model-dir", str(model_dir)),
+        *("--name", "nmt"),
+        *("--port", "0"),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -41,10 +36,11 @@ def local_server(model_dir: Path) -> Iterator[LocalServer]:
             line = server.stdout.readline()
             if not line:
                 raise OSError(f"the server of {model_dir} did not start")
+
             yield LocalServer(line.split()[-1], server.pid)
+
             if server.poll() is not None:
-                raise OSError(
-                    f"the server of {model_dir} ended by itself with status {server.returncode}"
-                )
+                status = f"with status {server.returncode}"
+                raise OSError(f"the server of {model_dir} ended by itself {status}")
         finally:
             server.terminate()

@@ -1,9 +1,9 @@
 """Documents to sentences: models are trained on single sentences, and attend best to one.
 
-The rule. A sentence ends at the end of its line; behind `.`, `!`, `?` or `…` and the closing
-quotes and brackets that follow, where white space comes next and then no lower-case letter; and
-behind `。`, `！` or `？`. It does not end at a single period behind an initial ("J. Smith"), a number
-of one or two digits ("3. Mai"), a word with a period inside ("z.B.") or one of `ABBREVIATIONS`. In
+The rule. A sentence ends at the end of its line; behind `.`, `!`, `?` or `…` and the closing quotes
+and brackets that follow, where white space comes next and then no lower-case letter; and behind
+`。`, `！` or `？`. It does not end at a single period behind an initial ("J. Smith"), a number of
+one or two digits ("3. Mai"), a word with a period inside ("z.B.") or one of `ABBREVIATIONS`. In
 doubt the rule joins: two sentences at once cost less than half of one.
 """
 
@@ -13,60 +13,73 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 
-_WORDS = (
-    "al approx art bzw ca capt cf cie co col dept dr ed etc evtl fig figs ggf gen gov hr hrn inc inkl jr lt ltd max",
-    "mgr min mio mlle mm mme mr mrs ms nos nr num op para pp prof ref rep rev sen sgt sog sr sra srta st str tel usw",
-    "vgl vol vs",
-)
-ABBREVIATIONS = frozenset(word for row in _WORDS for word in row.split())
-"""Words that a period follows within a sentence, in lower case: English, German, French,
-Spanish."""
+_SHORT = """
+al approx art bzw ca capt cf cie co col dept dr ed etc evtl fig figs ggf gen gov hr hrn inc inkl jr
+lt ltd max mgr min mio mlle mm mme mr mrs ms nos nr num op para pp prof ref rep rev sen sgt sog sr
+sra srta st str tel usw vgl vol vs
+"""
+ABBREVIATIONS = frozenset(_SHORT.split())
+"""Words that a period follows within a sentence, in lower case: English, German, French, Spanish.
+"""
 
-_MARKS, _CLOSING, _OPENING = ".!?…", "\"'”’»«“)]", "\"'“‘„«(["
+_MARKS = ".!?…"
+_CLOSING = "\"'”’»«“)]"
+_OPENING = "\"'“‘„«(["
 _WIDE = re.compile("[。！？]+[”’」』）]*")
 
 
 def split(text: str) -> list[str]:
-    """The sentences of a text, each with the white space behind it: joined, they are the text
-    again."""
-    return [sentence for line in text.splitlines(keepends=True) for sentence in _split_line(line)]
+    """The sentences of a text, each with the white space behind it: joined, they are the text."""
+    sentences = []
+    for line in text.splitlines(keepends=True):
+        sentences += _split_line(line)
+    return sentences
 
 
 def rejoin(parts: Iterable[str], translations: Iterator[str]) -> str:
-    """The parts of a text with the translations of those that hold words in their place; white
-    space stays."""
+    """Joins the parts of a text, with translations in the place of those that hold words.
+
+    Args:
+        parts: the parts; their white space stays.
+        translations: one for each part that is not white space alone.
+    """
     texts = []
     for part in parts:
         text = part.strip()
-        before, _, behind = part.partition(text) if text else ("", "", part)
-        texts.append(before + (next(translations) if text else "") + behind)
+        if text:
+            before, _, behind = part.partition(text)
+            texts.append(f"{before}{next(translations)}{behind}")
+        else:
+            texts.append(part)
     return "".join(texts)
 
 
 def _split_line(line: str) -> list[str]:
-    sentences, begin = [], 0
+    sentences = []
+    begin = 0
     words = list(re.finditer(r"\S+", line))
     for word, following in itertools.zip_longest(words, words[1:]):
         next_word = following.start() if following else len(line)
-        ends = [
-            mark.end() if mark.end() < word.end() else next_word
-            for mark in _WIDE.finditer(line, *word.span())
-        ]
+        marks = [mark.end() for mark in _WIDE.finditer(line, *word.span())]
+        ends = [end if end < word.end() else next_word for end in marks]
         if following and _ends_sentence(word.group()) and not following.group()[0].islower():
             ends.append(next_word)
+
         for end in ends:
             sentences.append(line[begin:end])
             begin = end
-    return [*sentences, line[begin:]] if begin < len(line) else sentences
+    if begin < len(line):
+        sentences.append(line[begin:])
+    return sentences
 
 
 def _ends_sentence(word: str) -> bool:
-    """Whether a word has a mark at its end that is not the period of an abbreviation, an initial
-    or an ordinal."""
+    """A mark ends the word, and is not the period of an abbreviation, initial or ordinal."""
     marked = word.rstrip(_CLOSING)
     bare = marked.rstrip(_MARKS)
     if marked[len(bare) :] != ".":
         return len(bare) < len(marked)
+
     bare = bare.lstrip(_OPENING)
     initial = len(bare) == 1 and bare.isalpha()
     ordinal = len(bare) <= 2 and bare.isdecimal()

@@ -1,5 +1,4 @@
-"""`python -m serving.soak --model-dir DIR --input FILE`: many clients, bad requests and killed
-clients on one server.
+"""Many clients, bad requests and killed clients on one server: the command `soak`.
 
 Every answer is compared with the one that the text got alone, before. Good requests must not fail,
 malformed ones must, and the server's memory must not grow.
@@ -19,55 +18,65 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import numpy as np
-import tyro
 
 from attention_nmt.checks import require
+from attention_nmt.command import run_command
 
 from . import wire
 from .client import Client, ClientError, ClientTranslation
 from .process import local_server
 
 LARGEST_REQUEST = 8
-"""Texts in a request at most; there are 1 to so many."""
+"""The most texts in a request."""
 
 CLOSE = 1e-3
-"""A batch rounds differently: another translation is a tie, and not wrong, where the scores are no
-further apart."""
+"""The difference of scores up to which another translation is a tie, and not wrong.
 
-REQUESTS_WITHOUT_END = """
+A batch rounds differently.
+"""
+
+REQUESTS_WITHOUT_END = f"""
 import sys
-from serving.client import Client
+from {__package__}.client import Client
 client = Client(sys.argv[1], batch_size=200)
 client.translate(sys.argv[2:3])
 print("sending", flush=True)
 while True:
     client.translate(sys.argv[2:])
 """
+"""The program of a client that is killed."""
+
 GROWTH_MB = 200.0
-"""How much more memory the server may hold in the last quarter than in the second: allocators keep
-what they had."""
+"""The most memory that the server may hold in the last quarter beyond that in the second.
+
+Allocators keep what they had.
+"""
 
 KILL_AFTER_S = 0.2
-"""So long after its first answer a client is killed, while it sends one request after another."""
+"""The time from a client's first answer until it is killed, while it sends one request after
+another."""
 
 COMPLAINTS = 5
-"""That are kept and reported."""
+"""The number of complaints that are kept and reported."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SoakConfig:
-    """How to strain a server.
+    """Puts a server under load for a while, and prints counts and latencies as JSON.
+
+    The exit status is 1 if an answer was wrong, a good request failed, a bad one did not, or memory
+    grew.
 
     Attributes:
         model_dir: an export.
-        input: source texts, one a line.
-        texts: how many of them are used.
-        clients: that send requests at the same time, one after another each.
-        minutes: how long.
+        input: a file of source texts, one a line.
+        texts: the number of them that are used.
+        clients: the number of clients that send requests at the same time, one after another each.
+        minutes: the time that it takes, in minutes.
         malformed: the share of requests that no server can answer.
         seed: of what is sent.
 
@@ -92,7 +101,7 @@ class SoakConfig:
 
 @dataclass
 class Tally:
-    """What has happened so far, from all clients."""
+    """All that has happened so far, from all clients."""
 
     counts: Counter[str] = field(default_factory=Counter)
     milliseconds: list[float] = field(default_factory=list)
@@ -101,16 +110,31 @@ class Tally:
     server_ended: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, what: str, complaint: str = "") -> None:
-        """Counts an event, and keeps what there is to say of it."""
+    def add(self, event: str, complaint: str = "") -> None:
+        """Counts an event, and keeps the complaint that there is of it."""
         with self.lock:
-            self.counts[what] += 1
+            self.counts[event] += 1
             if complaint and len(self.complaints) < COMPLAINTS:
                 self.complaints.append(complaint)
 
 
+class Load(NamedTuple):
+    """The strain that all clients put on one server, and their tally."""
+
+    config: SoakConfig
+    address: str
+    expected: dict[str, ClientTranslation]  # of each text, when it was sent alone
+    until: float  # of `time.monotonic`, in seconds
+    tally: Tally
+
+    @property
+    def over(self) -> bool:
+        """The time is over, or the server has ended."""
+        return time.monotonic() >= self.until or self.tally.server_ended
+
+
 def malformed(kind: int) -> tuple[Any, str]:
-    """A request that cannot be answered, and the status it must get."""
+    """Makes a request that cannot be answered; gives it and the status that it must get."""
     request = wire.predict_request("nmt", ["a"])
     if kind == 0:
         request.model_spec.name = "other"
@@ -125,65 +149,64 @@ def malformed(kind: int) -> tuple[Any, str]:
     return request, "INVALID_ARGUMENT"
 
 
-def client_loop(
-    address: str,
-    expected: dict[str, ClientTranslation],
-    config: SoakConfig,
-    seed: int,
-    until: float,
-    tally: Tally,
-) -> None:
+def client_loop(load: Load, seed: int) -> None:
     """One client: random requests until the time is over."""
-    draw, texts = random.Random(seed), list(expected)
-    with Client(address) as client, grpc.insecure_channel(address) as channel:
+    draw = random.Random(seed)
+    texts = list(load.expected)
+    with Client(load.address) as client, grpc.insecure_channel(load.address) as channel:
         raw = channel.unary_unary(
             wire.PREDICT_METHOD,
             request_serializer=wire.PredictRequest.SerializeToString,
             response_deserializer=wire.PredictResponse.FromString,
         )
-        while time.monotonic() < until and not tally.server_ended:
-            if draw.random() < config.malformed:
-                _send_malformed(raw, draw.randrange(4), tally)
-                continue
-            chosen = draw.choices(texts, k=draw.randint(1, LARGEST_REQUEST))
-            began = time.monotonic()
-            try:
-                answers = client.translate(chosen)
-            except ClientError as error:
-                tally.add("dropped", str(error))
-                continue
-            tally.milliseconds.append(1e3 * (time.monotonic() - began))
-            tally.add("answered")
-            for text, answer in zip(chosen, answers, strict=True):
-                tally.add(*_judge(text, answer, expected[text]))
+        while not load.over:
+            if draw.random() < load.config.malformed:
+                _send_malformed(raw, draw.randrange(4), load.tally)
+            else:
+                chosen = draw.choices(texts, k=draw.randint(1, LARGEST_REQUEST))
+                _send(client, chosen, load)
+
+
+def _send(client: Client, texts: list[str], load: Load) -> None:
+    began = time.monotonic()
+    try:
+        answers = client.translate(texts)
+    except ClientError as error:
+        load.tally.add("dropped", str(error))
+        return
+
+    load.tally.milliseconds.append(1e3 * (time.monotonic() - began))
+    load.tally.add("answered")
+    for text, answer in zip(texts, answers, strict=True):
+        load.tally.add(*_judge(text, answer, load.expected[text]))
 
 
 def _judge(text: str, answer: ClientTranslation, alone: ClientTranslation) -> tuple[str, str]:
+    """The event that an answer is, and the complaint of it."""
     apart = abs(answer.score - alone.score)
-    if answer.text == alone.text and apart <= CLOSE:
-        return "right", ""
-    if apart <= CLOSE:
-        return "tied", ""
-    return "wrong", f"{text!r}: {answer} and alone {alone}"
+    if apart > CLOSE:
+        return "wrong", f"{text!r}: {answer} and alone {alone}"
+    return ("right" if answer.text == alone.text else "tied"), ""
 
 
 def _send_malformed(raw: Callable[..., Any], kind: int, tally: Tally) -> None:
     request, status = malformed(kind)
     try:
         raw(request, timeout=60)
-        tally.add("malformed but answered", f"malformed request {kind} was answered")
     except grpc.RpcError as error:
-        refused = error.code().name == status
-        tally.add(
-            "refused" if refused else "refused wrongly",
-            "" if refused else f"{kind}: {error.code()}",
-        )
+        if error.code().name == status:
+            tally.add("refused")
+        else:
+            tally.add("refused wrongly", f"{kind}: {error.code()}")
+    else:
+        tally.add("malformed but answered", f"malformed request {kind} was answered")
 
 
-def kill_clients(address: str, text: str, until: float, tally: Tally) -> None:
+def kill_clients(load: Load) -> None:
     """Starts clients that send much, and kills them while the server is at it."""
-    while time.monotonic() < until and not tally.server_ended:
-        command = [sys.executable, "-c", REQUESTS_WITHOUT_END, address, *[text] * 200]
+    longest = max(load.expected, key=len)
+    command = [sys.executable, "-c", REQUESTS_WITHOUT_END, load.address, *[longest] * 200]
+    while not load.over:
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
@@ -191,17 +214,16 @@ def kill_clients(address: str, text: str, until: float, tally: Tally) -> None:
             process.stdout.readline()
             time.sleep(KILL_AFTER_S)
             if process.poll() is None:
-                tally.add("killed")
+                load.tally.add("killed")
             process.kill()
         time.sleep(1)
 
 
 def watch_memory(pid: int, until: float, tally: Tally) -> None:
     """Notes the resident memory of a process every second, in MB, or that it has ended."""
+    status = Path(f"/proc/{pid}/status")
     while time.monotonic() < until:
-        kilobytes = re.search(
-            r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-        )
+        kilobytes = re.search(r"VmRSS:\s+(\d+)", status.read_text(encoding="utf-8"))
         if kilobytes is None:  # of a process that has ended there is a number and no memory
             tally.server_ended = True
             return
@@ -210,84 +232,108 @@ def watch_memory(pid: int, until: float, tally: Tally) -> None:
 
 
 def soak(config: SoakConfig) -> dict[str, Any]:
-    """Runs it all; gives counts, latencies, sentences a second and memory.
+    """Runs it all.
+
+    Returns:
+        Counts, latencies, sentences a second and memory.
 
     Raises:
         OSError: the server did not start, or the input cannot be read.
         ClientError: the server does not answer a text alone.
         ValueError: there is no text.
     """
-    lines = [line for line in config.input.read_text(encoding="utf-8").splitlines() if line.strip()]
-    texts = list(dict.fromkeys(lines))[: config.texts]
+    lines = config.input.read_text(encoding="utf-8").splitlines()
+    texts = list(dict.fromkeys(line for line in lines if line.strip()))[: config.texts]
     if not texts:
         raise ValueError(f"{config.input} must hold a text")
+
     tally = Tally()
     with local_server(config.model_dir) as server, Client(server.address, batch_size=1) as client:
         expected = dict(zip(texts, client.translate(texts), strict=True))
-        until = time.monotonic() + 60 * config.minutes
-        with ThreadPoolExecutor(config.clients + 2) as pool:
-            running = [
-                pool.submit(
-                    client_loop, server.address, expected, config, config.seed + n, until, tally
-                )
-                for n in range(config.clients)
-            ]
-            running.append(
-                pool.submit(kill_clients, server.address, max(texts, key=len), until, tally)
-            )
-            running.append(pool.submit(watch_memory, server.pid, until, tally))
-            for future in running:
-                future.result()
+        load = Load(
+            config=config,
+            address=server.address,
+            expected=expected,
+            until=time.monotonic() + 60 * config.minutes,
+            tally=tally,
+        )
+        _put_load(load, server.pid)
         if tally.server_ended:
-            raise OSError(f"the server ended. Before: {dict(tally.counts)}, {tally.complaints}")
-        tally.add(*_judge(texts[0], client.translate(texts[:1])[0], expected[texts[0]]))
+            before = f"{dict(tally.counts)}, {tally.complaints}"
+            raise OSError(f"the server ended. Before: {before}")
+
+        again = client.translate(texts[:1])[0]
+        tally.add(*_judge(texts[0], again, expected[texts[0]]))
     return report(config, tally)
 
 
+def _put_load(load: Load, pid: int) -> None:
+    """Runs all clients, and watches the server's memory, until the time is over."""
+    with ThreadPoolExecutor(load.config.clients + 2) as pool:
+        seeds = range(load.config.seed, load.config.seed + load.config.clients)
+        running = [
+            *(pool.submit(client_loop, load, seed) for seed in seeds),
+            pool.submit(kill_clients, load),
+            pool.submit(watch_memory, pid, load.until, load.tally),
+        ]
+        for future in running:
+            future.result()
+
+
 def report(config: SoakConfig, tally: Tally) -> dict[str, Any]:
-    """What has been seen, in numbers."""
-    sentences = sum(tally.counts[name] for name in ("right", "tied", "wrong"))
+    """All that has been seen, in numbers."""
     memory = np.array(tally.memory_mb)
     quarter = max(1, len(memory) // 4)
-    early, late = float(memory[quarter : 2 * quarter].mean()), float(memory[-quarter:].mean())
+    early = float(memory[quarter : 2 * quarter].mean())
+    late = float(memory[-quarter:].mean())
+
+    complaints = tally.complaints
     if late > early + GROWTH_MB:
-        tally.complaints.append(f"memory grew from {early:.0f} to {late:.0f} MB")
+        complaints.append(f"memory grew from {early:.0f} to {late:.0f} MB")
     if not tally.counts["killed"]:
-        tally.complaints.append("no client was killed at work")
+        complaints.append("no client was killed at work")
     if not tally.milliseconds:
-        tally.complaints.append("no good request was answered")
-    p50, p99 = (
-        np.percentile(tally.milliseconds, (50, 99)).tolist() if tally.milliseconds else (None, None)
-    )
+        complaints.append("no good request was answered")
+
+    usual = ("answered", "dropped", "right", "tied", "wrong", "refused", "killed")
+    faults = [name for name in tally.counts if name.startswith(("malformed", "refused wrongly"))]
+    counts = {name: tally.counts[name] for name in (*usual, *faults)}
+    sentences = counts["right"] + counts["tied"] + counts["wrong"]
     return {
-        **{
-            name: tally.counts[name]
-            for name in ("answered", "dropped", "right", "tied", "wrong", "refused", "killed")
-        },
-        **{
-            name: count
-            for name, count in tally.counts.items()
-            if name.startswith(("malformed", "refused wrongly"))
-        },
+        **counts,
         "sentences_per_s": sentences / (60 * config.minutes),
-        "p50_ms": p50,
-        "p99_ms": p99,
+        "p50_ms": _percentile(tally.milliseconds, 50),
+        "p99_ms": _percentile(tally.milliseconds, 99),
         "memory_mb": {"second quarter": early, "last quarter": late},
-        "complaints": tally.complaints,
+        "complaints": complaints,
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: JSON; 1 if an answer was wrong, a good request failed, a bad one did not,
-    or memory grew."""
-    config = tyro.cli(SoakConfig, prog="serving.soak", args=arguments)
+def _percentile(values: list[float], share: int) -> float | None:
+    return float(np.percentile(values, share)) if values else None
+
+
+def run(config: SoakConfig) -> int:
+    """Puts a server under load and prints what came of it, as JSON.
+
+    Returns:
+        1 if there are complaints.
+
+    Raises:
+        OSError: the server did not start or does not answer, or the input cannot be read.
+        ValueError: there is no text.
+    """
     try:
         found = soak(config)
-    except (ClientError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    except ClientError as error:
+        raise OSError(str(error)) from error
     print(json.dumps(found, indent=1, ensure_ascii=False))
     return 1 if found["complaints"] else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; the exit status is 1 with complaints, or with one line on a fault."""
+    return run_command(SoakConfig, run, arguments, prog="attention-nmt soak")
 
 
 if __name__ == "__main__":

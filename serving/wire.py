@@ -1,15 +1,17 @@
 """The messages of TensorFlow Serving that a text client needs, without TensorFlow.
 
 `tensorflow-serving-api` imports all of TensorFlow, which takes seconds and hundreds of megabytes.
-What travels between a client and a server depends on field numbers and types only, so these few
-messages, declared here under names of their own, are read by every server. Their numbers are those
-of `tensorflow_serving/apis/predict.proto` and `model.proto`, and of
+A server reads field numbers and types only, so these few messages, declared here under names of
+their own, are read by every server. Their numbers are those of
+`tensorflow_serving/apis/predict.proto` and `model.proto`, and of
 `tensorflow/core/framework/tensor.proto` and `tensor_shape.proto`; the tests compare them.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -34,7 +36,11 @@ _MESSAGES = {
         "bool_val": (11, "[bool]"),
     },
     "NamedTensor": {"key": (1, "string"), "value": (2, "Tensor")},
-    "ModelSpec": {"name": (1, "string"), "version": (2, "Int64"), "signature_name": (3, "string")},
+    "ModelSpec": {
+        "name": (1, "string"),
+        "version": (2, "Int64"),
+        "signature_name": (3, "string"),
+    },
     "PredictRequest": {"model_spec": (1, "ModelSpec"), "inputs": (2, "[NamedTensor]")},
     "PredictResponse": {"outputs": (1, "[NamedTensor]"), "model_spec": (2, "ModelSpec")},
 }
@@ -46,8 +52,8 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     )
     for message, fields in _MESSAGES.items():
         declared = file.message_type.add(name=message)
-        for field, (number, kind) in fields.items():
-            declared.field.append(_field(field, number, kind))
+        for name, (number, kind) in fields.items():
+            declared.field.append(_field(name, number, kind))
     return file
 
 
@@ -56,39 +62,54 @@ def _field(name: str, number: int, kind: str) -> descriptor_pb2.FieldDescriptorP
     field.label = field.LABEL_REPEATED if kind.startswith("[") else field.LABEL_OPTIONAL
     kind = kind.strip("[]")
     if kind in _MESSAGES:
-        field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
+        field.type = field.TYPE_MESSAGE
+        field.type_name = f".{_PACKAGE}.{kind}"
     else:
         field.type = field.Type.Value(f"TYPE_{kind.upper()}")
     return field
 
 
 def _messages() -> dict[str, Any]:
-    pool = (
-        descriptor_pool.DescriptorPool()
-    )  # its own, so that a program may import TensorFlow's messages as well
+    # A pool of its own, so that a program may import TensorFlow's messages as well.
+    pool = descriptor_pool.DescriptorPool()
     pool.Add(_file())
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in _MESSAGES
-    }
+
+    classes = {}
+    for name in _MESSAGES:
+        descriptor = pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")
+        classes[name] = message_factory.GetMessageClass(descriptor)
+    return classes
 
 
 _CLASSES = _messages()
+
 Tensor: Any = _CLASSES["Tensor"]
 PredictRequest: Any = _CLASSES["PredictRequest"]
 PredictResponse: Any = _CLASSES["PredictResponse"]
 
 
+class WireTranslation(NamedTuple):
+    """One translation of a response."""
+
+    text: str
+    score: float
+    truncated: bool
+
+
 def predict_request(name: str, texts: Sequence[str]) -> Any:
-    """A `PredictRequest` for the signature `serving_default` of the model `name`, with `texts` as
-    its input `text`.
+    """Makes a `PredictRequest` for the signature `serving_default`.
+
+    Args:
+        name: the model's name.
+        texts: its input `text`.
 
     Raises:
-        ValueError: A text holds a lone surrogate, which UTF-8 cannot express.
+        ValueError: a text holds a lone surrogate, which UTF-8 cannot express.
     """
     request = PredictRequest()
     request.model_spec.name = name
     request.model_spec.signature_name = "serving_default"
+
     tensor = request.inputs.add(key="text").value
     tensor.dtype = DT_STRING
     tensor.tensor_shape.dim.add(size=len(texts))
@@ -96,32 +117,46 @@ def predict_request(name: str, texts: Sequence[str]) -> Any:
     return request
 
 
-def read_translations(response: Any, count: int) -> list[tuple[str, float, bool]]:
-    """The outputs `translation`, `score` and, where a model gives it, `truncated` of a
-    `PredictResponse`, in triples.
+def read_translations(response: Any, count: int) -> list[WireTranslation]:
+    """Reads the outputs `translation`, `score` and, if a model gives it, `truncated`.
+
+    Args:
+        response: a `PredictResponse`.
+        count: the number of texts that were sent.
 
     Raises:
-        ValueError: It does not hold `count` of each.
+        ValueError: it does not hold `count` of each.
     """
     outputs = {output.key: output.value for output in response.outputs}
-    expected = {"translation": DT_STRING, "score": DT_FLOAT}
     received = {alias: tensor.dtype for alias, tensor in outputs.items()}
+    expected = {"translation": DT_STRING, "score": DT_FLOAT}
     if not expected.items() <= received.items():
-        raise ValueError(
-            f"the model must give outputs of the data types {expected}. Received: {received}"
-        )
+        wanted = f"the model must give outputs of the data types {expected}"
+        raise ValueError(f"{wanted}. Received: {received}")
+
     texts = [text.decode("utf-8", "replace") for text in outputs["translation"].string_val]
-    scores = list(outputs["score"].float_val)
-    if content := outputs["score"].tensor_content:  # numbers come in either field
-        if len(content) % 4:
-            raise ValueError(f"scores must have 4 bytes each. Received: {len(content)} bytes")
-        scores = [score for (score,) in struct.iter_unpack("<f", content)]
+    scores = _floats(outputs["score"])
     truncated = [False] * count
     if received.get("truncated") == DT_BOOL:
-        truncated = list(outputs["truncated"].bool_val) or [
-            byte != 0 for byte in outputs["truncated"].tensor_content
-        ]
+        truncated = _switches(outputs["truncated"])
+
     if not len(texts) == len(scores) == len(truncated) == count:
-        numbers = f"{len(texts)}, with {len(scores)} scores and {len(truncated)} times `truncated`"
-        raise ValueError(f"expected {count} translations. Received: {numbers}")
-    return list(zip(texts, scores, truncated, strict=True))
+        marks = f"{len(scores)} scores and {len(truncated)} times `truncated`"
+        raise ValueError(f"expected {count} translations. Received: {len(texts)}, with {marks}")
+    rows = zip(texts, scores, truncated, strict=True)
+    return [WireTranslation(*row) for row in rows]
+
+
+def _floats(tensor: Any) -> list[float]:
+    """The numbers of a tensor, which come in either of two fields."""
+    content = tensor.tensor_content
+    if not content:
+        return list(tensor.float_val)
+    if len(content) % 4:
+        raise ValueError(f"scores must have 4 bytes each. Received: {len(content)} bytes")
+    return [score for (score,) in struct.iter_unpack("<f", content)]
+
+
+def _switches(tensor: Any) -> list[bool]:
+    """The truth values of a tensor, which come in either of two fields."""
+    return list(tensor.bool_val) or [byte != 0 for byte in tensor.tensor_content]

@@ -1,19 +1,16 @@
-"""`serving.client` as a command, and its messages beside TensorFlow Serving's."""
+"""`serving.client` as a command."""
 
 import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from tensorflow.core.framework import tensor_pb2
-from tensorflow_serving.apis import predict_pb2
 
-from serving import wire
-from serving.client import Client, ClientConfig, ClientError, ClientTranslation, main, run
-from serving.lines import resumed, translate_lines
+from serving.client import Client, ClientConfig, ClientTranslation, main, run
+from serving.job import JobConfig
+from serving.lines import resumed
 from tests.serving.conftest import ENVIRONMENT, ROOT, ServerProcess
 
 DEAD = "127.0.0.1:1"
@@ -28,39 +25,6 @@ def command(*args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes
         env=ENVIRONMENT,
         timeout=60,
         check=False,
-    )
-
-
-class Shouting:
-    """Stands in for a `Client` and notes what it is sent."""
-
-    batch_size = 2
-
-    def __init__(self) -> None:
-        self.sent: list[list[str]] = []
-
-    def translate(self, texts: list[str]) -> list[ClientTranslation]:
-        self.sent.append(texts)
-        return [ClientTranslation(f"{text}!\r\n!", 0.0, text == "long") for text in texts]
-
-
-def test_lines_are_read_a_batch_at_a_time_and_stay_lines() -> None:
-    client = Shouting()
-    read = []
-    lines = (read.append(line) or line for line in ["a", "", " \t", "", "b", "c", "d"])  # type: ignore[func-returns-value]
-    translated = translate_lines(cast(Client, client), lines)
-    assert next(translated) == "a! !"
-    assert read == ["a", ""]
-    assert list(translated) == ["", "", "", "b! !", "c! !", "d! !"]
-    assert client.sent == [["a"], [], ["b", "c"], ["d"]]
-
-
-def test_lines_that_were_cut_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = ["short", "long", "", "long"]
-    assert len(list(translate_lines(cast(Client, Shouting()), lines, done=10))) == 4
-    assert capsys.readouterr().err == "".join(
-        f"warning: line {number} is too long: only its beginning was translated\n"
-        for number in (12, 14)
     )
 
 
@@ -114,7 +78,7 @@ def test_command_line_with_files(server: ServerProcess, tmp_path: Path) -> None:
 def test_nothing_to_translate_needs_no_server(stdin: bytes, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(stdin)
-    run(ClientConfig(address=DEAD, input=source, output=target))
+    run(ClientConfig(address=DEAD, job=JobConfig(input=source, output=target)))
     assert target.read_bytes() == stdin
 
 
@@ -127,7 +91,7 @@ def test_nothing_to_translate_needs_no_server(stdin: bytes, tmp_path: Path) -> N
             "NOT_FOUND: Servable not found for request: Latest(no)",
         ),
         (["--input", "/no/such/file"], "/no/such/file"),
-        (["--batch-size", "0", "a"], "batch_size must be at least 1"),
+        (["a", "--input", "b"], "error: --input must be left out where texts are given"),
         (["--tls", "--root-certificates", "/no/such/file", "a"], "/no/such/file"),
     ],
 )
@@ -147,12 +111,32 @@ def test_errors_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--batch-size", "0"], "must be at least 1. Received: 0."),
+        (["--timeout-s", "0"], "must be positive. Received: 0.0."),
+        (["--wait-s", "-1"], "must be at least 0. Received: -1.0."),
+        (["--root-certificates", "b"], "must be left out without"),
+    ],
+)
+def test_values_out_of_range_are_refused(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(["--address", DEAD, *flags, "a"])
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    assert status != 0
+    assert message in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
 def test_a_failure_keeps_the_old_output(server: ServerProcess, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("hello\n" * 40 + "x" * 3_000_000, encoding="utf-8")
     target.write_text("old", encoding="utf-8")
-    config = ClientConfig(address=server.address, input=source, output=target)
-    with pytest.raises(ClientError, match="RESOURCE_EXHAUSTED"):
+    config = ClientConfig(address=server.address, job=JobConfig(input=source, output=target))
+    with pytest.raises(OSError, match="RESOURCE_EXHAUSTED"):
         run(config)
     assert target.read_text(encoding="utf-8") == "old"
     (part,) = tmp_path.glob(".target.*.part")
@@ -165,13 +149,14 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     """From the line behind the last whole one; of another source nothing is gone on with."""
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("hello\ndog\ncat\n", encoding="utf-8")
-    config = ClientConfig(address=server.address, input=source, output=target, batch_size=1)
+    job = JobConfig(input=source, output=target)
+    config = ClientConfig(address=server.address, job=job, batch_size=1)
     with (
         contextlib.suppress(ConnectionError),
-        resumed(target, f"{server.address}\0nmt\0False", source) as (file, done),
+        resumed(target, f"{server.address}\0nmt\0False", source) as output,
     ):
-        assert done == 0
-        file.write(b"schon da\nhalb")
+        assert output.done == 0
+        output.file.write(b"schon da\nhalb")
         raise ConnectionError
     sent, translate = list[str](), Client.translate
 
@@ -199,17 +184,6 @@ def test_a_pipe_is_read_as_it_comes(server: ServerProcess, tmp_path: Path) -> No
     assert target.read_text(encoding="utf-8") == "bonjour\nchien\n"
 
 
-def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.write_text("hello\n", encoding="utf-8")
-    second = resumed(tmp_path / "target", "a", source)
-    with (
-        resumed(tmp_path / "target", "a", source),
-        pytest.raises(OSError, match="another process is writing"),
-    ):
-        second.__enter__()
-
-
 def test_documents_keep_their_line_breaks(server: ServerProcess) -> None:
     with Client(server.address) as client:
         assert (
@@ -220,38 +194,3 @@ def test_documents_keep_their_line_breaks(server: ServerProcess) -> None:
     done = command("--address", server.address, "--document", stdin=stdin)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == b"GO. NOW!  HELLO\n\nchien\n"
-
-
-def test_texts_and_input_exclude_each_other(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="either texts or input"):
-        ClientConfig(texts=("a",), input=tmp_path)
-
-
-def test_the_client_needs_no_tensorflow() -> None:
-    code = "import sys, serving.client; sys.exit(any(name.partition('.')[0] == 'tensorflow' for name in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (wire.PredictRequest, predict_pb2.PredictRequest),
-        (wire.PredictResponse, predict_pb2.PredictResponse),
-        (wire.Tensor, tensor_pb2.TensorProto),
-    ],
-)
-def test_our_messages_are_a_part_of_the_originals(ours: Any, theirs: Any) -> None:
-    compare(ours.DESCRIPTOR, theirs.DESCRIPTOR)
-
-
-def compare(ours: Any, theirs: Any) -> None:
-    for field in ours.fields:
-        other = theirs.fields_by_name[field.name]
-        kind = other.TYPE_INT32 if other.type == other.TYPE_ENUM else other.type
-        assert (field.number, field.type, field.is_repeated) == (
-            other.number,
-            kind,
-            other.is_repeated,
-        )
-        if field.message_type:
-            compare(field.message_type, other.message_type)

@@ -1,17 +1,16 @@
-"""`serving.predict`: tensors on the wire, versions, warm-up."""
+"""`serving.servable`: malformed tensors, versions, warm-up."""
 
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving.servable import RequestError, Servable, from_proto, latest_version, to_proto
+from serving.servable import Servable, latest_version
 from tests.serving.conftest import VERSION
 from tests.serving.messages import failure, request, strings, tensor_proto, translations
 
@@ -78,20 +77,3 @@ def test_the_latest_version_is_the_highest_number(tmp_path: Path) -> None:
     for name in ("9", "0010", "2"):
         (tmp_path / name).mkdir()
     assert latest_version(tmp_path) == (10, tmp_path / "0010")
-
-
-@pytest.mark.parametrize(
-    "name", ["float32", "float64", "float16", "bfloat16", "int8", "int64", "uint32", "bool"]
-)
-@pytest.mark.parametrize("shape", [(), (0, 2), (2, 3)])
-def test_numbers_survive_the_wire(name: str, shape: tuple[int, ...]) -> None:
-    dtype = tf.dtypes.as_dtype(name)
-    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype.as_numpy_dtype)
-    read = from_proto("x", to_proto(array, dtype.as_datatype_enum))
-    assert read.dtype == array.dtype
-    np.testing.assert_array_equal(read, array)
-    np.testing.assert_array_equal(from_proto("x", tf.make_tensor_proto(array)), array)
-
-
-def test_an_error_keeps_to_the_size_of_a_status() -> None:
-    assert len(RequestError(StatusCode.INTERNAL, "x" * 5000).message) == 500

@@ -125,8 +125,8 @@ MISTAKES: dict[str, tuple[predict_pb2.PredictRequest, grpc.StatusCode, str]] = {
     "wrong input name": (
         fill_spec(predict_pb2.PredictRequest(inputs={"texts": strings("a")})),
         Status.INVALID_ARGUMENT,
-        "Signature input alias: text(feed name: serving_default_text:0) not found in request and no default value "
-        "provided. Inputs expected to be in the request {texts}",
+        "Signature input alias: text(feed name: serving_default_text:0) not found in request and "
+        "no default value provided. Inputs expected to be in the request {texts}",
     ),
     "wrong name beside a default": (
         fill_spec(
@@ -160,7 +160,8 @@ MISTAKES: dict[str, tuple[predict_pb2.PredictRequest, grpc.StatusCode, str]] = {
     "unknown output": (
         request(outputs=("zz",)),
         Status.INVALID_ARGUMENT,
-        "output tensor alias not found in signature: zz Outputs expected to be in the set {score,translation}.",
+        "output tensor alias not found in signature: zz Outputs expected to be in the set "
+        "{score,translation}.",
     ),
     "output twice": (
         request(outputs=("score", "score")),
@@ -300,5 +301,5 @@ def test_health(channel: grpc.Channel) -> None:
 def test_the_server_wrote_no_traceback_until_here(server: ServerProcess) -> None:
     assert server.process.poll() is None
     written = server.log.read_text()
-    assert "serving.server" not in written
+    assert "Traceback" not in written
     assert "failed\n" not in written

@@ -35,11 +35,11 @@ def test_sigterm_lets_a_running_request_finish(start_server: Callable[..., Serve
 
 def test_a_taken_port_is_an_error(server: ServerProcess, model_dir: Path) -> None:
     with pytest.raises(OSError, match="cannot listen at 127"):
-        serve(ServerConfig(model_dir, port=int(server.address.rpartition(":")[2])))
+        serve(ServerConfig(model_dir=model_dir, port=int(server.address.rpartition(":")[2])))
 
 
 def test_serve_in_this_process_on_any_port(model_dir: Path) -> None:
-    running = serve(ServerConfig(model_dir, name="other", port=0))
+    running = serve(ServerConfig(model_dir=model_dir, name="other", port=0))
     with grpc.insecure_channel(running.address) as channel:
         service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         assert service.Predict(request(name="other"), timeout=20).outputs["translation"] == strings(
@@ -70,14 +70,14 @@ def test_no_version_is_a_clear_error(
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     with pytest.raises(OSError, match="SavedModel"):
-        serve(ServerConfig(tmp_path, port=0))
+        serve(ServerConfig(model_dir=tmp_path, port=0))
 
 
 @pytest.mark.parametrize(
     "change", [{"name": ""}, {"port": -1}, {"port": 65536}, {"max_workers": 0}, {"grace_s": -1}]
 )
 def test_config_is_checked(change: dict[str, Any]) -> None:
-    config = ServerConfig(Path("models"))
+    config = ServerConfig(model_dir=Path("models"))
     assert config.host == "127.0.0.1"
     with pytest.raises(ValueError, match=next(iter(change))):
         dataclasses.replace(config, **change)

@@ -39,7 +39,7 @@ def test_a_server_under_strain(
 
 
 def test_a_server_that_ends_is_an_error(
-    version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clients stop, long before the minutes are over."""
     (tmp_path / "en.txt").write_text("a\n", encoding="utf-8")
@@ -51,7 +51,9 @@ def test_a_server_that_ends_is_an_error(
 
     monkeypatch.setattr(soak, "watch_memory", kill)
     with pytest.raises(OSError, match="the server ended"):
-        soak.soak(soak.SoakConfig(version.parent, tmp_path / "en.txt", clients=1, minutes=5))
+        soak.soak(
+            soak.SoakConfig(model_dir=model_dir, input=tmp_path / "en.txt", clients=1, minutes=5)
+        )
 
 
 @pytest.mark.parametrize(
@@ -59,13 +61,13 @@ def test_a_server_that_ends_is_an_error(
 )
 def test_settings_are_checked(change: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
-        soak.SoakConfig(tmp_path, tmp_path, **change)
+        soak.SoakConfig(model_dir=tmp_path, input=tmp_path, **change)
 
 
 def test_no_text_to_send(tmp_path: Path) -> None:
     (tmp_path / "en.txt").write_text(" \n", encoding="utf-8")
     with pytest.raises(ValueError, match="must hold a text"):
-        soak.soak(soak.SoakConfig(tmp_path, tmp_path / "en.txt"))
+        soak.soak(soak.SoakConfig(model_dir=tmp_path, input=tmp_path / "en.txt"))
 
 
 def test_what_counts_as_wrong() -> None:
@@ -77,7 +79,7 @@ def test_what_counts_as_wrong() -> None:
 
 
 def test_what_it_complains_of() -> None:
-    config = soak.SoakConfig(Path(), Path())
+    config = soak.SoakConfig(model_dir=Path(), input=Path())
     tally = soak.Tally(
         milliseconds=[1.0], memory_mb=[100.0, 100.0, 200.0, 100.0 + soak.GROWTH_MB + 1]
     )

@@ -1,0 +1,115 @@
+"""A translation job: texts in, translations out. The commands `client` and `translate` share it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import tyro
+
+from attention_nmt.checks import require
+
+from .lines import Output, Translate, fresh, is_plain, read_lines, resumed, translate_lines
+from .progress import with_progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig:
+    """Texts to translate, and where their translations go.
+
+    Attributes:
+        texts: texts to translate; with none, the lines of the input.
+        input: a UTF-8 file with one text a line; standard input by default.
+        output: a file for the translations, which appears when all are there; standard output by
+            default. With an input file, the same command goes on with a run that was stopped.
+        document: translate the sentences of a line one by one.
+        quiet: show no progress on standard error.
+
+    Raises:
+        ValueError: texts together with an input.
+    """
+
+    texts: tyro.conf.Positional[tuple[str, ...]] = ()
+    input: Path | None = None
+    output: Path | None = None
+    document: bool = False
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        one = not self.texts or self.input is None
+        require(one, "input", "left out where texts are given", str(self.input))
+
+
+class Source(NamedTuple):
+    """Opened texts."""
+
+    lines: Iterator[str]
+    file: BinaryIO | None  # a regular file that they are read from
+    interactive: bool  # a terminal, where someone waits for each answer
+
+
+@contextlib.contextmanager
+def open_source(job: JobConfig) -> Iterator[Source]:
+    """Opens what is to be translated.
+
+    Raises:
+        OSError: the input cannot be read.
+    """
+    if job.texts:
+        texts = (os.fsencode(text).decode("utf-8", "replace") for text in job.texts)
+        yield Source(texts, file=None, interactive=False)
+    elif job.input is None:
+        stream = sys.stdin.buffer
+        yield Source(read_lines(stream), file=None, interactive=stream.isatty())
+    else:
+        with job.input.open("rb") as stream:
+            file = stream if job.input.is_file() else None
+            yield Source(read_lines(stream), file=file, interactive=stream.isatty())
+
+
+def write_translations(
+    job: JobConfig, source: Source, translate: Translate, *, batch_size: int, task: str
+) -> None:
+    """Translates a source and writes a line for each of its texts.
+
+    Args:
+        job: the job.
+        source: its opened texts.
+        translate: a function from texts to translations.
+        batch_size: the number of texts that are read and translated at a time; 1 on a terminal.
+        task: tells this translation of the source from others; what another one has begun is not
+            gone on with.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    with _open_output(job, source, task) as output:
+        lines = translate_lines(
+            itertools.islice(source.lines, output.done, None),
+            translate,
+            batch_size=1 if source.interactive else batch_size,
+            document=job.document,
+            done=output.done,
+        )
+        if job.output is not None and not job.quiet:
+            lines = with_progress(lines, source=source.file, done=output.done)
+
+        for line in lines:
+            output.file.write(line.encode("utf-8") + b"\n")
+            output.file.flush()
+
+
+def _open_output(
+    job: JobConfig, source: Source, task: str
+) -> contextlib.AbstractContextManager[Output]:
+    target = job.output.resolve() if job.output else None  # what a link leads to
+    whole = job.input if source.file is not None else None  # and not a pipe
+    if target is not None and whole is not None and is_plain(target):
+        return resumed(target, task, whole)
+    return fresh(target)
