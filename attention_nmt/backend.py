@@ -180,9 +180,7 @@ def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> 
     # is needed.
     first = tree.map_structure(lambda x: x[0], inputs)
     _, like = step(carry, first)
-    buffers = [
-        tf.zeros(tf.concat([[length], tf.shape(x)], 0), x.dtype) for x in tree.flatten(like)
-    ]
+    buffers = [tf.zeros(tf.concat([[length], tf.shape(x)], 0), x.dtype) for x in tree.flatten(like)]
 
     def body(index: Any, carry: Any, buffers: list) -> tuple:
         position = length - 1 - index if reverse else index

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import importlib.util
 import logging
 import os
 import re
@@ -95,6 +96,7 @@ def run_command(
     *,
     prog: str,
     default: Config | None = None,
+    imports: Sequence[str] = (),
 ) -> int:
     """Reads a config from a command line and acts on it.
 
@@ -104,14 +106,17 @@ def run_command(
         arguments: the command line; None is this process's own.
         prog: the command's name in its help.
         default: the values of flags that are not given.
+        imports: modules that talk as they start, which are imported here without a word: TensorFlow
+            where the command needs it.
 
     Returns:
         The exit status: what `act` returned, 0 for None; 1 with one line on standard error for a
         `ValueError`, `OSError` or `ImportError`; 130 on Ctrl-C.
     """
-    quiet_start()
     with _one_line_errors(_flags(kind)) as status:
-        result = act(parse(kind, arguments, prog=prog, default=default))
+        config = parse(kind, arguments, prog=prog, default=default)
+        quiet_start(imports)
+        result = act(config)
         return result if isinstance(result, int) else 0
     return status[0]
 
@@ -151,13 +156,44 @@ def no_prefix() -> Any:
 NO_PREFIX = no_prefix()
 
 
-def quiet_start() -> None:
-    """Keeps TensorFlow, CUDA and TFDS from talking as they start; called before they are imported.
+def quiet_start(imports: Sequence[str] = ()) -> None:
+    """Keeps TensorFlow, CUDA and TFDS from talking as they start.
 
-    What the environment says of TensorFlow's log level holds.
+    TensorFlow says of the environment what `TF_CPP_MIN_LOG_LEVEL` lets through, and some lines
+    before it has read that. With the variable set to 0 by the user, nothing is kept back.
+
+    Args:
+        imports: modules to import, of those that are installed.
+
+    Raises:
+        ImportError: a module is installed and cannot be imported.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
+    with _quiet_standard_error():
+        for module in imports:
+            if importlib.util.find_spec(module) is not None:
+                importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def _quiet_standard_error() -> typing.Iterator[None]:
+    """Keeps back what the process writes to standard error, that of C++ included."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 @contextlib.contextmanager

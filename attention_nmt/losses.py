@@ -17,9 +17,9 @@ def smoothed_cross_entropy(
 ) -> Tensor:
     """The cross-entropy of each position, in nats, and what two passes over one pair disagree by.
 
-        - (1 - eps) log p(label) - eps / V sum_v log p(v) + alpha / 2 D      log p = logits -
-        logsumexp(logits) D = 1/2 (KL(p || q) + KL(q || p)) = 1/2 sum_v (p(v) - q(v)) (log p(v) -
-        log q(v))
+        - (1 - eps) log p(label) - eps / V sum_v log p(v) + alpha / 2 D
+        log p = logits - logsumexp(logits)
+        D = 1/2 (KL(p || q) + KL(q || p)) = 1/2 sum_v (p(v) - q(v)) (log p(v) - log q(v))
 
     `q` is the distribution at the same position of the same pair in the other half of the batch.
 
@@ -36,15 +36,20 @@ def smoothed_cross_entropy(
     2106.14448, Eq. 4, whose loss of a pair is the sum of its two rows. The gradients are written
     here by hand: what a backend derives from these equations takes twice the time on a CPU.
     """
-    return _cross_entropy(label_smoothing, consistency)(logits, ops.cast(labels, "float32"))
+    run = _with_own_gradient(label_smoothing, consistency)
+    return run(logits, ops.cast(labels, "float32"))
 
 
-def _cross_entropy(smoothing: float, consistency: float) -> Callable[..., Tensor]:
+def _with_own_gradient(smoothing: float, consistency: float) -> Callable[..., Tensor]:
+    """The loss of each position as a function of tensors with its own gradient."""
+
     @ops.custom_gradient
     def run(logits: Tensor, labels: Tensor) -> tuple[Tensor, Callable]:
-        dtype, logits = logits.dtype, ops.cast(logits, "float32")
+        dtype = logits.dtype
+        logits = ops.cast(logits, "float32")
         ids = ops.cast(labels, "int32")
         normalizer = ops.logsumexp(logits, axis=-1)
+
         loss = normalizer - (1 - smoothing) * _at(logits, ids)
         if smoothing:
             loss = loss - smoothing * ops.mean(logits, axis=-1)
@@ -52,19 +57,24 @@ def _cross_entropy(smoothing: float, consistency: float) -> Callable[..., Tensor
             loss = loss + consistency / 2 * _divergence(logits - normalizer[..., None])
 
         def gradients(*upstream: Tensor) -> tuple[Tensor, Tensor]:
-            size = logits.shape[-1]
+            given = upstream[0]
             log_p = logits - normalizer[..., None]
-            hot = ops.equal(ops.arange(size, dtype="int32"), ids[..., None])
-            smoothed = ops.where(hot, 1 - smoothing + smoothing / size, smoothing / size)
-            gradient = upstream[0][..., None] * (ops.exp(log_p) - smoothed)
+            smoothed = _smoothed_labels(ids, logits.shape[-1], smoothing)
+            gradient = given[..., None] * (ops.exp(log_p) - smoothed)
             if consistency:
-                both = (upstream[0] + _swap_halves(upstream[0]))[..., None]
+                both = (given + _swap_halves(given))[..., None]
                 gradient = gradient + consistency / 2 * both * _divergence_gradient(log_p)
             return ops.cast(gradient, dtype), ops.zeros_like(labels)
 
         return loss, gradients
 
     return run
+
+
+def _smoothed_labels(ids: Tensor, size: int, smoothing: float) -> Tensor:
+    """The distributions `[B, T, V]` that labels `[B, T]` stand for."""
+    is_label = ops.equal(ops.arange(size, dtype="int32"), ids[..., None])
+    return ops.where(is_label, 1 - smoothing + smoothing / size, smoothing / size)
 
 
 def _swap_halves(x: Tensor) -> Tensor:
@@ -80,11 +90,15 @@ def _divergence(log_p: Tensor) -> Tensor:
 
 
 def _divergence_gradient(log_p: Tensor) -> Tensor:
-    """The gradient of each position's `D` by its own logits: `1/2 (p (d - E_p d) + p - q)`, `d =
-    log p - log q`."""
+    """The gradient of each position's `D` by its own logits.
+
+    It is `1/2 (p (d - E_p d) + p - q)` with `d = log p - log q`.
+    """
     log_q = _swap_halves(log_p)
-    p, d = ops.exp(log_p), log_p - log_q
-    return (p * (d - ops.sum(p * d, axis=-1, keepdims=True)) + p - ops.exp(log_q)) / 2
+    p = ops.exp(log_p)
+    d = log_p - log_q
+    mean = ops.sum(p * d, axis=-1, keepdims=True)
+    return (p * (d - mean) + p - ops.exp(log_q)) / 2
 
 
 def _at(logits: Tensor, ids: Tensor) -> Tensor:
@@ -99,14 +113,12 @@ class CrossEntropy(keras.losses.Loss):
     Args:
         label_smoothing: eps in [0, 1), see `smoothed_cross_entropy`.
         consistency: alpha of R-Drop, at least 0. Above 0 it is for batches that hold each pair
-        twice, half of the rows
-            apart, as `TrainingBatches` with `copies=2` gives them, and for no others: which rows
-            belong together cannot be seen.
+            twice, half of the rows apart, as `TrainingBatches` with `copies=2` gives them, and for
+            no others: which rows belong together cannot be seen.
 
     Raises:
         ValueError: a smoothing outside [0, 1), a consistency below 0, or, with one, a number of
-        rows that is known and
-            odd.
+            rows that is known and odd.
     """
 
     def __init__(
@@ -119,18 +131,15 @@ class CrossEntropy(keras.losses.Loss):
         require(0 <= label_smoothing < 1, "label_smoothing", "in [0, 1)", label_smoothing)
         require(consistency >= 0, "consistency", "at least 0", consistency)
         super().__init__(name=name, **{"reduction": "mean_with_sample_weight", **kwargs})
-        self.label_smoothing, self.consistency = label_smoothing, consistency
+        self.label_smoothing = label_smoothing
+        self.consistency = consistency
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each position `[B, T]` from ids `[B, T]` and logits `[B, T, V]`."""
         rows = y_pred.shape[0]
         if self.consistency and rows is not None:
-            require(
-                rows % 2 == 0,
-                "y_pred",
-                "of an even number of rows, each pair twice",
-                tuple(y_pred.shape),
-            )
+            expected = "of an even number of rows, each pair twice"
+            require(rows % 2 == 0, "y_pred", expected, tuple(y_pred.shape))
         return smoothed_cross_entropy(y_true, y_pred, self.label_smoothing, self.consistency)
 
     def get_config(self) -> dict[str, Any]:
@@ -159,8 +168,7 @@ class Perplexity(keras.metrics.Mean):
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class TokenAccuracy(keras.metrics.Mean):
-    """The share of positions, of those whose weight is not 0, at which the label has the highest
-    logit."""
+    """The share of positions whose label has the highest logit, of those whose weight is not 0."""
 
     def __init__(self, name: str = "accuracy", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -176,7 +184,7 @@ class TokenAccuracy(keras.metrics.Mean):
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class TargetTokens(keras.metrics.Sum):
-    """How many target tokens were trained on: the sum of the weights."""
+    """The number of target tokens that were trained on: the sum of the weights."""
 
     def __init__(self, name: str = "tokens", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -185,4 +193,7 @@ class TargetTokens(keras.metrics.Sum):
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
         """Adds a batch of labels `[B, T]` with their weights."""
-        super().update_state(ops.ones_like(y_true) if sample_weight is None else sample_weight)
+        del y_pred  # the contract of Keras
+        if sample_weight is None:
+            sample_weight = ops.ones_like(y_true)
+        super().update_state(sample_weight)

@@ -28,8 +28,8 @@ class Memory(NamedTuple):
     """Attention's memory of a batch of sentences, made once per sentence."""
 
     annotations: Tensor  # [B, S, D]: h_j; [B, 1, D] where the context is fixed
-    keys: Tensor | None  # [B, S, A]: U_a h_j; [B, S, H] of Luong's attention; None without any
-    bias: Tensor | None  # [B, S]: 0 on words, very negative on padding; None without attention
+    keys: Tensor  # [B, S, A]: U_a h_j; [B, S, H] of Luong's attention; None without attention
+    bias: Tensor  # [B, S]: 0 on words, very negative on padding; None without attention
 
     @property
     def values(self) -> Tensor:
@@ -41,8 +41,8 @@ class StepMemory(NamedTuple):
     """The memory that a step of a decoder reads: products of annotations in place of themselves."""
 
     products: Tensor  # [B, S, N]: h_j times the kernels that read contexts
-    keys: Tensor | None  # as in `Memory`
-    bias: Tensor | None  # as in `Memory`
+    keys: Tensor  # as in `Memory`
+    bias: Tensor  # as in `Memory`
 
     @property
     def values(self) -> Tensor:

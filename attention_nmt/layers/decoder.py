@@ -191,7 +191,7 @@ class Decoder(keras.layers.Layer):
         state: DecoderState,
         memory: StepMemory,
         masks: tuple[Tensor, ...] = (),
-    ) -> tuple[Tensor, DecoderState, Tensor | None]:
+    ) -> tuple[Tensor, DecoderState, Tensor]:
         """One step for `Q` hypotheses of each sentence.
 
         Args:

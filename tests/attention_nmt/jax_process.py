@@ -13,8 +13,7 @@ import numpy as np
 from attention_nmt.config import SearchConfig
 from attention_nmt.losses import CrossEntropy
 from attention_nmt.models.seq2seq import Seq2Seq
-from attention_nmt.search.noise import sentence_keys
-from attention_nmt.search.search import maximum_lengths, search
+from attention_nmt.search.search import search_model
 from tests.attention_nmt.tiny import tiny_batch, tiny_config
 
 LENGTHS = [(5, 4), (3, 6), (0, 0), (6, 5)]
@@ -29,15 +28,7 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
     """What searches with a model find, on any backend."""
     source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
     for name, config in SEARCHES.items():
-        memory, state = model.start(source)
-        found = search(
-            model.step,
-            state,
-            memory,
-            maximum_lengths(source, config),
-            config,
-            keys=sentence_keys(source),
-        )
+        found = search_model(model, source, config)
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values
 

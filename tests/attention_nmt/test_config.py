@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 
-from attention_nmt.config import CellConfig, ModelConfig, SearchConfig, from_dict, to_json
+from attention_nmt.config import (
+    CellConfig,
+    ModelConfig,
+    SearchChanges,
+    SearchConfig,
+    from_dict,
+    to_json,
+)
 from attention_nmt.data.batches import BatchConfig
 from attention_nmt.files import atomic_write
+from attention_nmt.layers.cells import make_cell
 from attention_nmt.run_folder import RunFolder
 
 WRONG_MODELS: list[tuple[str, Any, str]] = [
@@ -96,16 +104,14 @@ def test_options_must_go_together() -> None:
         ValueError, match=r"`decoder_units` must be 256, twice the encoder_units=128, .* 512"
     ):
         ModelConfig(attention="luong_dot", encoder_units=128)
-    with pytest.raises(ValueError, match=r"`kind` must be 'gru' or 'lstm'. Received: 'rnn'"):
-        CellConfig("rnn")  # type: ignore[arg-type]
-    for make in (
-        lambda: CellConfig("lstm", reset_after=False),
-        lambda: ModelConfig(cell="lstm", reset_after=False),
+    with pytest.raises(
+        ValueError, match=r"`kind` must be one of the cells \['gru', 'lstm'.* 'rnn'"
     ):
-        with pytest.raises(
-            ValueError, match=r"`reset_after` must be True with an LSTM\. Received: False"
-        ):
-            make()
+        make_cell(CellConfig(kind="rnn"))
+    with pytest.raises(
+        ValueError, match=r"`reset_after` must be True with an LSTM\. Received: False"
+    ):
+        CellConfig(kind="lstm", reset_after=False)
     with pytest.raises(
         ValueError, match=r"`coverage_penalty` must be 0 with a temperature\. Received: 0\.2"
     ):
@@ -115,7 +121,7 @@ def test_options_must_go_together() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        ModelConfig(attention="none", reset_after=False, readout_dropout=0.25),
+        ModelConfig(attention="none", cell=CellConfig(reset_after=False), readout_dropout=0.25),
         SearchConfig(beam_size=7, n_best=3, length_penalty=0.6),
         BatchConfig(batch_unit="tokens", sampling_alpha=0.2),
     ],
@@ -126,6 +132,24 @@ def test_json_round_trip(config: Any) -> None:
     assert from_dict(type(config), json.loads(text)) == config
     assert text.endswith("}\n")
     assert set(json.loads(text)) == {field.name for field in dataclasses.fields(config)}
+
+
+def test_a_cell_of_an_older_file() -> None:
+    """It was three fields of the model."""
+    older = {"decoder_units": 7, "cell": "gru", "reset_after": False, "layer_normalization": True}
+    cell = CellConfig(reset_after=False, layer_normalization=True)
+    assert from_dict(ModelConfig, older) == ModelConfig(decoder_units=7, cell=cell)
+    assert from_dict(ModelConfig, {"cell": "lstm"}) == ModelConfig(cell=CellConfig(kind="lstm"))
+
+
+def test_changes_of_a_search() -> None:
+    changes = SearchChanges(beam_size=3, length_penalty=0.0)
+    assert changes.given() == {"beam_size": 3, "length_penalty": 0.0}
+    search = SearchConfig(beam_size=7, n_best=2, lookahead=9)
+    expected = SearchConfig(beam_size=3, n_best=1, length_penalty=0.0, lookahead=9)
+    assert changes.apply(search, n_best=1) == expected
+    with pytest.raises(ValueError, match="`n_best` must be from 1 to beam_size=3"):
+        changes.apply(SearchConfig(beam_size=7, n_best=5))
 
 
 def test_unknown_fields_are_named() -> None:

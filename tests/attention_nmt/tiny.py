@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from attention_nmt.config import END, START, ModelConfig
+from attention_nmt.config import ModelConfig, from_dict
 from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.types import SPECIAL
 
 SIZES: dict[str, Any] = {
     "source_vocabulary_size": 40,
@@ -17,26 +18,30 @@ SIZES: dict[str, Any] = {
     "attention_units": 4,
     "readout_units": 3,
 }
+LSTM = {"kind": "lstm"}
+RESET_BEFORE = {"reset_after": False}
+NORMALIZED = {"layer_normalization": True}
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no attention": {"attention": "none"},
-    "reset before": {"reset_after": False},
-    "no attention, reset before": {"attention": "none", "reset_after": False},
-    "lstm, word query": {"cell": "lstm", "word_query": True},
+    "reset before": {"cell": RESET_BEFORE},
+    "no attention, reset before": {"attention": "none", "cell": RESET_BEFORE},
+    "lstm, word query": {"cell": LSTM, "word_query": True},
     "no attention, lstm layers": {
         "attention": "none",
-        "cell": "lstm",
+        "cell": LSTM,
         "encoder_layers": 2,
         "decoder_layers": 2,
     },
     "layers, word query": {"encoder_layers": 3, "decoder_layers": 3, "word_query": True},
-    "normalized": {"layer_normalization": True, "encoder_layers": 2, "decoder_layers": 2},
-    "normalized, reset before": {"layer_normalization": True, "reset_after": False},
-    "normalized lstm": {"layer_normalization": True, "cell": "lstm"},
+    "normalized": {"cell": NORMALIZED, "encoder_layers": 2, "decoder_layers": 2},
+    "normalized, reset before": {"cell": {**NORMALIZED, **RESET_BEFORE}},
+    "normalized lstm": {"cell": {**NORMALIZED, **LSTM}},
     "luong general": {
         "attention": "luong_general",
         "query": "current",
-        "cell": "lstm",
+        "cell": LSTM,
         "decoder_layers": 2,
     },
     "luong dot, fed": {
@@ -52,12 +57,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "attention": "luong_general",
         "query": "current",
         "input_feeding": True,
-        "cell": "lstm",
-        "layer_normalization": True,
+        "cell": {**NORMALIZED, **LSTM},
         "encoder_layers": 2,
         "decoder_layers": 2,
     },
-    "current": {"query": "current", "layer_normalization": True},
+    "current": {"query": "current", "cell": NORMALIZED},
 }
 """Models of every kind, by name: what holds for one is to hold for all."""
 
@@ -70,7 +74,7 @@ Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 
 
 def tiny_config(**options: Any) -> ModelConfig:
-    return ModelConfig(**{**SIZES, **options})
+    return from_dict(ModelConfig, {**SIZES, **options})
 
 
 def tiny_model(
@@ -103,10 +107,10 @@ def tiny_batch(
     target, labels = (np.zeros((len(lengths), target_length), np.int32) for _ in range(2))
     for row, (s, t) in enumerate(lengths):
         generator = np.random.default_rng([seed, s, t])
-        source[row, :s] = [*generator.integers(4, vocabulary, max(s - 1, 0)), END][:s]
-        labels[row, :t] = [*generator.integers(4, vocabulary, max(t - 1, 0)), END][:t]
-        target[row, :t] = [START, *labels[row, :t]][:t]
-        target[row, 0] = START
+        source[row, :s] = [*generator.integers(4, vocabulary, max(s - 1, 0)), SPECIAL.end][:s]
+        labels[row, :t] = [*generator.integers(4, vocabulary, max(t - 1, 0)), SPECIAL.end][:t]
+        target[row, :t] = [SPECIAL.start, *labels[row, :t]][:t]
+        target[row, 0] = SPECIAL.start
     return {"source": source, "target": target}, labels, (labels != 0).astype(np.float32)
 
 

@@ -11,20 +11,21 @@ import keras
 import numpy as np
 import pytest
 
-from attention_nmt.config import END, CellConfig
+from attention_nmt.config import CellConfig
 from attention_nmt.layers.attention import BahdanauAttention, FixedContext, LuongAttention, Memory
 from attention_nmt.layers.decoder import Decoder
-from attention_nmt.layers.decoder_recurrence import AttendingRecurrence
+from attention_nmt.layers.decoder_recurrence import DecoderRecurrence
 from attention_nmt.layers.dropout import SentenceDropout, WordDropout
 from attention_nmt.layers.encoder import Encoder
 from attention_nmt.layers.readout import Readout
 from attention_nmt.layers.recurrent import Recurrent, StackedOrthogonal
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.types import SPECIAL
 from tests.attention_nmt.tiny import FEW, TIED, VARIANTS, Batch, tiny_batch, tiny_config, tiny_model
 
 LENGTHS = [(4, 3), (2, 5), (5, 4)]
-SAVED = [*VARIANTS.values(), TIED, {"reset_after": False, "readout_dropout": 0.3}]
+SAVED = [*VARIANTS.values(), TIED, {"cell": {"reset_after": False}, "readout_dropout": 0.3}]
 
 LAYERS: list[Callable[[], keras.layers.Layer]] = [
     lambda: BahdanauAttention(4, name="a"),
@@ -33,24 +34,38 @@ LAYERS: list[Callable[[], keras.layers.Layer]] = [
     lambda: Recurrent(5, CellConfig(reset_after=False), reverse=True, name="g"),
     lambda: SentenceDropout(0.2, 2, name="d"),
     lambda: Encoder(
-        5, 2, bidirectional=False, cell=CellConfig("lstm"), dropout=0.2, layer_dropout=0.1, name="e"
+        5,
+        layers=2,
+        bidirectional=False,
+        cell=CellConfig(kind="lstm"),
+        dropout=0.2,
+        layer_dropout=0.1,
+        name="e",
     ),
-    lambda: AttendingRecurrence(
+    lambda: DecoderRecurrence(
         7, BahdanauAttention(4), CellConfig(layer_normalization=True), name="r"
     ),
-    lambda: AttendingRecurrence(7, LuongAttention(), None, 3, "current", 5, 0.1, name="r"),
-    lambda: AttendingRecurrence(7, FixedContext(), name="r"),
+    lambda: DecoderRecurrence(
+        7,
+        LuongAttention(),
+        layers=3,
+        query="current",
+        feed_units=5,
+        layer_dropout=0.1,
+        name="r",
+    ),
+    lambda: DecoderRecurrence(7, FixedContext(), name="r"),
     lambda: Readout(3, dropout=0.4, name="o"),
     lambda: Decoder(
         7,
         3,
         BahdanauAttention(4, name="own"),
-        CellConfig("lstm"),
-        2,
-        "current",
-        True,
-        0.1,
-        0.2,
+        cell=CellConfig(kind="lstm"),
+        layers=2,
+        query="current",
+        input_feeding=True,
+        readout_dropout=0.1,
+        layer_dropout=0.2,
         name="d",
     ),
     lambda: WordDropout(0.2, name="w"),
@@ -108,7 +123,7 @@ def test_learns_to_copy() -> None:
     answer."""
     generator = np.random.default_rng(0)
     words = generator.integers(4, 8, (64, 3)).astype(np.int32)
-    end = np.full((64, 1), END, np.int32)
+    end = np.full((64, 1), SPECIAL.end, np.int32)
     labels = np.concatenate([words, end], axis=1)
     inputs = {"source": labels, "target": np.concatenate([end * 0 + 2, words], axis=1)}
     sizes = {"embedding_size": 16, "encoder_units": 16, "decoder_units": 32, "attention_units": 16}
@@ -291,11 +306,11 @@ def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     model = tiny_model(dtype="mixed_bfloat16", **options)
     np.testing.assert_allclose(keras.ops.cast(model(batch[0]), "float32"), expected, atol=0.1)
     assert all(weight.dtype == "float32" for weight in model.weights)
-    memory, state = model.start(batch[0]["source"])
-    present = [x for x in (*memory, *state.layers, *state.fed) if x is not None]
+    memory, state = model.start(batch[0]["source"], 5)
+    present = [x for x in (*memory, *state.layers, *state.readouts) if x is not None]
     assert {keras.backend.standardize_dtype(x.dtype) for x in present} == {"bfloat16"}
     step_logits, state, _ = model.step(batch[0]["target"][:, :1], state, memory)
-    assert {keras.backend.standardize_dtype(x.dtype) for x in (*state.layers, *state.fed)} == {
+    assert {keras.backend.standardize_dtype(x.dtype) for x in (*state.layers, *state.readouts)} == {
         "bfloat16"
     }
     np.testing.assert_allclose(
@@ -372,8 +387,8 @@ def test_word_dropout_spares_padding_start_and_end() -> None:
     ids = np.random.default_rng(0).integers(0, 10, (200, 50)).astype(np.int32)
     dropped = np.asarray(WordDropout(0.3)(ids, training=True))
     assert dropped.dtype == np.int32
-    assert (dropped[ids <= END] == ids[ids <= END]).all()
-    words = ids > END
+    assert (dropped[ids <= SPECIAL.end] == ids[ids <= SPECIAL.end]).all()
+    words = ids > SPECIAL.end
     assert set(np.unique(dropped[words & (dropped != ids)])) == {1}
     assert (dropped != ids)[words].mean() == pytest.approx(0.3, abs=0.03)
 

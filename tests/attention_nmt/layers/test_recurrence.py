@@ -9,9 +9,16 @@ import tensorflow as tf
 
 from attention_nmt.backend import scan
 from attention_nmt.config import CellConfig
-from attention_nmt.layers import recurrence
-from attention_nmt.layers.cells import CellWeights, gru_step
-from attention_nmt.layers.recurrence import AttendingOutputs, AttentionWeights
+from attention_nmt.layers.attending_gru import (
+    AttendingOutputs,
+    AttentionWeights,
+    attending_gru,
+    softmax,
+)
+from attention_nmt.layers.cells import CellWeights, make_cell
+from attention_nmt.layers.recurrence import unroll
+
+GRU = make_cell(CellConfig())
 
 T, B, H, S, A, D = 6, 3, 5, 4, 3, 2
 MASK = (np.arange(T)[:, None] < np.array([6, 3, 0])).astype(np.float32)[:, :, None]
@@ -56,18 +63,16 @@ def test_gradient_of_the_gru(reverse: bool, jit_compile: bool) -> None:
     """With a row of words, one with padding behind it and one of padding only."""
 
     def own(inputs: tf.Tensor, initial: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
-        return recurrence.unroll(
-            CellConfig(), inputs, tf.constant(MASK), initial, CellWeights(*weights), reverse
+        return unroll(
+            GRU, inputs, tf.constant(MASK), initial, CellWeights(*weights), reverse=reverse
         )
 
     def derived(inputs: tf.Tensor, initial: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
         def step(state: tf.Tensor, xs: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            new = tf.where(
-                xs[1] == 1, gru_step(xs[0], state, CellWeights(*weights), CellConfig()), state
-            )
+            new = tf.where(xs[1] == 1, GRU.step(xs[0], state, CellWeights(*weights)), state)
             return new, new
 
-        return scan(step, initial, (inputs, tf.constant(MASK)), reverse)[1]
+        return scan(step, initial, (inputs, tf.constant(MASK)), reverse=reverse)[1]
 
     tensors = [random(T, B, 3 * H), random(B, H), random(H, 3 * H), random(3 * H)]
     computed = values_and_gradients(own, tensors, jit_compile)
@@ -93,27 +98,24 @@ def attending_tensors(read: int = 0) -> list[tf.Tensor]:
 def own_attending(*tensors: tf.Tensor) -> AttendingOutputs:
     inputs, initial, context_kernel, *rest = tensors
     attention = AttentionWeights(*[*rest[2:], memory_bias()])
-    return recurrence.attending_gru(
-        inputs, initial, context_kernel, CellWeights(*rest[:2]), attention
-    )
+    weights = CellWeights(*rest[:2])
+    return attending_gru(GRU, inputs, initial, context_kernel, weights, attention=attention)
 
 
 def derived_attending(*tensors: tf.Tensor) -> AttendingOutputs:
     """The same recurrence, its attention written once more."""
     inputs, initial, context_kernel, kernel, bias, query_kernel, scale, keys, annotations = tensors
 
-    def step(x: tf.Tensor, state: tf.Tensor) -> AttendingOutputs:
+    def step(state: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, AttendingOutputs]:
         x, words = x[:, : 3 * H], x[:, 3 * H :]
         query = state @ query_kernel + (words if words.shape[1] else 0)
         energies = tf.einsum("bsa,a->bs", tf.tanh(query[:, None] + keys), scale)
         alignment = tf.nn.softmax(energies + memory_bias())
         context = tf.einsum("bs,bsd->bd", alignment, annotations)
-        state = gru_step(
-            x + context @ context_kernel, state, CellWeights(kernel, bias), CellConfig()
-        )
-        return AttendingOutputs(state, context, alignment)
+        state = GRU.step(x + context @ context_kernel, state, CellWeights(kernel, bias))
+        return state, AttendingOutputs(state, context, alignment)
 
-    return recurrence.attending(step, inputs, initial)
+    return scan(step, initial, inputs)[1]
 
 
 def memory_bias() -> tf.Tensor:
@@ -164,7 +166,7 @@ def test_softmax_keeps_the_dtype_and_bears_padding(dtype: str) -> None:
 
     energies = keras.ops.cast([[1.0, 1.0, 5.0], [2.0, -3.0, 0.0]], dtype)
     bias = mask_bias(np.array([[True, True, False], [False, False, False]]), dtype)
-    weights = recurrence.softmax(energies + bias)
+    weights = softmax(energies + bias)
     assert keras.backend.standardize_dtype(weights.dtype) == dtype
     weights = np.asarray(keras.ops.cast(weights, "float32"))
     np.testing.assert_allclose(weights[0], [0.5, 0.5, 0], atol=1e-3)

@@ -53,16 +53,16 @@ def read_weights(model: Any) -> dict[str, Array]:
 
 def unit(model: Any, weights: Weights, path: str, extra: tuple[str, ...] = ()) -> Unit:
     """The unit at `path`, its input weights stacked with those named in `extra`."""
-    gates = 4 if model.config.cell == "lstm" else 3
+    gates = 4 if model.config.cell.kind == "lstm" else 3
     kernel = np.concatenate([weights[f"{path}/{name}"] for name in ("kernel", *extra)])
     names = ("recurrent_kernel", "input_bias", "recurrent_bias")
     U, b, c = (np.split(weights[f"{path}/{name}"], gates, axis=-1) for name in names)
     scales = (
         np.split(weights[f"{path}/scales"], gates, axis=1)
-        if model.config.layer_normalization
+        if model.config.cell.layer_normalization
         else []
     )
-    return Unit(model.config, np.split(kernel, gates, axis=1), U, b, c, scales)
+    return Unit(model.config.cell, np.split(kernel, gates, axis=1), U, b, c, scales)
 
 
 def sigmoid(x: Array) -> Array:
@@ -76,13 +76,13 @@ def normal(x: Array) -> Array:
 
 def first_state(size: int, config: Any) -> Array:
     """Zeros; of an LSTM, those of its memory stand behind."""
-    return np.zeros(2 * size if config.cell == "lstm" else size)
+    return np.zeros(2 * size if config.kind == "lstm" else size)
 
 
 def step(u: Unit, x: Array, s: Array) -> Array:
     """The state after one step."""
     n = len(u.U[0])
-    if u.config.cell == "lstm":
+    if u.config.kind == "lstm":
         i, f, o = (sigmoid(u.x_term(k, x) + u.s_term(k, s[:n])) for k in (0, 1, 3))
         m = f * s[n:] + i * np.tanh(u.x_term(2, x) + u.s_term(2, s[:n]))
         return np.concatenate([o * np.tanh(m), m])

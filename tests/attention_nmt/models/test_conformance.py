@@ -37,16 +37,16 @@ def test_forward_values_are_those_of_the_equations(model: Seq2Seq) -> None:
         expected = oracle.run(model, inputs["source"][row, :s], inputs["target"][row, :t])
         np.testing.assert_allclose(logits[row, :t], expected.logits, rtol=0, atol=1e-5)
         np.testing.assert_allclose(summary[row], expected.summary, rtol=0, atol=1e-5)
-        if model.config.attention != "none":
+        if model.aligns:
             alignment = np.asarray(model.align(inputs))[row]
             np.testing.assert_allclose(alignment[:t, :s], expected.alignments, rtol=0, atol=1e-5)
             assert (alignment[:t, s:] == 0).all()
             np.testing.assert_allclose(
-                memory.values[row, :s], expected.annotations, rtol=0, atol=1e-5
+                memory.annotations[row, :s], expected.annotations, rtol=0, atol=1e-5
             )
         else:
             np.testing.assert_allclose(
-                memory.values[row, 0], expected.contexts[0], rtol=0, atol=1e-5
+                memory.annotations[row, 0], expected.contexts[0], rtol=0, atol=1e-5
             )
 
 
@@ -54,7 +54,7 @@ def test_steps_are_teacher_forcing_one_word_at_a_time(model: Seq2Seq) -> None:
     """`step` with two equal hypotheses a sentence gives the states, alignments and logits of the
     equations."""
     inputs, _, _ = tiny_batch(LENGTHS)
-    memory, state = model.start(inputs["source"])
+    memory, state = model.start(inputs["source"], 6)
     state = keras.tree.map_structure(lambda x: keras.ops.repeat(x, 2, axis=1), state)
     rows = [
         oracle.run(model, inputs["source"][r, :s], inputs["target"][r, :t])
@@ -98,7 +98,7 @@ def test_the_loss_and_every_gradient_are_those_of_the_equations(model: Seq2Seq) 
 
 
 @pytest.mark.parametrize(
-    "cell", [CellConfig(), CellConfig(reset_after=False), CellConfig("lstm")], ids=str
+    "cell", [CellConfig(), CellConfig(reset_after=False), CellConfig(kind="lstm")], ids=str
 )
 @pytest.mark.parametrize("reverse", [True, False])
 def test_cells_equal_those_of_keras(cell: CellConfig, reverse: bool) -> None:
@@ -134,7 +134,7 @@ def test_cells_equal_those_of_keras(cell: CellConfig, reverse: bool) -> None:
 
 
 def test_an_lstm_starts_with_its_forget_gate_open() -> None:
-    layer = Recurrent(2, CellConfig("lstm"))
+    layer = Recurrent(2, CellConfig(kind="lstm"))
     layer.build((6, 3, 4))
     np.testing.assert_array_equal(layer.recurrent_bias, [0, 0, 1, 1, 0, 0, 0, 0])
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import PAD, SearchConfig
+from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.search.hypotheses import Hypotheses
+from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.noise import drawn_pieces, gumbel, mix, sentence_keys
-from attention_nmt.search.search import search
+from attention_nmt.search.search import search_steps
 from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.search.test_search_of_models import ending_model
 from tests.attention_nmt.search.toy import Toy, trimmed
@@ -49,15 +50,16 @@ def test_gumbel_numbers_are_gumbel_distributed_and_independent() -> None:
 def test_pieces_are_drawn_from_the_softmax(temperature: float) -> None:
     """20,000 draws at each of two positions: shares within four standard deviations."""
     logits = np.random.default_rng(0).normal(0, 1.5, 9).astype(np.float32)
-    logits[PAD] = 5.0  # likely, and never drawn
+    logits[0] = 5.0  # likely, and never drawn
     rows = np.tile(logits, (5000, 4, 1))
     expected = np.exp(logits[1:] / temperature)
     expected /= expected.sum()
     log_p = logits - np.log(np.exp(logits.astype(np.float64)).sum())
     for position in (0, 11):
-        found, ids = drawn_pieces(rows, gumbel(KEYS, 5, 4, tf.constant(position), 9), temperature)
+        noise = gumbel(KEYS, 5, 4, tf.constant(position), 9)
+        found, ids = drawn_pieces(rows, noise, temperature, pad=0)
         shares = np.bincount(np.asarray(ids).ravel(), minlength=9) / 20_000
-        assert shares[PAD] == 0
+        assert shares[0] == 0
         assert (
             np.abs(shares[1:] - expected) < 4 * np.sqrt(expected * (1 - expected) / 20_000)
         ).all()
@@ -66,11 +68,11 @@ def test_pieces_are_drawn_from_the_softmax(temperature: float) -> None:
 
 def test_keys_follow_the_words_and_their_order_and_not_the_padding() -> None:
     batch = tiny_batch([(4, 1), (3, 1)])[0]["source"]
-    keys = np.asarray(sentence_keys(batch))
-    np.testing.assert_array_equal(sentence_keys(np.pad(batch, [(0, 0), (0, 5)])), keys)
+    keys = np.asarray(sentence_keys(batch, 0))
+    np.testing.assert_array_equal(sentence_keys(np.pad(batch, [(0, 0), (0, 5)]), 0), keys)
     turned = batch.copy()
     turned[:, :2] = turned[:, 1::-1]
-    assert len({*keys.tolist(), *np.asarray(sentence_keys(turned)).tolist()}) == 4
+    assert len({*keys.tolist(), *np.asarray(sentence_keys(turned, 0)).tolist()}) == 4
 
 
 def run(
@@ -81,8 +83,8 @@ def run(
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)] * 2, autograph=False)
     def find(sentences: tf.Tensor, limits: tf.Tensor) -> Hypotheses:
         keys = mix(sentences)
-        return search(
-            toy.step, toy.state(sentences), toy.memory(sentences), limits, config, compact, keys
+        return search_steps(
+            toy.problem(sentences, limits, keys), config, LoopOptions(drop_finished=compact)
         )
 
     return Hypotheses(
@@ -138,11 +140,9 @@ def test_a_temperature_needs_keys() -> None:
     toy = Toy()
     with pytest.raises(
         ValueError,
-        match=r"`keys` must be numbers of the sentences with a temperature\. Received: None",
+        match=r"`sentence_keys` must be numbers of the sentences with a temperature\. Received: None",
     ):
-        search(
-            toy.step, toy.state([1]), toy.memory([1]), np.array([3]), SearchConfig(temperature=1.0)
-        )
+        search_steps(toy.problem([1], np.array([3])), SearchConfig(temperature=1.0))
 
 
 def test_a_translator_samples_the_same_in_any_batch(

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import END, SearchConfig
+from attention_nmt.config import SearchConfig
 from attention_nmt.search.beam import beam_search, coverage
 from attention_nmt.search.greedy import greedy_search
 from attention_nmt.search.hypotheses import Hypotheses, length_penalty
+from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.ranking import top
-from attention_nmt.search.search import maximum_lengths, search
-from tests.attention_nmt.search.toy import Found, Toy, trimmed
+from attention_nmt.search.search import longest_translations, search_steps
+from tests.attention_nmt.search.toy import END, Found, Toy, trimmed
 
 SENTENCES = [3, 14, 159, 265]
 ALPHAS = [0.0, 0.6, 1.0, 2.0]
@@ -37,8 +38,8 @@ def run(toy: Toy, sentences: Any, limits: Any, compact: bool = True, **options: 
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)] * 2, autograph=False)
     def find(sentences: tf.Tensor, limits: tf.Tensor) -> Hypotheses:
-        return search(
-            toy.step, toy.state(sentences), toy.memory(sentences), limits, config, compact
+        return search_steps(
+            toy.problem(sentences, limits), config, LoopOptions(drop_finished=compact)
         )
 
     return arrays(find(np.array(sentences, np.int32), np.array(limits, np.int32)))
@@ -149,7 +150,7 @@ def test_coverage_needs_alignments() -> None:
     with pytest.raises(
         ValueError, match=r"`coverage_penalty` must be 0 without alignments\. Received: 0\.5"
     ):
-        search(toy.without_alignment, toy.state([1]), toy.memory([1]), limits, config)
+        search_steps(toy.problem([1], limits, aligned=False), config)
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
@@ -168,22 +169,13 @@ def test_sentences_that_leave_the_batch_change_nothing(beam_size: int) -> None:
 @pytest.mark.parametrize(
     "options", [{"beam_size": 1}, {"beam_size": 3, "n_best": 2}, {"temperature": 0.7}]
 )
-def test_room_that_is_known_when_the_graph_is_made(options: dict[str, Any]) -> None:
-    """Compiled by XLA, which could not make the room that limits ask for, and with more of it than
-    they do."""
+def test_a_static_length(options: dict[str, Any]) -> None:
+    """Compiled by XLA, which could not make buffers as long as limits ask for, and longer ones."""
     toy, limits, config = Toy(seed=3), np.array([4, 7, 1, 5], np.int32), SearchConfig(**options)
 
-    def find(limits: tf.Tensor, longest: int | None) -> Hypotheses:
-        keys = limits + 11
-        return search(
-            toy.step,
-            toy.state(SENTENCES),
-            toy.memory(SENTENCES),
-            limits,
-            config,
-            keys=keys,
-            longest=longest,
-        )
+    def find(limits: tf.Tensor, static_length: int | None) -> Hypotheses:
+        problem = toy.problem(SENTENCES, limits, keys=limits + 11)
+        return search_steps(problem, config, LoopOptions(static_length=static_length))
 
     expected, found = (
         arrays(find(limits, None)),
@@ -199,13 +191,8 @@ def test_room_that_is_known_when_the_graph_is_made(options: dict[str, Any]) -> N
 
 def test_it_stops_when_nothing_live_can_win() -> None:
     toy = Toy(end_bias=12)
-    found = beam_search(
-        toy.step,
-        toy.state(SENTENCES),
-        toy.memory(SENTENCES),
-        np.full(4, 60, np.int32),
-        SearchConfig(length_penalty=0.0),
-    )
+    problem = toy.problem(SENTENCES, np.full(4, 60, np.int32))
+    found = beam_search(problem, SearchConfig(length_penalty=0.0))
     assert all(trimmed(row) == (END,) for row in found.ids[:, 0])
     assert toy.steps < 10
 
@@ -214,12 +201,8 @@ def test_it_stops_when_nothing_live_can_win() -> None:
 def test_beam_of_one_is_greedy(alpha: float) -> None:
     toy, sentences, limits = Toy(), list(range(40)), 1 + np.arange(40, dtype=np.int32) % 9
     config = SearchConfig(beam_size=1, length_penalty=alpha)
-    greedy = arrays(
-        greedy_search(toy.step, toy.state(sentences), toy.memory(sentences), limits, config)
-    )
-    beam = arrays(
-        beam_search(toy.step, toy.state(sentences), toy.memory(sentences), limits, config)
-    )
+    greedy = arrays(greedy_search(toy.problem(sentences, limits), config))
+    beam = arrays(beam_search(toy.problem(sentences, limits), config))
     np.testing.assert_array_equal(beam.ids, greedy.ids)
     np.testing.assert_allclose(beam.scores, greedy.scores, atol=1e-5)
     np.testing.assert_allclose(beam.alignments, greedy.alignments, atol=1e-6)
@@ -265,12 +248,10 @@ def test_scores_are_log_probabilities_over_the_penalty_and_limits_hold(beam_size
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_without_alignments(beam_size: int) -> None:
     toy, limits, config = Toy(), np.array([4, 5, 6, 7], np.int32), SearchConfig(beam_size=beam_size)
-    plain = search(
-        toy.without_alignment, toy.state(SENTENCES), toy.memory(SENTENCES), limits, config
-    )
+    plain = search_steps(toy.problem(SENTENCES, limits, aligned=False), config)
     assert plain.alignments is None
     np.testing.assert_array_equal(
-        plain.ids, search(toy.step, toy.state(SENTENCES), toy.memory(SENTENCES), limits, config).ids
+        plain.ids, search_steps(toy.problem(SENTENCES, limits), config).ids
     )
 
 
@@ -293,7 +274,7 @@ def test_eager_graph_and_xla_agree(beam_size: int) -> None:
     limits = np.array([4, 5, 6, 2], np.int32)
 
     def find(sentences: Any) -> tf.Tensor:
-        return search(toy.step, toy.state(sentences), toy.memory(sentences), limits, config).ids
+        return search_steps(toy.problem(sentences, limits), config).ids
 
     expected = find(SENTENCES)
     np.testing.assert_array_equal(tf.function(find, autograph=False)(SENTENCES), expected)
@@ -322,5 +303,5 @@ def test_length_penalty_by_hand() -> None:
 def test_maximum_lengths_follow_the_words_and_not_the_padding() -> None:
     source = np.array([[5, 6, 7, 3, 0, 0], [3, 0, 0, 0, 0, 0]])
     config = SearchConfig(maximum_length_ratio=1.5, maximum_length_extra=2)
-    np.testing.assert_array_equal(maximum_lengths(source, config), [8, 3])
-    np.testing.assert_array_equal(maximum_lengths(source[:, :4], config), [8, 3])
+    np.testing.assert_array_equal(longest_translations(source, config, 0), [8, 3])
+    np.testing.assert_array_equal(longest_translations(source[:, :4], config, 0), [8, 3])

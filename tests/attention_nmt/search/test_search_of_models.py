@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from attention_nmt.config import START, SearchConfig
+from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.models.seq2seq import Seq2Seq
-from attention_nmt.search.search import maximum_lengths, search
+from attention_nmt.search.search import search_model
 from attention_nmt.translation.translator import Translator
+from attention_nmt.types import SPECIAL
 from tests.attention_nmt.conftest import VOCABULARY_SIZE
 from tests.attention_nmt.tiny import FEW, VARIANTS, tiny_batch, tiny_model
 
@@ -63,8 +64,7 @@ def test_coverage_in_low_precision() -> None:
     model = tiny_model(dtype="mixed_bfloat16", **VOCABULARIES)
     source = tiny_batch([(7, 1), (3, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
     config = SearchConfig(beam_size=3, coverage_penalty=0.4, maximum_length_ratio=1)
-    memory, state = model.start(source)
-    found = search(model.step, state, memory, maximum_lengths(source, config), config)
+    found = search_model(model, source, config)
     assert keras.backend.standardize_dtype(found.scores.dtype) == "float32"
     assert np.isfinite(np.asarray(found.scores)).all()
     assert np.isfinite(np.asarray(keras.ops.cast(found.alignments, "float32"))).all()
@@ -94,12 +94,11 @@ def test_alignment_and_score_of_a_search_are_those_of_forced_decoding(
     model = ending_model(**VARIANTS[kind])
     source = tiny_batch([(7, 1), (3, 1), (5, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
     config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size), length_penalty=0.7)
-    memory, state = model.start(source)
-    found = search(model.step, state, memory, maximum_lengths(source, config), config)
+    found = search_model(model, source, config)
     alignments = np.asarray(found.alignments)
     for n in range(found.ids.shape[1]):
         ids = np.asarray(found.ids[:, n])
-        target = np.concatenate([np.full((len(ids), 1), START), ids[:, :-1]], axis=1)
+        target = np.concatenate([np.full((len(ids), 1), SPECIAL.start), ids[:, :-1]], axis=1)
         inputs = {"source": source, "target": target}
         forced = np.asarray(model.align(inputs))
         log_p = np.asarray(keras.ops.log_softmax(model(inputs)))

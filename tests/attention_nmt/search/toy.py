@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from attention_nmt.config import END, START, SearchConfig
+from attention_nmt.config import SearchConfig
+from attention_nmt.search.hypotheses import Problem
+from attention_nmt.types import SPECIAL
 
+START = SPECIAL.start
+END = SPECIAL.end
 PRIME, VOCABULARY, SOURCE = 1009, 6, 3
 
 
@@ -55,6 +59,18 @@ class Toy:
         logits = ops.take(ops.convert_to_tensor(self.logits), codes, axis=0)
         alignment = ops.take(ops.convert_to_tensor(self.alignments), codes, axis=0)
         return logits, {**state, "codes": codes, "more": (state["more"][0] + 1,)}, alignment
+
+    def problem(
+        self, sentences: Any, limits: Any, keys: Any = None, aligned: bool = True
+    ) -> Problem:
+        """The search for translations of sentences, which are numbers `[B]`."""
+        return Problem(
+            step=self.step if aligned else self.without_alignment,
+            state=self.state(sentences),
+            memory=self.memory(sentences),
+            maximum_lengths=limits,
+            sentence_keys=keys,
+        )
 
     def without_alignment(
         self, ids: Any, state: dict[str, Any], memory: Any
