@@ -22,6 +22,7 @@ class EncodedTexts(NamedTuple):
 
     ids: tf.Tensor  # [B, S] int32, the end symbol included, padding behind it
     truncated: tf.Tensor  # [B] bool: the text was longer than allowed, and cut
+    empty: tf.Tensor  # [B] bool: the text has no pieces
 
 
 class GraphTokenizer:
@@ -85,8 +86,8 @@ class GraphTokenizer:
 
     def _encode(self, text: tf.Tensor, prefix: Sequence[int], limit: int) -> EncodedTexts:
         pieces = self.tokenize(text)
+        lengths = pieces.row_lengths()
         most = limit - 1 - len(prefix)
-        truncated = pieces.row_lengths() > most
 
         pieces = pieces[:, :most]
         end = tf.fill([pieces.nrows(), 1], self._special.end)
@@ -96,7 +97,7 @@ class GraphTokenizer:
 
         ids = tf.concat(parts, axis=1).to_tensor(self._special.pad)
 
-        return EncodedTexts(ids, truncated)
+        return EncodedTexts(ids=ids, truncated=lengths > most, empty=lengths == 0)
 
 
 class _SharedModel(tf.saved_model.experimental.TrackableResource):

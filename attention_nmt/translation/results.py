@@ -1,37 +1,44 @@
-"""What translating gives: tensors in a graph, and for people the translations and alignments of
-single sentences."""
+"""The results of translating: tensors in a graph, and for people those of single sentences."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
+
+from attention_nmt.types import Tensor
 
 
 class TranslationTensors(NamedTuple):
-    """What a graph gives for `B` sentences, `N` translations each, the best first."""
+    """The `N` best translations of each of `B` sentences, the best first."""
 
-    texts: tf.Tensor  # [B, N] string
-    scores: tf.Tensor  # [B, N] float32
-    source_tokens: tf.Tensor  # [B, S] string, the end symbol included, padding empty
-    target_tokens: tf.Tensor  # [B, N, T] string, likewise
-    alignments: tf.Tensor | None  # [B, N, T, S]
-    truncated: tf.Tensor  # [B] bool: the source was longer than allowed, and cut
+    texts: Tensor  # [B, N] string
+    scores: Tensor  # [B, N] float32
+    source_tokens: Tensor  # [B, S] string, the end symbol included, padding empty
+    target_tokens: Tensor  # [B, N, T] string, likewise
+    alignments: Tensor | None  # [B, N, T, S]
+    truncated: Tensor  # [B] bool: the source was longer than allowed, and cut
 
 
 class PairTensors(NamedTuple):
-    """What a model thinks of `B` given translations."""
+    """The log-probabilities, in nats, of `B` given translations."""
 
-    target_tokens: tf.Tensor  # [B, T] string, the end symbol included, padding empty
-    token_log_probabilities: tf.Tensor  # [B, T] float32, 0 on padding
-    log_probability: tf.Tensor  # [B] float32: their sum
-    truncated: tf.Tensor  # [B] bool: one of the texts was longer than allowed, and cut
+    target_tokens: Tensor  # [B, T] string, the end symbol included, padding empty
+    token_log_probabilities: Tensor  # [B, T] float32, 0 on padding
+    log_probability: Tensor  # [B] float32: their sum
+    truncated: Tensor  # [B] bool: one of the texts was longer than allowed, and cut
+
+
+class AlignmentTensors(NamedTuple):
+    """The alignments of `B` given translations."""
+
+    source_tokens: Tensor  # [B, S] string, the end symbol included, padding empty
+    target_tokens: Tensor  # [B, T] string, likewise
+    weights: Tensor  # [B, T, S]
 
 
 class Translation(NamedTuple):
-    """One translation of one sentence; `T` and `S` are its own lengths, the end symbols
-    included."""
+    """One translation of one sentence; `T` and `S` are its own lengths, end symbols included."""
 
     text: str
     score: float
@@ -39,19 +46,20 @@ class Translation(NamedTuple):
     more has one."""
     source_tokens: list[str]
     target_tokens: list[str]
-    alignment: np.ndarray | None  # [T, S], each row sums to 1
+    alignment: np.ndarray | None
+    """`[T, S]`; each row sums to 1."""
     truncated: bool = False
     """Whether the source was longer than `SearchConfig.maximum_source_length`, and only its
     beginning translated."""
 
 
 class Alignment(NamedTuple):
-    """Which source tokens a given target reads at each of its tokens; the end symbols are
-    included."""
+    """The source tokens that a given target reads at each of its tokens, end symbols included."""
 
     source_tokens: list[str]
     target_tokens: list[str]
-    weights: np.ndarray  # [T, S], each row sums to 1
+    weights: np.ndarray
+    """`[T, S]`; each row sums to 1."""
 
 
 def tokens_of(row: np.ndarray) -> list[str]:
@@ -60,26 +68,38 @@ def tokens_of(row: np.ndarray) -> list[str]:
 
 
 def unpack(tensors: TranslationTensors) -> list[list[Translation]]:
-    """The translations of a batch without their padding."""
-    texts, scores, sources, targets = (x.numpy() for x in tensors[:4])
-    alignments = None if tensors.alignments is None else tensors.alignments.numpy()
-    truncated = tensors.truncated.numpy().tolist()
-    unpacked = []
-    for b, source in enumerate(sources):
-        source_tokens = tokens_of(source)
-        row = []
-        for n in range(texts.shape[1]):
-            tokens = tokens_of(targets[b, n])
-            alignment = (
-                None
-                if alignments is None
-                else alignments[b, n, : len(tokens), : len(source_tokens)]
-            )
-            text = texts[b, n].decode(errors="replace")
-            row.append(
-                Translation(
-                    text, float(scores[b, n]), source_tokens, tokens, alignment, truncated[b]
-                )
-            )
-        unpacked.append(row)
-    return unpacked
+    """The translations of each sentence of a batch, without their padding."""
+    batch = TranslationTensors._make(None if x is None else x.numpy() for x in tensors)
+    sentences, hypotheses = batch.texts.shape
+
+    return [[_translation(batch, b, n) for n in range(hypotheses)] for b in range(sentences)]
+
+
+def unpack_alignments(tensors: AlignmentTensors) -> list[Alignment]:
+    """The alignment of each pair of a batch, without its padding."""
+    found = []
+    for source_row, target_row, weights in zip(*(x.numpy() for x in tensors), strict=True):
+        source = tokens_of(source_row)
+        target = tokens_of(target_row)
+        found.append(Alignment(source, target, weights[: len(target), : len(source)]))
+
+    return found
+
+
+def _translation(batch: TranslationTensors, b: int, n: int) -> Translation:
+    """Translation `n` of sentence `b` of a batch of arrays."""
+    source = tokens_of(batch.source_tokens[b])
+    target = tokens_of(batch.target_tokens[b, n])
+
+    alignment = None
+    if batch.alignments is not None:
+        alignment = batch.alignments[b, n, : len(target), : len(source)]
+
+    return Translation(
+        text=batch.texts[b, n].decode(errors="replace"),
+        score=float(batch.scores[b, n]),
+        source_tokens=source,
+        target_tokens=target,
+        alignment=alignment,
+        truncated=bool(batch.truncated[b]),
+    )

@@ -192,10 +192,11 @@ def test_what_a_model_reads_of_a_source(
         most = limit - 1 - len(prefix)
         expected = [[*prefix, *ids[:most], END] for ids in pieces]
         assert tokenizer.source_ids(texts, limit) == expected
-        ids, truncated = tokenizer.graph.source_ids(tf.constant(texts), limit)
+        source = tokenizer.graph.source_ids(tf.constant(texts), limit)
         padded = itertools.zip_longest(*expected, fillvalue=PAD)
-        np.testing.assert_array_equal(ids, np.array(list(padded)).T)
-        assert truncated.numpy().tolist() == [len(ids) > most for ids in pieces]
+        np.testing.assert_array_equal(source.ids, np.array(list(padded)).T)
+        assert source.empty.numpy().tolist() == [False, True, False]
+        assert source.truncated.numpy().tolist() == [len(ids) > most for ids in pieces]
     targets = tokenizer.graph.target_ids(tf.constant(["a dog"]))
     assert targets.ids.numpy().tolist() == [[*pieces[0], END]]
     assert targets.truncated.numpy().tolist() == [False]

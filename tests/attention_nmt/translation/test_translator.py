@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import CellConfig, SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation import translator as translator_module
@@ -69,7 +72,7 @@ def test_translations(translator: Translator, tokenizer: Tokenizer) -> None:
     ("options", "maximum_bytes"),
     [
         ({}, 2**28),
-        ({"attention": "none", "reset_after": False}, 2**28),
+        ({"attention": "none", "cell": CellConfig(reset_after=False)}, 2**28),
         ({"tie_output": True, "readout_units": 6}, 100),
     ],
     ids=str,
@@ -80,19 +83,19 @@ def test_frozen_weights_translate_alike(
     tokenizer: Tokenizer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(translator_module, "MAXIMUM_WORDS_BYTES", maximum_bytes)
+    monkeypatch.setattr(translator_module, "WORD_PRODUCTS_BYTES", maximum_bytes)
     model = tiny_model(**options, **VOCABULARIES)
     plain = Translator(model, tokenizer, SHORT, batch_size=4)
     frozen = plain.frozen()
     assert frozen.search_weights is not None
-    assert (frozen.search_weights.words is None) == (maximum_bytes == 100)
+    assert (frozen.search_weights.word_products is None) == (maximum_bytes == 100)
     assert (frozen.search, frozen.batch_size) == (plain.search, plain.batch_size)
     for expected, found in zip(plain.n_best(TEXTS), frozen.n_best(TEXTS), strict=True):
         assert [t.text for t in found] == [t.text for t in expected]
         np.testing.assert_allclose([t.score for t in found], [t.score for t in expected], atol=1e-4)
     before = [t.score for t in frozen(TEXTS)]
     model.target_embedding.embeddings.assign(-model.target_embedding.embeddings)
-    if frozen.search_weights.words is not None:
+    if frozen.search_weights.word_products is not None:
         assert [t.score for t in frozen(TEXTS)] == before
     frozen.refresh()
     after = [t.score for t in frozen(TEXTS)]
@@ -114,6 +117,38 @@ def test_strings_bytes_and_tensors_are_alike(translator: Translator) -> None:
 def test_one_string_is_no_sequence(text: str, translator: Translator) -> None:
     with pytest.raises(ValueError, match="`texts` must be a sequence of strings"):
         translator(text)
+
+
+def test_refreshing_what_is_not_frozen(translator: Translator) -> None:
+    with pytest.raises(ValueError, match="`search_weights` must be those of a translator that `fr"):
+        translator.refresh()
+
+
+ON_JAX = """
+import sys
+from attention_nmt.translation.translator import Translator
+for make in (lambda: Translator(None, None), lambda: Translator.from_run(sys.argv[1])):
+    try:
+        make()
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_another_backend_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Before the model is looked at, or a run folder."""
+    process = subprocess.run(
+        [sys.executable, "-c", ON_JAX, str(tmp_path / "no run")],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    first, second = process.stdout.splitlines()
+    assert first == second
+    assert first.startswith("`KERAS_BACKEND` must be 'tensorflow' for a Translator")
+    assert first.endswith("Received: 'jax'.")
 
 
 def test_one_string_is_not_aligned(translator: Translator) -> None:

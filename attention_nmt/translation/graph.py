@@ -1,0 +1,197 @@
+"""Strings to tensors: tokenizer, model and search as graphs of TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from attention_nmt.backend import check_tensorflow
+from attention_nmt.checks import require
+from attention_nmt.config import SearchConfig
+from attention_nmt.data.examples import decoder_inputs
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.losses import smoothed_cross_entropy
+from attention_nmt.models.interface import TranslationModel
+from attention_nmt.search.hypotheses import Hypotheses
+from attention_nmt.search.loop import PLAIN, LoopOptions
+from attention_nmt.search.search import search_model
+from attention_nmt.translation.results import AlignmentTensors, PairTensors, TranslationTensors
+
+
+class TranslationGraph:
+    """The functions of a translator for graphs: strings go in, tensors come out.
+
+    A `Translator` has one as `graph`; a SavedModel holds its functions.
+
+    Args:
+        model: a trained model, anything that keeps the contract of `TranslationModel`.
+        source_tokenizer: the tokenizer of the source.
+        target_tokenizer: the tokenizer of the target; the same one where the vocabulary is shared.
+        search: the search for translations.
+        batch_size: the pairs whose logits are computed together in `score`.
+        search_weights: the model's `search_weights`, where it does not train any more.
+
+    Raises:
+        ValueError: the backend is not TensorFlow, a vocabulary is not of the model's size, a
+            coverage penalty goes with a model that does not align, or a batch has no sentence.
+    """
+
+    def __init__(
+        self,
+        model: TranslationModel,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        search: SearchConfig,
+        *,
+        batch_size: int = 64,
+        search_weights: Any = None,
+    ) -> None:
+        check_tensorflow("a Translator")
+        require(batch_size >= 1, "batch_size", "at least 1", batch_size)
+
+        covering = 0.0 if model.aligns else search.coverage_penalty
+        require(not covering, "coverage_penalty", "0 for a model without attention", covering)
+
+        _check_vocabulary("source", source_tokenizer, model.source_vocabulary_size)
+        _check_vocabulary("target", target_tokenizer, model.target_vocabulary_size)
+
+        self.model = model
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.search_config = search
+        self.batch_size = batch_size
+        self.search_weights = search_weights
+
+    def translate(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
+        """Translates strings `[B]`.
+
+        The translation of a text without words is empty and scores 0.
+
+        Args:
+            text: the sources.
+            alignments: False is faster, and gives none.
+        """
+        limit = self.search_config.maximum_source_length
+        source = self.source_tokenizer.graph.source_ids(text, limit)
+        found = self.search(source.ids, alignments, LoopOptions(drop_finished=True))
+
+        shape = tf.shape(found.ids)
+        flat_ids = tf.reshape(found.ids, [-1, shape[2]])
+        texts = tf.reshape(self.target_tokenizer.detokenize(flat_ids), shape[:2])
+        target_tokens = self.target_tokenizer.pieces(found.ids)
+
+        empty = source.empty[:, None]
+
+        return TranslationTensors(
+            texts=tf.where(empty, "", texts),
+            scores=tf.where(empty, 0.0, found.scores),
+            source_tokens=self.source_tokenizer.pieces(source.ids),
+            target_tokens=tf.where(empty[:, :, None], "", target_tokens),
+            alignments=found.alignments,
+            truncated=source.truncated,
+        )
+
+    def search(
+        self, source_ids: tf.Tensor, alignments: bool = True, loop: LoopOptions = PLAIN
+    ) -> Hypotheses:
+        """Searches for the translations of ids `[B, S]`.
+
+        Args:
+            source_ids: the sources, as `GraphTokenizer.source_ids` gives them.
+            alignments: False is faster, and gives none.
+            loop: the way in which the loop runs; to drop finished sentences is faster, and not for
+                LiteRT.
+        """
+        weights = self.search_weights
+        if weights is None and loop.drop_finished:
+            # LiteRT lays kernels out for itself, and would hold these twice.
+            weights = self.model.search_weights(0)
+
+        return search_model(
+            self.model,
+            source_ids,
+            self.search_config,
+            special=self.target_tokenizer.special,
+            weights=weights,
+            alignments=alignments,
+            loop=loop,
+        )
+
+    def score(self, sources: tf.Tensor, targets: tf.Tensor) -> PairTensors:
+        """The log-probabilities, in nats, of given translations.
+
+        Args:
+            sources: strings `[B]`.
+            targets: their translations, strings `[B]`.
+        """
+        limit = self.search_config.maximum_source_length
+        source = self.source_tokenizer.graph.source_ids(sources, limit)
+        labels = self.target_tokenizer.graph.target_ids(targets, limit)
+
+        padding = labels.ids == self.target_tokenizer.special.pad
+        tokens = tf.where(padding, 0.0, self._log_probabilities(source.ids, labels.ids))
+
+        return PairTensors(
+            target_tokens=self.target_tokenizer.pieces(labels.ids),
+            token_log_probabilities=tokens,
+            log_probability=tf.reduce_sum(tokens, axis=1),
+            truncated=source.truncated | labels.truncated,
+        )
+
+    def align(self, sources: tf.Tensor, targets: tf.Tensor) -> AlignmentTensors:
+        """The alignments of given translations, by forced decoding.
+
+        Args:
+            sources: strings `[B]`.
+            targets: their translations, strings `[B]`, whatever their length.
+
+        Raises:
+            ValueError: the model does not align.
+        """
+        limit = self.search_config.maximum_source_length
+        source = self.source_tokenizer.graph.source_ids(sources, limit)
+        labels = self.target_tokenizer.graph.target_ids(targets)
+
+        target = decoder_inputs(labels.ids, self.target_tokenizer.special)
+
+        return AlignmentTensors(
+            source_tokens=self.source_tokenizer.pieces(source.ids),
+            target_tokens=self.target_tokenizer.pieces(labels.ids),
+            weights=self.model.align({"source": source.ids, "target": target}),
+        )
+
+    def _log_probabilities(self, source: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """The log-probabilities `[B, T]` of labels `[B, T]`.
+
+        They are computed for some rows at a time: the logits of all could be too large.
+        """
+        count = tf.shape(source)[0]
+        size = self.batch_size
+        special = self.target_tokenizer.special
+        scored = tf.TensorArray(
+            tf.float32, 0, dynamic_size=True, infer_shape=False, element_shape=[None, None]
+        )
+
+        def score_rows(begin: tf.Tensor, scored: tf.TensorArray) -> tuple:
+            rows = slice(begin, begin + size)
+            target = decoder_inputs(labels[rows], special)
+            logits = self.model({"source": source[rows], "target": target})
+            losses = smoothed_cross_entropy(labels[rows], logits)
+
+            return begin + size, scored.write(begin // size, -losses)
+
+        _, scored = tf.while_loop(
+            lambda begin, scored: begin < count,  # noqa: ARG005
+            score_rows,
+            (0, scored),
+            parallel_iterations=1,
+        )
+
+        return tf.reshape(scored.concat(), tf.shape(labels))
+
+
+def _check_vocabulary(side: str, tokenizer: Tokenizer, expected: int) -> None:
+    size = tokenizer.vocabulary_size
+    pieces = f"of the model's {side}_vocabulary_size={expected} pieces"
+    require(size == expected, f"{side}_tokenizer", pieces, size)
