@@ -1,5 +1,4 @@
-"""`python -m serving.benchmark --run-dir RUN --input FILE`: throughput and latency of a run, on
-every runtime."""
+"""Times the translation of a run on every runtime: the command `serving-benchmark`."""
 
 from __future__ import annotations
 
@@ -13,49 +12,53 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
-import tyro
 
 from attention_nmt.checks import require
-from attention_nmt.config import END
-from attention_nmt.translation.translator import Translator
+from attention_nmt.command import run_command
 
-from . import tflite
-from .client import Client
-from .export import export
-from .process import local_server
-from .servable import Servable
+from .runtime import tensorflow_runtime
+
+if TYPE_CHECKING:
+    from attention_nmt.translation.translator import Translator
 
 WARM_UP = 5
 """Calls before the clock starts: buffers grow and code is loaded in the first ones."""
 
+
+class LiteRTKind(NamedTuple):
+    """A LiteRT model whose latency is measured."""
+
+    quantize: str
+    text: bool  # from text to text, and not from ids to ids
+
+
 LITERT = {
-    "float32": ("none", False),
-    "float16": ("float16", False),
-    "int8": ("int8", False),
-    "text": ("none", True),
+    "float32": LiteRTKind("none", text=False),
+    "float16": LiteRTKind("float16", text=False),
+    "int8": LiteRTKind("int8", text=False),
+    "text": LiteRTKind("none", text=True),
 }
-"""The LiteRT models whose latency is measured: how they are quantized, and whether they go from
-text to text."""
+"""The LiteRT models whose latency is measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
-    """What to measure.
+    """Measures throughput and latency of a run, on every runtime.
 
     Attributes:
         run_dir: a trained run folder.
-        input: source sentences, one a line.
+        input: a file of source sentences, one a line.
         beam_sizes: searches to measure.
         batch_size: sentences that are translated together where throughput is measured.
         words: the length of the sentences whose latency is measured, in words.
-        requests: how many of them, one after another.
-        readings: how often the file is translated.
+        requests: the number of them, one after another.
+        readings: the number of times that the file is translated.
+
+    Raises:
+        ValueError: a number below 1.
     """
 
     run_dir: Path
@@ -68,19 +71,25 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "words", "requests", "readings"):
-            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+            value = getattr(self, name)
+            require(value >= 1, name, "at least 1", value)
 
 
 def throughput(translator: Translator, texts: Sequence[str], readings: int) -> dict[str, Any]:
-    """Sentences and output pieces a second, end symbols counted: the median of several readings,
-    and all of them."""
+    """Measures sentences and output pieces a second, end symbols counted.
+
+    Returns:
+        The median of several readings, and all of them.
+    """
     translator(texts[: translator.batch_size], alignments=False)
-    speeds, pieces = [], 0
+    speeds = []
+    pieces = 0
     for _ in range(readings):
         began = time.perf_counter()
         translations = translator(texts, alignments=False)
         speeds.append(len(texts) / (time.perf_counter() - began))
-        pieces = sum(len(t.target_tokens) for t in translations)
+        pieces = sum(len(translation.target_tokens) for translation in translations)
+
     speed = statistics.median(speeds)
     return {
         "sentences_per_s": speed,
@@ -90,46 +99,65 @@ def throughput(translator: Translator, texts: Sequence[str], readings: int) -> d
 
 
 def latency(call: Callable[[Any], Any], requests: Sequence[Any]) -> dict[str, float]:
-    """Milliseconds of single calls, one after another."""
+    """Measures single calls, one after another, in milliseconds."""
     for request in requests[:WARM_UP]:
         call(request)
+
     times = []
     for request in requests:
         began = time.perf_counter()
         call(request)
         times.append(1e3 * (time.perf_counter() - began))
-    return {"p50_ms": float(np.percentile(times, 50)), "p99_ms": float(np.percentile(times, 99))}
+    return {
+        "p50_ms": float(np.percentile(times, 50)),
+        "p99_ms": float(np.percentile(times, 99)),
+    }
 
 
 def latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """The latency of each text alone: in process and through the local server."""
+    """Measures the latency of each text alone: in process and through the local server."""
+    import tensorflow as tf
+
+    from .client import Client
+    from .export import export
+    from .process import local_server
+    from .servable import Servable
+
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         version = export(translator, Path(folder) / "nmt")
         servable = Servable("nmt", 1, version)
-        protos = [{"text": tf.make_tensor_proto([text.encode()], tf.string)} for text in texts]
-        found["in process"] = latency(servable.predict, protos)
+        requests = [{"text": tf.make_tensor_proto([text.encode()], tf.string)} for text in texts]
+        found["in process"] = latency(servable.predict, requests)
         servable.close()
+
         with local_server(version.parent) as server, Client(server.address) as client:
             found["gRPC"] = latency(client.translate, [[text] for text in texts])
     return found
 
 
 def litert_latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """The latency of each text alone in LiteRT: from ids to ids for each quantization, and from
-    text to text."""
-    found = {}
-    sources = [
-        {"source": np.array([[*ids, END]], np.int32)}
-        for ids in translator.source_tokenizer.encode(texts)
-    ]
+    """Measures the latency of each text alone in LiteRT.
+
+    From ids to ids for each quantization, and from text to text.
+    """
+    from . import litert, litert_runtime
+
+    limit = translator.search.maximum_source_length
+    rows = translator.source_tokenizer.source_ids(texts, limit)
+    sources = [{"source": np.array([ids], np.int32)} for ids in rows]
     strings = [{"text": np.array([text.encode()])} for text in texts]
-    for name, (quantize, text) in LITERT.items():
+
+    found = {}
+    for name, kind in LITERT.items():
+        save = litert.save_text_model if kind.text else litert.save_ids_model
         with tempfile.TemporaryDirectory() as folder:
-            (tflite.save_text_model if text else tflite.save_ids_model)(translator, folder)
-            model = tflite.interpreter(tflite.convert(folder, quantize, text), os.cpu_count())
-        call = functools.partial(_call, model.get_signature_runner(tflite.SIGNATURE))
-        found[f"LiteRT {name}"] = latency(call, strings if text else sources)
+            save(translator, folder)
+            model = litert.convert(folder, kind.quantize, kind.text)
+        interpreter = litert_runtime.interpreter(model, os.cpu_count())
+        runner = interpreter.get_signature_runner(litert_runtime.SIGNATURE)
+        requests = strings if kind.text else sources
+        found[f"LiteRT {name}"] = latency(functools.partial(_call, runner), requests)
     return found
 
 
@@ -137,17 +165,25 @@ def _call(runner: Callable[..., Any], inputs: dict[str, np.ndarray]) -> Any:
     return runner(**inputs)
 
 
-def run(config: BenchmarkConfig) -> dict[str, Any]:
+def measure(config: BenchmarkConfig) -> dict[str, Any]:
     """Measures everything.
 
     Raises:
-        FileNotFoundError: the run folder is not complete.
-        ValueError: no line of the input has so many words.
+        OSError: the run folder is not complete, or the input cannot be read.
+        ValueError: no line of the input has that number of words.
+        ClientError: the local server did not translate.
+        RuntimeError: the export cannot be loaded.
+        tf.errors.OpError: TensorFlow fails.
     """
     texts = config.input.read_text(encoding="utf-8").splitlines()
     chosen = [text for text in texts if len(text.split()) == config.words]
     require(bool(chosen), "words", f"the length of some line of {config.input}", config.words)
     requests = [chosen[i % len(chosen)] for i in range(config.requests)]
+
+    import tensorflow as tf
+
+    from attention_nmt.translation.translator import Translator
+
     report: dict[str, Any] = {
         "cores": os.cpu_count(),
         "sentences": len(texts),
@@ -155,9 +191,13 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
     }
     trained = Translator.from_run(config.run_dir)
     for beam_size in config.beam_sizes:
-        search = replace(trained.search, beam_size=beam_size, n_best=1)
-        source, target = trained.source_tokenizer, trained.target_tokenizer
-        translator = Translator(trained.model, source, search, target, batch_size=config.batch_size)
+        translator = Translator(
+            trained.model,
+            trained.source_tokenizer,
+            replace(trained.search, beam_size=beam_size, n_best=1),
+            trained.target_tokenizer,
+            batch_size=config.batch_size,
+        )
         report[f"beam {beam_size}"] = {
             "throughput": throughput(translator.frozen(), texts, config.readings),
             "latency": {
@@ -168,24 +208,29 @@ def run(config: BenchmarkConfig) -> dict[str, Any]:
     return report
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: a table, then the same as one line of JSON."""
-    config = tyro.cli(BenchmarkConfig, prog="serving.benchmark", args=arguments)
-    try:
-        report = run(config)
-    except (ValueError, OSError, RuntimeError, tf.errors.OpError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+def run(config: BenchmarkConfig) -> None:
+    """Measures everything, and prints a table, then the same as one line of JSON.
+
+    Raises:
+        OSError: the run folder is not complete, the input cannot be read, or a runtime fails.
+        ValueError: no line of the input has that number of words.
+    """
+    with tensorflow_runtime(RuntimeError):
+        report = measure(config)
+
     for beam_size in config.beam_sizes:
         measured = report[f"beam {beam_size}"]
         speeds = measured["throughput"]
-        print(
-            f"beam {beam_size}: {speeds['sentences_per_s']:.1f} sentences/s, {speeds['pieces_per_s']:.0f} pieces/s"
-        )
+        sentences = f"{speeds['sentences_per_s']:.1f} sentences/s"
+        print(f"beam {beam_size}: {sentences}, {speeds['pieces_per_s']:.0f} pieces/s")
         for place, times in measured["latency"].items():
             print(f"    {place:<16} p50 {times['p50_ms']:6.1f} ms   p99 {times['p99_ms']:6.1f} ms")
     print(json.dumps(report))
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; the exit status is 1 with one line on what is at fault."""
+    return run_command(BenchmarkConfig, run, arguments, prog="attention-nmt serving-benchmark")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  registers the tokenizers' ops, which the official server has linked in
+import tensorflow_text  # noqa: F401 - registers the tokenizers' ops, as in the official server
 from google.protobuf.message import DecodeError
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
 
+from .runtime import tensorflow_runtime
+
 if TYPE_CHECKING:
     from .services import RunningServer
 
@@ -90,12 +92,9 @@ def run(config: ServerConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    import tensorflow as tf
-
-    from .errors import tensorflow_errors
-
-    tf.get_logger().setLevel(logging.ERROR)  # or it warns of the v1 loader, which is the point here
-    with tensorflow_errors(RuntimeError):
+    # TensorFlow would warn of the v1 loader, which is the point here.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with tensorflow_runtime(RuntimeError):
         running = serve(config)
 
     served = f"{config.name} version {running.servable.version}"

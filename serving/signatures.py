@@ -1,5 +1,4 @@
-"""What an exported model answers: its signatures, each one graph from strings to strings and
-numbers.
+"""The signatures of an exported model, each one graph from strings to strings and numbers.
 
 Every input and every output has the batch as dimension 0, as the batching of TensorFlow Serving
 wants it.
@@ -12,91 +11,104 @@ from dataclasses import replace
 
 import tensorflow as tf
 
+from attention_nmt.translation.graph import TranslationGraph
 from attention_nmt.translation.results import TranslationTensors
 from attention_nmt.translation.translator import Translator
 
-TEXT = tf.TensorSpec([None], tf.string, name="text")
-
 MAXIMUM_BATCH = 256
-"""The most texts in one request: with the limit of a text's length it bounds the memory that a
-request can take."""
+"""The most texts in one request.
+
+With the limit of a text's length it bounds the memory that a request can take.
+"""
 
 MAXIMUM_ALIGNED = 64
-"""The same for requests of alignments, which keep a weight for each pair of positions and
-hypothesis."""
+"""The most texts in one request of alignments.
+
+They keep a weight for each pair of positions and hypothesis.
+"""
+
+SCORE_PAIRS = "score_pairs"
+"""The one signature of two inputs."""
 
 Outputs = dict[str, tf.Tensor]
+Signature = Callable[..., Outputs]
 
 
-def signatures(translator: Translator) -> dict[str, Callable[..., Outputs]]:
-    """The functions of a translator by the names of their signatures, `serving_default` first.
+def signatures(translator: Translator) -> dict[str, Signature]:
+    """Makes the functions of a translator by the names of their signatures.
 
     serving_default: `text` `[B]` to `translation` `[B]`, `score` `[B]`, `truncated` `[B]`.
     translate_nbest: `text` to `translations` `[B, N]`, `scores` `[B, N]`, `truncated`; `N` is the
-    size of the beam. translate_with_alignment: `text` to `translation`, `score`, `truncated`,
-    `source_tokens` `[B, S]`, `target_tokens`
-        `[B, T]`, `alignment` `[B, T, S]`; padding is empty strings and zeros. Only of a model with
-        attention.
+        size of the beam.
+    translate_with_alignment: `text` to `translation`, `score`, `truncated`, `source_tokens`
+        `[B, S]`, `target_tokens` `[B, T]`, `alignment` `[B, T, S]`; padding is empty strings and
+        zeros. Only of a model that aligns.
     score_pairs: `source` `[B]` and `target` `[B]` to `target_tokens` `[B, T]`,
-    `token_log_probabilities` `[B, T]`,
-        `log_probability` `[B]`, their sum, and `truncated`.
+        `token_log_probabilities` `[B, T]`, `log_probability` `[B]`, their sum, and `truncated`.
 
     `score` is as in `Translation`; `truncated` says which texts were over the limit and cut.
     """
-    search = translator.search
-    all_of_beam = Translator(
+    graph = translator.graph
+    all_of_beam = TranslationGraph(
         translator.model,
         translator.source_tokenizer,
-        replace(search, n_best=search.beam_size),
         translator.target_tokenizer,
+        replace(translator.search, n_best=translator.search.beam_size),
         search_weights=translator.search_weights,
     )
 
     def translate(text: tf.Tensor) -> Outputs:
-        found = translator.translate_tensor(text, alignments=False)
-        return {
-            "translation": found.texts[:, 0],
-            "score": found.scores[:, 0],
-            "truncated": found.truncated,
-        }
+        return _best(graph.translate(text, alignments=False))
 
     def n_best(text: tf.Tensor) -> Outputs:
-        found = all_of_beam.translate_tensor(text, alignments=False)
-        return {"translations": found.texts, "scores": found.scores, "truncated": found.truncated}
-
-    def with_alignment(text: tf.Tensor) -> Outputs:
-        found = translator.translate_tensor(text)
+        found = all_of_beam.translate(text, alignments=False)
         return {
-            "translation": found.texts[:, 0],
-            "score": found.scores[:, 0],
+            "translations": found.texts,
+            "scores": found.scores,
             "truncated": found.truncated,
-            **_alignment(found),
         }
 
+    def with_alignment(text: tf.Tensor) -> Outputs:
+        found = graph.translate(text, alignments=True)
+        return {**_best(found), **_alignment(found)}
+
+    def score_pairs(source: tf.Tensor, target: tf.Tensor) -> Outputs:
+        return graph.score(source, target)._asdict()
+
     named = {
-        "serving_default": _of_texts(translate, TEXT),
-        "translate_nbest": _of_texts(n_best, TEXT),
+        "serving_default": _of_texts(translate, ["text"]),
+        "translate_nbest": _of_texts(n_best, ["text"]),
     }
-    if translator.model.config.attention != "none":
+    if translator.model.aligns:
         named["translate_with_alignment"] = _of_texts(
-            with_alignment, TEXT, maximum_batch=MAXIMUM_ALIGNED
+            with_alignment, ["text"], maximum_batch=MAXIMUM_ALIGNED
         )
-    source, target = (tf.TensorSpec([None], tf.string, name=name) for name in ("source", "target"))
-    named["score_pairs"] = _of_texts(
-        lambda *texts: translator.score_tensor(*texts)._asdict(), source, target
-    )
+    named[SCORE_PAIRS] = _of_texts(score_pairs, ["source", "target"])
     return named
 
 
+def _best(found: TranslationTensors) -> Outputs:
+    """The best translations."""
+    return {
+        "translation": found.texts[:, 0],
+        "score": found.scores[:, 0],
+        "truncated": found.truncated,
+    }
+
+
 def _alignment(found: TranslationTensors) -> Outputs:
-    """The alignment of the best translations, as wide as the longest of them, zeros where there is
-    no token."""
+    """The alignments of the best translations, as wide as the longest of them.
+
+    They are zeros where there is no token.
+    """
+    assert found.alignments is not None, "asked for only of a model that aligns"
     target = found.target_tokens[:, 0]
-    length = tf.reduce_max(tf.reduce_sum(tf.cast(target != "", tf.int32), axis=1))
-    assert found.alignments is not None, "asked for only of a model with attention"
+    written = target != ""
+    read = found.source_tokens != ""
+    length = tf.reduce_max(tf.reduce_sum(tf.cast(written, tf.int32), axis=1))
+
     weights = tf.cast(found.alignments[:, 0], tf.float32)
-    real = (target != "")[:, :, None] & (found.source_tokens != "")[:, None]
-    weights = tf.where(real, weights, 0.0)
+    weights = tf.where(written[:, :, None] & read[:, None], weights, 0.0)
     return {
         "source_tokens": found.source_tokens,
         "target_tokens": target[:, :length],
@@ -105,28 +117,27 @@ def _alignment(found: TranslationTensors) -> Outputs:
 
 
 def _of_texts(
-    answer: Callable[..., Outputs], *inputs: tf.TensorSpec, maximum_batch: int = MAXIMUM_BATCH
-) -> Callable[..., Outputs]:
-    """A graph of batches of texts, all of one size, which may be 0 and has a limit."""
+    answer: Signature, names: list[str], *, maximum_batch: int = MAXIMUM_BATCH
+) -> Signature:
+    """Makes a graph of batches of texts, all of one size, which may be 0 and has a limit."""
+    inputs = [tf.TensorSpec([None], tf.string, name=name) for name in names]
 
     @tf.function(input_signature=inputs, autograph=False)
     def signature(*texts: tf.Tensor) -> Outputs:
         batches = [tf.ensure_shape(text, [None]) for text in texts]
         count = tf.size(batches[0])
-        checks = [
-            tf.debugging.assert_less_equal(
-                count, maximum_batch, f"at most {maximum_batch} texts in a request"
-            )
-        ]
-        checks += [
-            tf.debugging.assert_equal(tf.size(t), count, "inputs must be of one size")
-            for t in batches[1:]
-        ]
+        limit = f"at most {maximum_batch} texts in a request"
+        checks = [tf.debugging.assert_less_equal(count, maximum_batch, limit)]
+        for batch in batches[1:]:
+            one_size = "inputs must be of one size"
+            checks.append(tf.debugging.assert_equal(tf.size(batch), count, one_size))
+
         with tf.control_dependencies(checks):
             # An empty batch gets a blank text, whose answer is cut off again: no search runs over
             # nothing.
             blank = tf.fill([tf.cast(count == 0, tf.int32)], "")
             batches = [tf.concat([batch, blank], axis=0) for batch in batches]
-        return {name: value[:count] for name, value in answer(*batches).items()}
+        outputs = answer(*batches)
+        return {name: value[:count] for name, value in outputs.items()}
 
     return signature

@@ -12,7 +12,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from attention_nmt.translation.translator import Translator
 from serving import export
+from serving.servable import Servable
 from tests.serving.exported import random_run
 
 ROOT = Path(__file__).parents[2]
@@ -138,8 +140,22 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def translator(run_dir: Path) -> Translator:
+    """The run's translator, to compare with."""
+    return Translator.from_run(run_dir)
+
+
+@pytest.fixture(scope="session")
 def version(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first exported version."""
     output = tmp_path_factory.mktemp("export") / "nmt"
     assert export.main(["--run-dir", str(run_dir), "--output", str(output)]) == 0
     return output / "1"
+
+
+@pytest.fixture(scope="session")
+def servable(version: Path) -> Iterator[Servable]:
+    """The first exported version, loaded as TensorFlow Serving does; warm-up requests are run."""
+    servable = Servable("nmt", 1, version)
+    yield servable
+    servable.close()

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 
-from attention_nmt.config import ModelConfig
+from attention_nmt.config import ModelConfig, from_dict
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.run_folder import RunFolder
@@ -48,16 +49,15 @@ def random_run(
             run.target_tokenizer
         )
     keras.utils.set_random_seed(3)
-    sizes = {
+    sizes: dict[str, Any] = {
         "embedding_size": 12,
         "encoder_units": 10,
         "decoder_units": 16,
         "attention_units": 8,
         "readout_units": 12,
     }
-    model = Seq2Seq(
-        ModelConfig(310, target_vocabulary_size, **{**sizes, "tie_output": True, **options})
-    )
+    sizes |= {"source_vocabulary_size": 310, "target_vocabulary_size": target_vocabulary_size}
+    model = Seq2Seq(from_dict(ModelConfig, {**sizes, "tie_output": True, **options}))
     for variable in model.trainable_variables:
         if variable.name != "scales":  # with larger ones roundings grow from step to step
             variable.assign(3 * variable)
@@ -70,13 +70,20 @@ def random_run(
     return path
 
 
-def predict(version: Path, texts: list[str]) -> tuple[list[str], list[float]]:
+def predict(servable: Servable, texts: list[str]) -> tuple[list[str], list[float]]:
     """The translations and scores of the default signature, by the loader that serves."""
-    servable = Servable("nmt", 1, version)
-    try:
-        outputs = servable.predict({"text": string_proto(texts)}, "serving_default", [])
-    finally:
-        servable.close()
-    return [text.decode() for text in outputs["translation"].string_val], list(
-        outputs["score"].float_val
-    )
+    outputs = servable.predict({"text": string_proto(texts)})
+    translations = [text.decode() for text in outputs["translation"].string_val]
+    return translations, list(outputs["score"].float_val)
+
+
+def graph_of(version: Path) -> tuple[set[str], set[str]]:
+    """The operations and the signatures of an export."""
+    saved = saved_model_pb2.SavedModel.FromString(
+        (version / "saved_model.pb").read_bytes()
+    ).meta_graphs[0]
+    functions = saved.graph_def.library.function
+    operations = {node.op for node in saved.graph_def.node} | {
+        n.op for f in functions for n in f.node_def
+    }
+    return operations, set(saved.signature_def)

@@ -7,7 +7,6 @@ one.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,8 +44,8 @@ def run(request: pytest.FixtureRequest, run_dir: Path) -> Path:
     return Path(os.environ["ATTENTION_NMT_RUN"])
 
 
-@pytest.fixture(scope="module")
-def translator(run: Path) -> Translator:
+@pytest.fixture(scope="module", name="trained")
+def load(run: Path) -> Translator:
     return Translator.from_run(run)
 
 
@@ -89,8 +88,8 @@ def same(signature: str, texts: list[str]) -> dict[str, tensor_pb2.TensorProto]:
     )
 
 
-def test_translations_are_those_of_the_library(translator: Translator, address: str) -> None:
-    expected = translator(LENGTHS)
+def test_translations_are_those_of_the_library(trained: Translator, address: str) -> None:
+    expected = trained(LENGTHS)
     together = translate(address, string_proto(LENGTHS))
     assert [text.decode() for text in together["translation"]] == [t.text for t in expected]
     np.testing.assert_allclose(together["score"], [t.score for t in expected], atol=1e-4)
@@ -186,18 +185,3 @@ def test_what_is_no_batch_of_texts(
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert message in raised.value.details()
     assert len(translate(address, string_proto(["the dog"]))["translation"]) == 1
-
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitid(
-        os.P_PID, pid, os.WEXITED | os.WNOWAIT
-    )  # it is dead, and its status is there for its parent
-
-
-def test_a_server_that_ends_by_itself_is_an_error(version: Path) -> None:
-    with (
-        pytest.raises(OSError, match="ended by itself with status -9"),
-        local_server(version.parent) as server,
-    ):
-        kill(server.pid)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -11,19 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import END, START, SearchConfig
+from attention_nmt.config import SearchConfig
 from attention_nmt.translation.translator import Translator
-from serving import export
+from attention_nmt.types import SPECIAL
+from serving import saved_model
 from serving.servable import RequestError, Servable
 from serving.signatures import MAXIMUM_ALIGNED
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
-
-
-@pytest.fixture(scope="module")
-def servable(version: Path) -> Iterator[Servable]:
-    servable = Servable("nmt", 1, version)
-    yield servable
-    servable.close()
 
 
 def ask(servable: Servable, signature: str, **texts: list[str]) -> dict[str, np.ndarray]:
@@ -60,8 +53,8 @@ def test_n_best(servable: Servable, run_dir: Path) -> None:
     )
 
 
-def test_alignments(servable: Servable, run_dir: Path) -> None:
-    expected = Translator.from_run(run_dir)(TEXTS)
+def test_alignments(servable: Servable, translator: Translator) -> None:
+    expected = translator(TEXTS)
     outputs = ask(servable, "translate_with_alignment", text=TEXTS)
     for row, one in enumerate(expected):
         assert words(outputs["source_tokens"][row]) == one.source_tokens
@@ -73,8 +66,7 @@ def test_alignments(servable: Servable, run_dir: Path) -> None:
         assert np.all(alignment[:, columns:] == 0)
 
 
-def test_scores_of_given_translations(servable: Servable, run_dir: Path) -> None:
-    translator = Translator.from_run(run_dir)
+def test_scores_of_given_translations(servable: Servable, translator: Translator) -> None:
     sources, targets = (
         TEXTS[:6] * 12,
         [text.upper() for text in TEXTS[1:7]] * 12,
@@ -85,9 +77,10 @@ def test_scores_of_given_translations(servable: Servable, run_dir: Path) -> None
     )
     for row in (0, 5, 70, 71):
         source, labels = (
-            [*ids, END] for ids in translator.source_tokenizer.encode([sources[row], targets[row]])
+            [*ids, SPECIAL.end]
+            for ids in translator.source_tokenizer.encode([sources[row], targets[row]])
         )
-        inputs = {"source": np.array([source]), "target": np.array([[START, *labels[:-1]]])}
+        inputs = {"source": np.array([source]), "target": np.array([[SPECIAL.start, *labels[:-1]]])}
         log_p = np.asarray(keras.ops.log_softmax(translator.model(inputs)))[
             0, np.arange(len(labels)), labels
         ]
@@ -126,28 +119,5 @@ def test_warm_up_requests_of_every_signature(version: Path) -> None:
         tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests"))
     )
     assert len(records) == len(SIGNATURES) * len(
-        export.WARM_UP_SIZES
+        saved_model.WARM_UP_SIZES
     )  # loading the version has run them
-
-
-def test_flags_of_the_search_and_pruning(run_dir: Path, tmp_path: Path) -> None:
-    for number in ("3", "7"):
-        (tmp_path / number).mkdir()
-    flags = [
-        "--beam-size",
-        "2",
-        "--length-penalty",
-        "0.5",
-        "--maximum-length-ratio",
-        "1.1",
-        "--keep",
-        "2",
-    ]
-    assert export.main(["--run-dir", str(run_dir), "--output", str(tmp_path), *flags]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
-    search = json.loads((tmp_path / "8" / "assets.extra" / "model_card.json").read_text())["search"]
-    assert (search["beam_size"], search["length_penalty"], search["maximum_length_ratio"]) == (
-        2,
-        0.5,
-        1.1,
-    )

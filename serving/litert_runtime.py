@@ -1,0 +1,120 @@
+"""Runs LiteRT models of translators in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
+
+from attention_nmt.types import SPECIAL, SpecialIds
+
+SIGNATURE = "translate"
+"""The one signature of a model."""
+
+TOLERANCE = 1e-3
+"""The most by which scores of two runtimes differ in float32, relative to those below -1."""
+
+
+def interpreter(model: bytes | str, threads: int | None = None) -> Interpreter:
+    """Makes the interpreter of a LiteRT model; it knows tensorflow-text's operations.
+
+    Args:
+        model: a file's name or its content.
+        threads: the number of threads that it uses; LiteRT's choice by default.
+    """
+    name = "model_content" if isinstance(model, bytes) else "model_path"
+    arguments: dict[str, Any] = {name: model}
+    operations = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
+    return InterpreterWithCustomOps(
+        custom_op_registerers=operations, num_threads=threads, **arguments
+    )
+
+
+def translate(
+    model: bytes | str, sources: Sequence[Sequence[int]], special: SpecialIds = SPECIAL
+) -> list[list[int]]:
+    """Translates ids with a LiteRT model, one sentence at a time; empty ones to empty ones.
+
+    An application does the same between its tokenizer's two calls; this is an example of it.
+
+    Args:
+        model: a file's name or its content.
+        sources: ids without end symbols.
+        special: the ids of the special pieces.
+
+    Returns:
+        The ids of each translation, without end symbols.
+    """
+    runner = interpreter(model).get_signature_runner(SIGNATURE)
+    found = []
+    for source in sources:
+        ids = []
+        if source:
+            row = np.array([[*source, special.end]], np.int32)
+            ids = runner(source=row)["ids"][0].tolist()
+        found.append([i for i in ids if i not in (special.pad, special.end)])
+    return found
+
+
+def translate_text(model: bytes | str, texts: Sequence[str]) -> list[str]:
+    """Translates text with a LiteRT model that was converted with `--text`.
+
+    Args:
+        model: a file's name or its content.
+        texts: the texts, which are translated one at a time.
+    """
+    runner = interpreter(model).get_signature_runner(SIGNATURE)
+    found = []
+    for text in texts:
+        answer = runner(text=np.array([text.encode()], object))
+        found.append(answer["translation"][0].decode())
+    return found
+
+
+class Comparison(NamedTuple):
+    """The translations of two models of the same weights."""
+
+    equal: int  # translations that are the same
+    translations: list[Any]  # LiteRT's: ids `[T]`, or the bytes of a text
+
+
+def compare(model: bytes, folder: str, inputs: Sequence[np.ndarray], exact: bool) -> Comparison:
+    """Translates with a LiteRT model and with the SavedModel that it was made from.
+
+    Args:
+        model: the LiteRT model.
+        folder: the SavedModel's folder.
+        inputs: what each is given, one sentence at a time.
+        exact: scores are to be equal, too.
+
+    Raises:
+        ValueError: the model is to be exact, and scores differ by more than a float32 rounding
+            explains.
+    """
+    runner = interpreter(model).get_signature_runner(SIGNATURE)
+    loaded = tf.saved_model.load(folder).signatures[SIGNATURE]
+    (name,) = loaded.structured_input_signature[1]
+
+    equal = 0
+    found = []
+    for value in inputs:
+        here = runner(**{name: value})
+        there = {key: x.numpy() for key, x in loaded(**{name: tf.constant(value)}).items()}
+        if exact and not _close(here["score"], there["score"]):
+            fault = f"LiteRT and the SavedModel differ on {value}"
+            raise ValueError(f"{fault}: {here} and {there}.")
+
+        (output,) = set(here) - {"score"}
+        equal += np.array_equal(here[output], there[output])
+        found.append(here[output][0])
+    return Comparison(equal, found)
+
+
+def _close(here: np.ndarray, there: np.ndarray) -> bool:
+    """Two scores `[1]` differ by no more than roundings; a score that is no number does."""
+    expected = float(there[0])
+    return abs(float(here[0]) - expected) <= TOLERANCE * max(1, abs(expected))

@@ -1,0 +1,127 @@
+"""A translator as a SavedModel, with a model card and requests that warm a server up."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from attention_nmt.models.interface import TranslationModel
+from attention_nmt.translation.translator import Translator
+
+from .signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, SCORE_PAIRS, signatures
+
+WARM_UP_SIZES = (1, 16)
+"""Texts in the requests that a server runs before it serves a version, for each signature."""
+
+PACKAGES = ("tensorflow", "tensorflow-text", "keras", "sentencepiece")
+"""Packages whose versions stand in a model card."""
+
+
+def write_saved_model(
+    translator: Translator, folder: Path, about: dict[str, Any], samples: Sequence[str]
+) -> None:
+    """Writes a translator with the weights as they are now.
+
+    Args:
+        translator: what to write.
+        folder: the SavedModel's folder, which is made.
+        about: what the model card is to say beside what can be seen in the model.
+        samples: source texts for requests that warm a server up.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    translator = translator.frozen()
+    functions = signatures(translator)
+
+    archive = keras.export.ExportArchive()
+    for resource in _resources(translator):
+        archive.track(resource)
+    for name, function in functions.items():
+        archive.add_endpoint(name, function)
+    # The gradients of the recurrences have no place in an endpoint, and could not be traced without
+    # their inputs.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    archive.write_out(str(folder), options=options, verbose=False)
+
+    extra = folder / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    card = {**model_card(translator), "signatures": list(functions), **about}
+    (extra / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    if samples:
+        _write_warm_up(extra / "tf_serving_warmup_requests", list(functions), samples)
+
+
+def _resources(translator: Translator) -> list[Any]:
+    """What a translator's graphs read and an archive has to be told of.
+
+    The model is not: an archive finds the variables of its functions, and writes those of a model
+    that it tracks again.
+    """
+    weights = keras.tree.flatten(translator.search_weights)
+    return [
+        translator.source_tokenizer.module,
+        translator.target_tokenizer.module,
+        *(weight for weight in weights if weight is not None),
+    ]
+
+
+def model_card(translator: Translator) -> dict[str, Any]:
+    """Says what can be seen of a translator alone.
+
+    Returns:
+        Its model, search, limits, tokenizers, and the versions of the packages that made it.
+    """
+    tokenizers = {"source": translator.source_tokenizer, "target": translator.target_tokenizer}
+    sums = {}
+    for side, tokenizer in tokenizers.items():
+        sums[side] = hashlib.sha256(tokenizer.model_proto).hexdigest()
+
+    return {
+        "model": _describe(translator.model),
+        "search": asdict(translator.search),
+        "maximum_batch": MAXIMUM_BATCH,
+        "maximum_batch_with_alignment": MAXIMUM_ALIGNED,
+        "tokenizers_sha256": sums,
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
+
+
+def _describe(model: TranslationModel) -> dict[str, Any]:
+    """The config of a model of Keras, and of any other one the sizes that the contract tells."""
+    sizes = {
+        "source_vocabulary_size": model.source_vocabulary_size,
+        "target_vocabulary_size": model.target_vocabulary_size,
+    }
+    get_config = getattr(model, "get_config", None)
+    if get_config is None:
+        return sizes
+    values = get_config()
+    return {**sizes, **values.get("config", values)}
+
+
+def _write_warm_up(path: Path, names: Sequence[str], samples: Sequence[str]) -> None:
+    """Writes TFRecords of requests.
+
+    A server that cannot answer one of them does not load the version.
+    """
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, size in itertools.product(names, WARM_UP_SIZES):
+            texts = itertools.islice(itertools.cycle(samples), size)
+            tensor = tf.make_tensor_proto([text.encode() for text in texts])
+            aliases = ("source", "target") if name == SCORE_PAIRS else ("text",)
+
+            request = predict_pb2.PredictRequest(inputs=dict.fromkeys(aliases, tensor))
+            request.model_spec.signature_name = name
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())

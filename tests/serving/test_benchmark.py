@@ -1,0 +1,28 @@
+"""The benchmark measures every runtime."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from serving import benchmark
+from tests.serving.exported import TEXTS
+
+
+def test_every_runtime_is_measured(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = tmp_path / "en.txt"
+    lines.write_text("".join(text + "\n" for text in TEXTS if text))
+    arguments = ["--run-dir", str(run_dir), "--input", str(lines), "--beam-sizes", "1"]
+    arguments += ["--requests", "3", "--readings", "2"]
+    assert benchmark.main([*arguments, "--words", "7"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])["beam 1"]
+    assert len(report["throughput"]["readings"]) == 2
+    assert report["throughput"]["pieces_per_s"] > report["throughput"]["sentences_per_s"] > 0
+    litert = {f"LiteRT {kind}" for kind in ("float32", "float16", "int8", "text")}
+    assert report["latency"].keys() == {"in process", "gRPC"} | litert
+    assert all(0 < times["p50_ms"] <= times["p99_ms"] for times in report["latency"].values())
+
+    assert benchmark.main([*arguments, "--words", "99"]) == 1
+    assert "error: --words must be the length of some line" in capsys.readouterr().err

@@ -1,0 +1,165 @@
+"""A run as a LiteRT model, equal to `Translator`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema_fb
+
+from attention_nmt.config import ModelConfig, SearchChanges
+from attention_nmt.data.tokenizer import SPACE, Tokenizer
+from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.run_folder import RunFolder
+from attention_nmt.translation.translator import Translator
+from serving import litert, litert_runtime, tflite
+from tests.serving.exported import TEXTS
+from tests.training.corpora import PAIRS
+
+COUNT = sum(1 for text in TEXTS if text)
+"""Texts whose translations are compared."""
+
+
+def convert(run_dir: Path, output: Path, **options: Any) -> int:
+    """Converts a run; gives the number of translations that are equal to the SavedModel's."""
+    said = tflite.convert(tflite.ConvertConfig(run_dir=run_dir, output=output, **options))
+    found = re.search(rf"(\d+) of {COUNT} translations equal to the SavedModel's", said)
+    assert found, said
+    return int(found[1])
+
+
+@pytest.fixture(scope="module")
+def plain(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run with its own search, in float32."""
+    output = tmp_path_factory.mktemp("plain") / "model.tflite"
+    assert convert(run_dir, output) == COUNT
+    return output
+
+
+def texts_of(model: Path, texts: list[str]) -> list[str]:
+    """Translates with a file as an application does, between its tokenizer's two calls."""
+    tokenizer = Tokenizer.load(model.with_suffix(".source.model"))
+    ids = litert_runtime.translate(str(model), tokenizer.encode(texts))
+    return Tokenizer.load(model.with_suffix(".target.model")).decode(ids)
+
+
+def test_ids_are_translated_as_the_translator_does(plain: Path, translator: Translator) -> None:
+    assert texts_of(plain, TEXTS[:4]) == [t.text for t in translator(TEXTS[:4])]
+    assert litert_runtime.translate(str(plain), [[]]) == [[]]
+    assert litert.custom_operations(plain.read_bytes()) == set()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"beam_size": 1}, {"length_penalty": 0.5, "coverage_penalty": 0.2}], ids=str
+)
+def test_other_searches_and_written_translations(
+    changes: dict[str, Any], run_dir: Path, tmp_path: Path
+) -> None:
+    """An empty line stays one, and the last needs no end."""
+    output, written, lines = (
+        tmp_path / name for name in ("model.tflite", "written.txt", "lines.txt")
+    )
+    lines.write_text("\n".join(TEXTS), encoding="utf-8")
+    search = SearchChanges(**changes)
+    equal = convert(run_dir, output, check=lines, translations=written, search=search)
+    assert equal == COUNT
+
+    changed = RunFolder(run_dir).read_search(search)
+    expected = [t.text for t in Translator.from_run(run_dir, changed)(TEXTS)]
+    assert texts_of(output, TEXTS[:4]) == expected[:4]
+    translated = written.read_text(encoding="utf-8").split("\n")
+    assert translated[:4] == expected[:4]
+    assert len(translated) == len(TEXTS) + 1
+    assert translated[TEXTS.index("")] == ""
+
+
+def test_text_to_text(run_dir: Path, translator: Translator, tmp_path: Path) -> None:
+    output, written = tmp_path / "text.tflite", tmp_path / "written.txt"
+    assert convert(run_dir, output, text=True, translations=written) == COUNT
+    found = litert_runtime.translate_text(str(output), TEXTS[:4])
+    assert written.read_text(encoding="utf-8").splitlines()[:4] == found
+    # Random weights write pieces of bytes, too, which LiteRT's tokenizer leaves out and the
+    # server's puts together.
+    for text, translation in zip(found, translator(TEXTS[:4]), strict=True):
+        pieces = [t for t in translation.target_tokens if not re.fullmatch("</?s>|<0x..>", t)]
+        assert text.replace(" ", "") == "".join(pieces).replace(SPACE, "")
+    assert litert_runtime.translate_text(str(output), ["", "  "]) == ["", ""]
+    assert litert.custom_operations(output.read_bytes()) == litert.TEXT_OPERATIONS
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tflite", "written.txt"]
+
+
+def test_quantized_models_are_smaller(plain: Path, run_dir: Path, tmp_path: Path) -> None:
+    """And float16 translates as float32 does; what int8 makes of random weights, whose scores are
+    close, may differ."""
+    equal = {}
+    for quantize in ("float16", "int8"):
+        output = tmp_path / f"{quantize}.tflite"
+        equal[quantize] = convert(run_dir, output, quantize=quantize)
+        assert output.stat().st_size < plain.stat().st_size
+    assert equal["float16"] == COUNT == 13
+    assert equal["int8"] >= 10
+
+
+class FakeModel:
+    """Stands for both an interpreter and a loaded SavedModel that give these ids and this score."""
+
+    structured_input_signature = ((), {"source": None})
+
+    def __init__(self, ids: list[int], score: float) -> None:
+        self.answer = {"ids": np.array([ids]), "score": np.array([score])}
+        self.signatures = {litert_runtime.SIGNATURE: self}
+
+    def __call__(self, **_: Any) -> dict[str, tf.Tensor]:
+        return {name: tf.constant(value) for name, value in self.answer.items()}
+
+    def get_signature_runner(self, _: str) -> Callable[..., dict[str, np.ndarray]]:
+        return lambda **_: self.answer
+
+
+@pytest.mark.parametrize(
+    ("ids", "score", "fine"),
+    [
+        ([5, 3], -0.5, True),
+        ([6, 3], -0.5002, True),  # a tie that fell otherwise
+        ([5, 3], -0.51, False),
+        ([6, 3], -0.51, False),
+        ([5, 3], float("nan"), False),
+    ],
+)
+def test_scores_must_be_those_of_the_saved_model(
+    ids: list[int], score: float, fine: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(litert_runtime, "interpreter", lambda _: FakeModel(ids, score))
+    monkeypatch.setattr(tf.saved_model, "load", lambda _: FakeModel([5, 3], -0.5))
+    inputs = [np.array([[5, 3]], np.int32)]
+    equal = int(ids == [5, 3])
+    assert litert_runtime.compare(b"", "", inputs, exact=False).equal == equal
+    if fine:
+        assert litert_runtime.compare(b"", "", inputs, exact=True).equal == equal
+    else:
+        with pytest.raises(ValueError, match="LiteRT and the SavedModel differ on"):
+            litert_runtime.compare(b"", "", inputs, exact=True)
+
+
+def test_a_tied_embedding_is_in_an_int8_file_once(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.train([text for pair in PAIRS for text in pair], 310)
+    config = ModelConfig(
+        source_vocabulary_size=310,
+        target_vocabulary_size=310,
+        embedding_size=128,
+        encoder_units=4,
+        decoder_units=4,
+        attention_units=4,
+        readout_units=128,
+        tie_source=True,
+        tie_output=True,
+    )
+    litert.save_ids_model(Translator(Seq2Seq(config), tokenizer), str(tmp_path))
+    parsed = schema_fb.Model.GetRootAs(litert.convert(str(tmp_path), "int8"))
+    sizes = [parsed.Buffers(index).DataLength() for index in range(parsed.BuffersLength())]
+    assert [size for size in sizes if size >= 310 * 128] == [310 * 128]
