@@ -1,5 +1,4 @@
-"""Text pairs from a TFDS name or a folder of text files, checked before a training starts on
-them."""
+"""Text pairs from a TFDS name or a folder of text files, checked before they are used."""
 
 from __future__ import annotations
 
@@ -17,20 +16,25 @@ from tensorflow_datasets.core.download.download_manager import NonMatchingChecks
 from tensorflow_datasets.core.download.extractor import ExtractError
 from tensorflow_datasets.core.download.util import DownloadError
 
-import training.grammar_en_fr  # noqa: F401 - registers the bundled dataset
 from attention_nmt.checks import require
-from attention_nmt.data.batches import untuned
+from attention_nmt.data.pipeline import untuned
 from attention_nmt.files import file_sum
 from attention_nmt.run_folder import RunFolder
+
+from . import grammar_en_fr  # noqa: F401 - registers the bundled dataset
+from .folder import read_config
 
 BUNDLED = "grammar_en_fr"
 
 DEV_SPLITS = ("validation", "val", "valid", "dev")
-"""What a development split may be called, in the order of preference."""
+"""The names of a development split, in the order of preference."""
 
 NETWORK_TIMEOUT_S = 5
 
 DOWNLOAD_ERRORS = (DownloadError, NonMatchingChecksumError, ExtractError)
+
+CHUNK = 1024
+"""Pairs that are read together: one by one a pair takes 0.3 ms."""
 
 
 class DataError(ValueError):
@@ -42,8 +46,10 @@ class Corpus:
     """A dataset in one direction.
 
     Attributes:
-        dataset: a TFDS name such as `ted_hrlr_translate/pt_to_en`, or a folder of `LANG.SPLIT.txt`
-        files. source, target: the languages, as the dataset calls them.
+        dataset: a TFDS name such as `ted_hrlr_translate/pt_to_en`, or a folder of
+            `LANG.SPLIT.txt` files.
+        source: the language to translate from, as the dataset calls it.
+        target: the language to translate to, as the dataset calls it.
         data_dir: where TFDS keeps prepared datasets; None is its default.
     """
 
@@ -54,70 +60,74 @@ class Corpus:
 
     @classmethod
     def of_run(cls, run_dir: Path) -> Corpus:
-        """What a run folder was trained on.
+        """The corpus that a run folder was trained on.
 
         Raises:
             FileNotFoundError: it holds no `config.json`.
+            ValueError: its config has a setting that there is none of, or outside its range.
         """
-        run = RunFolder(run_dir).read_config()
-        return cls(run["dataset"], run["source"], run["target"], run["data_dir"])
+        config = read_config(RunFolder(run_dir))
+        return cls(config.dataset, config.source, config.target, config.data_dir)
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The source and the target language."""
+        return self.source, self.target
 
     def reverse(self) -> Corpus:
         """The same texts in the other direction."""
         return replace(self, source=self.target, target=self.source)
 
     def check_run(self, name: str, run_dir: Path) -> None:
-        """Whether a run translates in this direction.
+        """Makes sure that a run translates in this direction.
 
         Args:
             name: of the argument that the run folder was given by.
+            run_dir: the run folder.
 
         Raises:
             ValueError: it does not; the message has both pairs of languages.
             FileNotFoundError: the run folder holds no `config.json`.
         """
-        other = Corpus.of_run(run_dir)
-        languages = (other.source, other.target)
-        require(
-            languages == (self.source, self.target),
-            name,
-            f"a run from {self.source} to {self.target}",
-            languages,
-        )
+        languages = Corpus.of_run(run_dir).languages
+        expected = f"a run from {self.source} to {self.target}"
+        require(languages == self.languages, name, expected, languages)
 
     def pairs(self, split: str) -> tf.data.Dataset:
         """The pairs of a split as scalar strings `(source, target)`, in the order of the dataset.
 
         Raises:
             DataError: the dataset, a language or the split does not exist, or a file is not what
-            it should be.
+                it should be.
         """
         if Path(self.dataset).is_dir():
             return _folder_pairs(self, split)
+
         builder = prepared_builder(self.dataset, self.data_dir)
         _check_features(builder, self, split)
         # `Translation` holds nothing but texts, and no part of it can be asked for; other datasets
         # may hold more.
-        whole = isinstance(builder.info.features, tfds.features.Translation)
-        decoders = (
-            None if whole else tfds.decode.PartialDecoding({self.source: True, self.target: True})
-        )
+        decoders = None
+        if not isinstance(builder.info.features, tfds.features.Translation):
+            decoders = tfds.decode.PartialDecoding({self.source: True, self.target: True})
+
         dataset = builder.as_dataset(split=split, decoders=decoders)
         return dataset.map(lambda example: (example[self.source], example[self.target]))
 
     def fingerprint(self, split: str) -> dict[str, str]:
-        """What tells the texts of a split from others: SHA-256 of a folder's files, or a TFDS
-        dataset's version.
+        """Tells the texts of a split from others.
+
+        Returns:
+            SHA-256 of a folder's files by their names, or a TFDS dataset's version.
 
         Raises:
             DataError: as for `pairs`.
             FileNotFoundError: a file of the split does not exist.
         """
-        folder = Path(self.dataset)
-        if not folder.is_dir():
-            return {"version": prepared_builder(self.dataset, self.data_dir).info.full_name}
-        paths = [folder / f"{language}.{split}.txt" for language in (self.source, self.target)]
-        return {path.name: file_sum(path) for path in paths}
+        if Path(self.dataset).is_dir():
+            return {path.name: file_sum(path) for path in _split_files(self, split)}
+
+        return {"version": prepared_builder(self.dataset, self.data_dir).info.full_name}
 
     def dev_split(self) -> str:
         """The name of the development split.
@@ -125,18 +135,17 @@ class Corpus:
         Raises:
             DataError: there is none.
         """
-        if Path(self.dataset).is_dir():
-            splits = {
-                path.name.split(".")[1] for path in Path(self.dataset).glob(f"{self.source}.*.txt")
-            }
+        folder = Path(self.dataset)
+        if folder.is_dir():
+            splits = {path.name.split(".")[1] for path in folder.glob(f"{self.source}.*.txt")}
         else:
             splits = set(prepared_builder(self.dataset, self.data_dir).info.splits)
-        found = [split for split in DEV_SPLITS if split in splits]
-        if not found:
-            raise DataError(
-                f"{self.dataset}: expected a split called one of {DEV_SPLITS}. Received: {sorted(splits)}."
-            )
-        return found[0]
+
+        for split in DEV_SPLITS:
+            if split in splits:
+                return split
+        expected = f"expected a split called one of {DEV_SPLITS}"
+        raise DataError(f"{self.dataset}: {expected}. Received: {sorted(splits)}.")
 
     def texts(self, split: str) -> tuple[list[str], list[str]]:
         """The sources and the targets of a split, in memory.
@@ -144,62 +153,74 @@ class Corpus:
         Raises:
             DataError: as for `pairs`, or the split is empty.
         """
-        texts: tuple[list[str], list[str]] = ([], [])
+        sources: list[str] = []
+        targets: list[str] = []
         for chunk in _chunks(self.pairs(split)):
-            for side in (0, 1):
-                texts[side].extend(chunk[side])
-        if not texts[0]:
+            sources += chunk[0]
+            targets += chunk[1]
+
+        if not sources:
             raise DataError(f"{self.dataset}: the split {split!r} is empty.")
-        return texts
+        return sources, targets
 
 
 def iterate_texts(pairs: tf.data.Dataset, sides: Sequence[int] = (0, 1)) -> Iterator[str]:
-    """The source (side 0) or target (side 1) texts of pairs, or both, one at a time, in one
-    reading of the pairs."""
+    """The source (side 0) or target (side 1) texts of pairs, or both, one at a time.
+
+    The pairs are read once.
+    """
     for chunk in _chunks(pairs):
         for side in sides:
             yield from chunk[side]
 
 
 def _chunks(pairs: tf.data.Dataset) -> Iterator[list[list[str]]]:
-    """The sources and the targets of some pairs at a time: one by one a pair takes 0.3 ms."""
-    for chunk in untuned(pairs.batch(1024)).as_numpy_iterator():
-        yield [[text.decode(errors="replace") for text in side.tolist()] for side in chunk]
+    """The sources and the targets of some pairs at a time."""
+    for chunk in untuned(pairs.batch(CHUNK)).as_numpy_iterator():
+        yield [_decoded(side.tolist()) for side in chunk]
+
+
+def _decoded(texts: Sequence[bytes]) -> list[str]:
+    return [text.decode(errors="replace") for text in texts]
+
+
+def _split_files(corpus: Corpus, split: str) -> list[Path]:
+    """The file of the sources and that of the targets."""
+    folder = Path(corpus.dataset)
+    return [folder / f"{language}.{split}.txt" for language in corpus.languages]
 
 
 def _folder_pairs(corpus: Corpus, split: str) -> tf.data.Dataset:
-    folder = Path(corpus.dataset)
-    counts = [_check_file(folder, language, split) for language in (corpus.source, corpus.target)]
-    paths = [folder / f"{language}.{split}.txt" for language in (corpus.source, corpus.target)]
-    if counts[0] != counts[1]:
-        lines = ", ".join(
-            f"{path.name} has {count}" for path, count in zip(paths, counts, strict=True)
-        )
-        raise DataError(
-            f"{folder}: both sides of a split need the same number of lines. Received: {lines}."
-        )
-    if counts[0] == 0:
-        raise DataError(f"{folder}: the split {split!r} is empty.")
-    return tf.data.Dataset.zip(*(tf.data.TextLineDataset(str(path)) for path in paths))
+    source, target = _split_files(corpus, split)
+    source_lines = _count_lines(source)
+    target_lines = _count_lines(target)
+
+    if source_lines != target_lines:
+        expected = "both sides of a split need the same number of lines"
+        counts = f"{source.name} has {source_lines}, {target.name} has {target_lines}"
+        raise DataError(f"{corpus.dataset}: {expected}. Received: {counts}.")
+    if source_lines == 0:
+        raise DataError(f"{corpus.dataset}: the split {split!r} is empty.")
+
+    sides = [tf.data.TextLineDataset(str(path)) for path in (source, target)]
+    return tf.data.Dataset.zip(*sides)
 
 
-def _check_file(folder: Path, language: str, split: str) -> int:
-    """Reads a file once, line by line, and counts its lines."""
-    path = folder / f"{language}.{split}.txt"
+def _count_lines(path: Path) -> int:
+    """Reads a file once, line by line, checks that it is UTF-8 and counts its lines."""
     if not path.is_file():
-        found = sorted(p.name for p in folder.iterdir() if p.is_file())
-        raise DataError(
-            f"{folder}: expected a file {path.name} (LANG.SPLIT.txt). Received the files: {found}."
-        )
+        found = sorted(other.name for other in path.parent.iterdir() if other.is_file())
+        expected = f"expected a file {path.name} (LANG.SPLIT.txt)"
+        raise DataError(f"{path.parent}: {expected}. Received the files: {found}.")
+
     count = 0
     with path.open("rb") as file:
         for count, line in enumerate(file, 1):
             try:
                 line.decode()
             except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}, line {count}: expected UTF-8. Received: {error}."
-                ) from error
+                place = f"{path}, line {count}"
+                raise DataError(f"{place}: expected UTF-8. Received: {error}.") from error
     return count
 
 
@@ -208,8 +229,7 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
 
     Raises:
         DataError: an unknown name (with the nearest known ones), one that must be downloaded
-        without a network, or one
-            whose download or preparation failed.
+            without a network, or one whose download or preparation failed.
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
@@ -217,28 +237,32 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
         raise DataError(_unknown(name)) from error
     except AssertionError as error:  # a version that there is none of
         raise DataError(f"{name}: {error}") from error
-    if not builder.is_prepared():
-        if builder.name != BUNDLED and not _online():
-            raise DataError(
-                f"{name} is not prepared in {builder.data_dir} and there is no network to download it from. Prepare "
-                "it on a machine with a network and copy that folder, or set --data-dir to where it lies."
-            )
-        try:
-            builder.download_and_prepare()
-        except DOWNLOAD_ERRORS as error:
-            raise DataError(
-                f"{name} could not be prepared in {builder.data_dir}: {error!r}"
-            ) from error
+    if builder.is_prepared():
+        return builder
+
+    if builder.name != BUNDLED and not _online():
+        raise DataError(
+            f"{name} is not prepared in {builder.data_dir} and there is no network to download it "
+            "from. Prepare it on a machine with a network and copy that folder, or set --data-dir "
+            "to where it lies."
+        )
+    try:
+        builder.download_and_prepare()
+    except DOWNLOAD_ERRORS as error:
+        message = f"{name} could not be prepared in {builder.data_dir}: {error!r}"
+        raise DataError(message) from error
     return builder
 
 
 def _online() -> bool:
     answers: list[bool] = []
+
+    def ask() -> None:
+        answers.append(_reaches("https://storage.googleapis.com"))
+
     # In a thread, because no timeout of a connection covers the resolution of names and every
     # address in turn.
-    asking = threading.Thread(
-        target=lambda: answers.append(_reaches("https://storage.googleapis.com")), daemon=True
-    )
+    asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(NETWORK_TIMEOUT_S)
     return any(answers)
@@ -255,26 +279,28 @@ def _reaches(address: str) -> bool:
 
 
 def _unknown(name: str) -> str:
+    """The message on a name that TFDS does not know, with the nearest ones that it knows."""
     base, _, config = name.partition("/")
     known = tfds.list_builders(with_community_datasets=False)
-    if base in known:
-        configs = list(tfds.builder_cls(base).builder_configs)
-        near = difflib.get_close_matches(config, configs, 3, 0.3) or configs[:5]
-        return (
-            f"{base} has no configuration {config!r}. The nearest: {[f'{base}/{c}' for c in near]}."
-        )
-    near = difflib.get_close_matches(base, known, 3, 0.5)
-    return f"{name!r} is neither a folder nor a dataset that TFDS knows. The nearest names: {near or 'none'}."
+    if base not in known:
+        near = difflib.get_close_matches(base, known, 3, 0.5) or "none"
+        missing = f"{name!r} is neither a folder nor a dataset that TFDS knows"
+        return f"{missing}. The nearest names: {near}."
+
+    configs = list(tfds.builder_cls(base).builder_configs)
+    near = difflib.get_close_matches(config, configs, 3, 0.3) or configs[:5]
+    names = [f"{base}/{one}" for one in near]
+    return f"{base} has no configuration {config!r}. The nearest: {names}."
 
 
 def _check_features(builder: tfds.core.DatasetBuilder, corpus: Corpus, split: str) -> None:
-    features, splits = list(builder.info.features), list(builder.info.splits)
-    for language in (corpus.source, corpus.target):
+    features = list(builder.info.features)
+    for language in corpus.languages:
         if language not in features:
-            raise DataError(
-                f"{corpus.dataset}: expected one of the languages {features}. Received: {language!r}."
-            )
+            expected = f"expected one of the languages {features}"
+            raise DataError(f"{corpus.dataset}: {expected}. Received: {language!r}.")
+
+    splits = list(builder.info.splits)
     if splits and split.partition("[")[0] not in splits:
-        raise DataError(
-            f"{corpus.dataset}: expected one of the splits {splits}. Received: {split!r}."
-        )
+        expected = f"expected one of the splits {splits}"
+        raise DataError(f"{corpus.dataset}: {expected}. Received: {split!r}.")

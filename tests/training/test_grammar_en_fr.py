@@ -144,7 +144,8 @@ def test_tenses_and_negation() -> None:
     )
     check(
         boy.phrase + vp(boy, "eat", PRESENT, NOT) + np("bread", words.MASS_NONE).phrase,
-        "The boy does not eat any bread. | Le garçon ne mange pas de pain. | 0-0 1-1 2-2 2-4 3-2 3-4 4-3 5-5 6-6 7-7",
+        "The boy does not eat any bread. | Le garçon ne mange pas de pain. | "
+        "0-0 1-1 2-2 2-4 3-2 3-4 4-3 5-5 6-6 7-7",
     )
     check(
         SHE.phrase + vp(SHE, "drink", PAST) + np("cold water", words.MASS_SOME).phrase,
@@ -152,11 +153,13 @@ def test_tenses_and_negation() -> None:
     )
     check(
         SHE.phrase + vp(SHE, "eat", PAST, NEVER) + np("apple", words.NONE).phrase,
-        "She never ate an apple. | Elle n'a jamais mangé de pomme. | 0-0 1-1 1-3 2-2 2-4 3-5 4-6 5-7",
+        "She never ate an apple. | Elle n'a jamais mangé de pomme. | "
+        "0-0 1-1 1-3 2-2 2-4 3-5 4-6 5-7",
     )
     check(
         ME.phrase + vp(ME, "buy", FUTURE, NOT) + np("the hat").phrase,
-        "I will not buy the hat. | Je n'achèterai pas le chapeau. | 0-0 1-2 2-1 2-3 3-2 4-4 5-5 6-6",
+        "I will not buy the hat. | Je n'achèterai pas le chapeau. | "
+        "0-0 1-2 2-1 2-3 3-2 4-4 5-5 6-6",
     )
     check(
         girls.phrase + vp(girls, "arrive", PERFECT),
@@ -175,7 +178,8 @@ def test_tenses_and_negation() -> None:
 def test_movement() -> None:
     check(
         SHE.phrase + vp(SHE, "go", PAST, NOT) + prepositional(words.TO, np("the market")),
-        "She did not go to the market. | Elle n'est pas allée au marché. | 0-0 1-2 2-1 2-3 3-4 4-5 5-5 6-6 7-7",
+        "She did not go to the market. | Elle n'est pas allée au marché. | "
+        "0-0 1-2 2-1 2-3 3-4 4-5 5-5 6-6 7-7",
     )
     check(
         HE.phrase + vp(HE, "come") + prepositional(words.FROM, np("the garden")),
@@ -214,7 +218,8 @@ def test_object_pronouns_and_reordering() -> None:
     group = modal(HE, words.MUST, VERBS["eat"], PRESENT, support=True)
     check(
         HE.phrase + predicate(group, NOT) + np("the cake").phrase,
-        "He must not eat the cake. | Il ne doit pas manger le gâteau. | 0-0 1-2 2-1 2-3 3-4 4-5 5-6 6-7",
+        "He must not eat the cake. | Il ne doit pas manger le gâteau. | "
+        "0-0 1-2 2-1 2-3 3-4 4-5 5-6 6-7",
     )
 
 
@@ -228,7 +233,8 @@ def test_giving() -> None:
     pear, girl, children = np("a pear"), np("the girl"), np("the children")
     check(
         HE.phrase + give(vp(HE, "give"), pear, girl, to=False),
-        "He gives the girl a pear. | Il donne une poire à la fille. | 0-0 1-1 2-4 2-5 3-6 4-2 5-3 6-7",
+        "He gives the girl a pear. | Il donne une poire à la fille. | "
+        "0-0 1-1 2-4 2-5 3-6 4-2 5-3 6-7",
     )
     check(
         WE.phrase + give(vp(WE, "offer", PAST), np("the letter"), children, to=True),
@@ -248,11 +254,13 @@ def test_being() -> None:
         door.phrase
         + predicate(copula(door, PAST), NOT)
         + attribute(ADJECTIVES["old"], door, very=True),
-        "The door was not very old. | La porte n'était pas très vieille. | 0-0 1-1 2-3 3-2 3-4 4-5 5-6 6-7",
+        "The door was not very old. | La porte n'était pas très vieille. | "
+        "0-0 1-1 2-3 3-2 3-4 4-5 5-6 6-7",
     )
     check(
         pair.phrase + predicate(copula(pair, PRESENT)) + attribute(ADJECTIVES["happy"], pair),
-        "The boy and the girl are happy. | Le garçon et la fille sont heureux. | 0-0 1-1 2-2 3-3 4-4 5-5 6-6 7-7",
+        "The boy and the girl are happy. | Le garçon et la fille sont heureux. | "
+        "0-0 1-1 2-2 3-3 4-4 5-5 6-6 7-7",
     )
     check(
         women.phrase + predicate(copula(women, FUTURE)) + attribute(ADJECTIVES["happy"], women),
@@ -270,7 +278,8 @@ def test_being() -> None:
         SHE.phrase
         + predicate(copula(SHE, PRESENT))
         + more(ADJECTIVES["famous"], SHE, np("a king")),
-        "She is more famous than a king. | Elle est plus célèbre qu'un roi. | 0-0 1-1 2-2 3-3 4-4 5-5 6-6 7-7",
+        "She is more famous than a king. | Elle est plus célèbre qu'un roi. | "
+        "0-0 1-1 2-2 3-3 4-4 5-5 6-6 7-7",
     )
 
 
@@ -316,7 +325,8 @@ def test_clauses() -> None:
     )
     check(
         question(dress, copula(dress, FUTURE)) + attribute(ADJECTIVES["red"], dress),
-        "Will the dress be red? | Est-ce que la robe sera rouge ? | 0-0 0-1 0-4 1-2 2-3 3-4 4-5 5-6",
+        "Will the dress be red? | Est-ce que la robe sera rouge ? | "
+        "0-0 0-1 0-4 1-2 2-3 3-4 4-5 5-6",
     )
     check(
         fixed(words.TIMES_PAST[4]) + fixed(words.COMMA) + HE.phrase + vp(HE, "sleep", PAST),

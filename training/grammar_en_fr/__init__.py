@@ -1,5 +1,4 @@
-"""The bundled dataset: after `import training.grammar_en_fr`, `tfds.load("grammar_en_fr")` works
-without a network."""
+"""The bundled dataset: `tfds.load("grammar_en_fr")` works without a network after its import."""
 
 from .builder import GrammarEnFr
 

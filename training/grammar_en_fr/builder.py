@@ -11,10 +11,11 @@ import tensorflow_datasets as tfds
 from .corpus import SPLITS, generate
 
 _DESCRIPTION = """
-English sentences, their French translations and gold word alignments, generated from a grammar and a lexicon of some
-190 lemmas: agreement, elision, contraction, adjectives on both sides of the noun, negation, object pronouns, relative
-clauses, questions. The French is a function of the English. Sentences of train, validation and test have 2 to 20
-English words; those of test_long have two to four times as many as the longest of train. Nothing is downloaded.
+English sentences, their French translations and gold word alignments, generated from a grammar and
+a lexicon of some 190 lemmas: agreement, elision, contraction, adjectives on both sides of the noun,
+negation, object pronouns, relative clauses, questions. The French is a function of the English.
+Sentences of train, validation and test have 2 to 20 English words; those of test_long have two to
+four times as many as the longest of train. Nothing is downloaded.
 """
 
 
@@ -29,18 +30,18 @@ class GrammarEnFr(tfds.core.GeneratorBasedBuilder):
         # times as slowly.
         words = tfds.features.Tensor(shape=(None,), dtype=np.str_)
         links = tfds.features.Tensor(shape=(None, 2), dtype=np.int32)
+
+        features = {
+            "en": tfds.features.Text(),
+            "fr": tfds.features.Text(),
+            "en_words": words,
+            "fr_words": words,
+            "links": links,
+        }
         return tfds.core.DatasetInfo(
             builder=self,
             description=_DESCRIPTION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "en": tfds.features.Text(),
-                    "fr": tfds.features.Text(),
-                    "en_words": words,
-                    "fr_words": words,
-                    "links": links,
-                }
-            ),
+            features=tfds.features.FeaturesDict(features),
             supervised_keys=("en", "fr"),
         )
 

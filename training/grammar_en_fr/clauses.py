@@ -36,9 +36,8 @@ class Clitic(NamedTuple):
     @property
     def phrase(self) -> Phrase:
         """The pronoun in both languages."""
-        return aligned(
-            self.pronoun.en_object, self.pronoun.indirect if self.indirect else self.pronoun.direct
-        )
+        fr = self.pronoun.indirect if self.indirect else self.pronoun.direct
+        return aligned(self.pronoun.en_object, fr)
 
 
 class VerbGroup(NamedTuple):
@@ -47,8 +46,22 @@ class VerbGroup(NamedTuple):
     helper: tuple[English, ...]  # before `not` and adverbs: does, will, is
     main: tuple[English, ...]
     finite: tuple[French, ...]  # between `ne` and `pas`
-    rest: tuple[French, ...]  # participle or infinitive
+    rest: tuple[French, ...] = ()  # participle or infinitive
     infinitive: bool = False  # object pronouns stand before `rest`: veut le voir
+
+    def french_with(self, pronoun: Phrase, pas: tuple[French, ...] = ()) -> tuple[French, ...]:
+        """The French words with an object pronoun, and with what follows the finite verb."""
+        if self.infinitive:
+            return self.finite + pas + pronoun.fr + self.rest
+        return pronoun.fr + self.finite + pas + self.rest
+
+
+class _Negators(NamedTuple):
+    """The words of a negation, and where they stand."""
+
+    ne: tuple[French, ...] = ()
+    pas: tuple[French, ...] = ()  # after the finite verb: pas, jamais
+    en: tuple[English, ...] = ()  # after the helper: not, never
 
 
 def agree(participle: str, gender: str, plural: bool) -> str:
@@ -81,34 +94,45 @@ def conjugate(
     (`antecedent`) after avoir.
     """
     if tense is Tense.FUTURE:
-        helper, main = english("will"), english(verb.base)
-        return VerbGroup(helper, main, french(future(verb.future, subject), helper + main), ())
+        return _future_group(subject, verb.base, verb.future)
+
     if tense is Tense.PRESENT:
         helper = english("does" if subject.third_singular else "do") if support else ()
         main = english(verb.third if subject.third_singular and not support else verb.base)
-        return VerbGroup(helper, main, french(verb.present[subject.form], main), ())
+        return VerbGroup(helper=helper, main=main, finite=french(verb.present[subject.form], main))
+
     if tense is Tense.PERFECT:
-        helper, main = english("has" if subject.third_singular else "have"), english(verb.done)
+        helper = english("has" if subject.third_singular else "have")
+        main = english(verb.done)
     else:
         helper = english("did") if support else ()
         main = english(verb.base if support else verb.past)
+
     if tense is Tense.PAST and verb.state:
-        return VerbGroup(helper, main, french(imperfect(verb, subject), helper + main), ())
+        finite = french(imperfect(verb, subject), helper + main)
+        return VerbGroup(helper=helper, main=main, finite=finite)
+
     being = verb.auxiliary == "être"
     target = subject if being else antecedent
     participle = agree(verb.participle, target.gender, target.plural) if target else verb.participle
     auxiliary = (ETRE if being else AVOIR)[subject.form]
-    return VerbGroup(helper, main, french(auxiliary, helper or main), french(participle, main))
+    return VerbGroup(
+        helper=helper,
+        main=main,
+        finite=french(auxiliary, helper or main),
+        rest=french(participle, main),
+    )
 
 
 def copula(subject: Nominal, tense: Tense) -> VerbGroup:
     """The verb be: is - est, was - était, will be - sera. There is no perfect here."""
     if tense is Tense.FUTURE:
-        helper, main = english("will"), english("be")
-        return VerbGroup(helper, main, french(future("ser", subject), helper + main), ())
+        return _future_group(subject, "be", "ser")
+
     is_past = tense is Tense.PAST
     helper = english(_be(subject, is_past))
-    return VerbGroup(helper, (), french((ETAIT if is_past else ETRE)[subject.form], helper), ())
+    finite = french((ETAIT if is_past else ETRE)[subject.form], helper)
+    return VerbGroup(helper=helper, main=(), finite=finite)
 
 
 def passive(subject: Nominal, verb: Verb, tense: Tense) -> VerbGroup:
@@ -118,10 +142,14 @@ def passive(subject: Nominal, verb: Verb, tense: Tense) -> VerbGroup:
     if tense is Tense.PAST:
         helper = english(_be(subject, is_past=True))
         return VerbGroup(
-            helper, done, french(AVOIR[subject.form], helper), french("été", helper) + participle
+            helper=helper,
+            main=done,
+            finite=french(AVOIR[subject.form], helper),
+            rest=french("été", helper) + participle,
         )
+
     group = copula(subject, tense)
-    return VerbGroup(group.helper, group.main + done, group.finite, participle)
+    return group._replace(main=group.main + done, rest=participle)
 
 
 def modal(
@@ -132,11 +160,22 @@ def modal(
         outer = conjugate(subject, governor, tense, support=support)
         lower = english("to " + verb.base)
         return VerbGroup(
-            outer.helper, outer.main + lower, outer.finite, french(verb.infinitive, lower), True
+            helper=outer.helper,
+            main=outer.main + lower,
+            finite=outer.finite,
+            rest=french(verb.infinitive, lower),
+            infinitive=True,
         )
-    helper, lower = english(governor.base), english(verb.base)
-    finite = french(governor.present[subject.form], helper)
-    return VerbGroup(helper, lower, finite, french(verb.infinitive, lower), True)
+
+    helper = english(governor.base)
+    lower = english(verb.base)
+    return VerbGroup(
+        helper=helper,
+        main=lower,
+        finite=french(governor.present[subject.form], helper),
+        rest=french(verb.infinitive, lower),
+        infinitive=True,
+    )
 
 
 def predicate(
@@ -148,19 +187,21 @@ def predicate(
     """Puts the parts where each language has them: does not see him - ne le voit pas."""
     middle = fixed(adverb) if adverb else Phrase()
     pronoun = clitic.phrase if clitic else Phrase()
-    ne, pas, negator, never = _negate(group, negation)
-    before, inner = ((), pronoun.fr) if group.infinitive else (pronoun.fr, ())
-    en = group.helper + negator + never + middle.en + group.main + pronoun.en
-    return Phrase(en, ne + before + group.finite + pas + middle.fr + inner + group.rest)
+    negators = _negate(group, negation)
+
+    en = group.helper + negators.en + middle.en + group.main + pronoun.en
+    fr = negators.ne + group.french_with(pronoun, negators.pas + middle.fr)
+    return Phrase(en, fr)
 
 
 def question(subject: Nominal, group: VerbGroup, clitic: Clitic | None = None) -> Phrase:
     """Does she see him - est-ce qu'elle le voit. The group needs a helper."""
     pronoun = clitic.phrase if clitic else Phrase()
-    before, inner = ((), pronoun.fr) if group.infinitive else (pronoun.fr, ())
-    opening = french("est-ce que", group.helper[:1])
-    en = group.helper[:1] + subject.phrase.en + group.helper[1:] + group.main + pronoun.en
-    return Phrase(en, opening + subject.phrase.fr + before + group.finite + inner + group.rest)
+    first = group.helper[:1]
+
+    en = first + subject.phrase.en + group.helper[1:] + group.main + pronoun.en
+    fr = french("est-ce que", first) + subject.phrase.fr + group.french_with(pronoun)
+    return Phrase(en, fr)
 
 
 def attribute(adjective: Adjective, subject: Nominal, *, very: bool = False) -> Phrase:
@@ -171,57 +212,63 @@ def attribute(adjective: Adjective, subject: Nominal, *, very: bool = False) -> 
 
 def as_much(adjective: Adjective, subject: Nominal, other: Nominal) -> Phrase:
     """As old as the house - aussi vieux que la maison."""
-    return (
-        aligned("as", "aussi") + attribute(adjective, subject) + aligned("as", "que") + other.phrase
-    )
+    compared = aligned("as", "aussi") + attribute(adjective, subject)
+    return compared + aligned("as", "que") + other.phrase
 
 
 def more(adjective: Adjective, subject: Nominal, other: Nominal) -> Phrase:
     """More famous than the king - plus célèbre que le roi."""
-    return (
-        aligned("more", "plus")
-        + attribute(adjective, subject)
-        + aligned("than", "que")
-        + other.phrase
-    )
+    compared = aligned("more", "plus") + attribute(adjective, subject)
+    return compared + aligned("than", "que") + other.phrase
 
 
 def there_is(thing: Nominal, negation: Negation | None = None) -> Phrase:
     """There is a cat - il y a un chat; there is not a cat - il n'y a pas de chat."""
-    there, verb = english("there"), english("are" if thing.plural else "is")
-    both = there + verb
+    verb = english("there") + english("are" if thing.plural else "is")
     if negation is None:
-        return Phrase(both, french("il y a", both)) + thing.phrase
-    no = english("not" if negation is Negation.NOT else "never")
-    order = there + verb + no
-    fr = french("il", both) + french("ne", no) + french("y a", both) + french(negation.value, no)
-    return Phrase(order, fr) + thing.phrase
+        return Phrase(verb, french("il y a", verb)) + thing.phrase
+
+    no = _english_negator(negation)
+    fr = french("il", verb) + french("ne", no) + french("y a", verb) + french(negation.value, no)
+    return Phrase(verb + no, fr) + thing.phrase
 
 
 def give(group: Phrase, thing: Nominal, receiver: Nominal, *, to: bool) -> Phrase:
     """Gives the apple to the girl, or gives the girl the apple: both donne la pomme à la fille."""
     if to:
         return group + thing.phrase + fixed(TO) + receiver.phrase
+
     person = receiver.phrase
     target = french("à", person.en[:1]) + person.fr
     return Phrase(group.en + person.en + thing.phrase.en, group.fr + thing.phrase.fr + target)
 
 
+def _future_group(subject: Nominal, base: str, stem: str) -> VerbGroup:
+    helper = english("will")
+    main = english(base)
+    return VerbGroup(helper=helper, main=main, finite=french(future(stem, subject), helper + main))
+
+
 def _be(subject: Nominal, is_past: bool) -> str:
     if is_past:
-        return "was" if not subject.plural else "were"
-    return "are" if subject.plural else "is" if subject.person == 3 else "am"
+        return "were" if subject.plural else "was"
+    if subject.plural:
+        return "are"
+    return "is" if subject.person == 3 else "am"
 
 
-def _negate(
-    group: VerbGroup, negation: Negation | None
-) -> tuple[tuple[French, ...], tuple[French, ...], tuple[English, ...], tuple[English, ...]]:
-    """The words ne, pas, not, never; a do that only supports `not` is linked to both French
-    words."""
+def _english_negator(negation: Negation) -> tuple[English, ...]:
+    return english("not" if negation is Negation.NOT else "never")
+
+
+def _negate(group: VerbGroup, negation: Negation | None) -> _Negators:
+    """The negation of a group; a do that only supports `not` is linked to both French words."""
     if negation is None:
-        return (), (), (), ()
-    word = english("not" if negation is Negation.NOT else "never")
+        return _Negators()
+
+    word = _english_negator(negation)
     translated = {id(source) for target in group.finite + group.rest for source in target.of}
     support = tuple(helper for helper in group.helper if id(helper) not in translated)
-    ne, pas = french("ne", support + word), french(negation.value, support + word)
-    return (ne, pas, word, ()) if negation is Negation.NOT else (ne, pas, (), word)
+    return _Negators(
+        ne=french("ne", support + word), pas=french(negation.value, support + word), en=word
+    )

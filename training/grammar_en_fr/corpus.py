@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
-from .phrases import Pair, Phrase
+from attention_nmt.checks import require
+
+from .phrases import Pair
 from .sampler import Sampler
 from .sentences import long_text, text
 
-LONGEST = 20  # English words of a sentence in train, validation and test, punctuation included
-HELD_OUT = frozenset(
-    {"the red dress"}
-)  # what the demo translates: in no split, with or without capitals and mark
+LONGEST = 20
+"""English words of the longest sentence in train, validation and test, punctuation included."""
+
+HELD_OUT = frozenset({"the red dress"})
+"""What the demo translates: in no split, with or without capitals and mark."""
 
 
 class Split(NamedTuple):
@@ -43,11 +46,12 @@ def generate(split: str) -> Iterator[Pair]:
     Raises:
         ValueError: the split does not exist.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}")
+    require(split in SPLITS, "split", f"one of {', '.join(SPLITS)}", split)
     seed, size, apart_from = SPLITS[split]
+
     seen = set(HELD_OUT)
-    seen.update(*(_keys(other) for other in apart_from))
+    for other in apart_from:
+        seen |= _keys(other)
     return islice(_fresh(_draw(split, random.Random(seed)), seen), size)
 
 
@@ -62,19 +66,21 @@ def _keys(split: str) -> frozenset[str]:
 
 
 def _draw(split: str, rng: random.Random) -> Iterator[Pair]:
+    """Pairs without end; some may come twice."""
     sampler = Sampler(rng)
-    rule: Callable[[], Phrase] = lambda: text(sampler)  # noqa: E731
-    if split == "test_long":
-        rule = lambda: long_text(sampler, 2 * LONGEST, 4 * LONGEST)  # noqa: E731
     while True:
-        phrase = rule()
-        if split == "test_long" or len(phrase.en) <= LONGEST:
+        if split == "test_long":
+            yield long_text(sampler, shortest=2 * LONGEST, longest=4 * LONGEST).realize()
+            continue
+        phrase = text(sampler)
+        if len(phrase.en) <= LONGEST:
             yield phrase.realize()
 
 
 def _fresh(pairs: Iterator[Pair], seen: set[str]) -> Iterator[Pair]:
     """The pairs whose sentence is not in `seen`, which grows."""
     for pair in pairs:
-        if key(pair.en) not in seen:
-            seen.add(key(pair.en))
+        sentence = key(pair.en)
+        if sentence not in seen:
+            seen.add(sentence)
             yield pair

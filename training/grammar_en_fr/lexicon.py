@@ -15,67 +15,59 @@ ASPIRATED = ("héros", "harp", "hibou", "hériss", "haricot", "hache", "huit", "
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun: its forms, gender "m" or "f", and what kind of thing it names (the verbs and
-    adjectives select kinds)."""
+    """A noun; a form that does not exist is empty."""
 
     en: str
     en_plural: str
     fr: str
     fr_plural: str
-    gender: str
-    kind: str
+    gender: str  # "m" or "f"
+    kind: str  # of thing, by which verbs and adjectives choose
 
 
 @dataclass(frozen=True)
 class Adjective:
-    """An adjective: masculine, feminine, their plurals; its place; `ms_vowel` is the form before a
-    vowel (bel, vieil).
+    """An adjective.
 
-    `rank` orders English adjectives: 0 opinion, 1 size or age, 2 quality or colour, 3 origin.
+    The rank orders English adjectives: 0 opinion, 1 size or age, 2 quality or colour, 3 origin.
     """
 
     en: str
-    ms: str
+    ms: str  # masculine singular
     fs: str
     mp: str
-    fp: str
+    fp: str  # feminine plural
     rank: int
-    kinds: tuple[str, ...]
-    ms_vowel: str = ""
+    kinds: tuple[str, ...]  # of the nouns that it fits
+    ms_vowel: str = ""  # before a vowel: bel, vieil
 
     @property
     def precedes(self) -> bool:
-        """Whether it stands before the French noun."""
+        """True if it stands before the French noun."""
         return self.rank < 2
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: English base, third person, past, participle; French infinitive, (je, il, nous,
-    ils), participle, future.
-
-    `future` is the stem before -ai, -a, -ons, -ont. A `state` has its past in the imperfect (knew:
-    connaissait).
-    """
+    """A verb: its English forms, then the French ones."""
 
     base: str
-    third: str
+    third: str  # the third person
     past: str
-    done: str
+    done: str  # the participle
     infinitive: str
-    present: tuple[str, str, str, str]
+    present: tuple[str, str, str, str]  # je, il, nous, ils
     participle: str
-    future: str
-    subjects: tuple[str, ...]
-    objects: tuple[str, ...] = ()
+    future: str  # the stem before -ai, -a, -ons, -ont
+    subjects: tuple[str, ...]  # kinds of nouns
+    objects: tuple[str, ...] = ()  # kinds of nouns
     auxiliary: str = "avoir"
-    state: bool = False
+    state: bool = False  # its past is the imperfect (knew: connaissait)
 
 
 @dataclass(frozen=True)
 class Determiner:
-    """A determiner: English singular and plural, French forms; an empty form does not exist (two:
-    no singular)."""
+    """A determiner; a form that does not exist is empty (two: no singular)."""
 
     en: str
     en_plural: str
@@ -89,14 +81,13 @@ class Determiner:
 
 @dataclass(frozen=True)
 class Pronoun:
-    """A personal pronoun: subject and object in English; subject, direct and indirect object in
-    French."""
+    """A personal pronoun: subject and object in English; then the French forms."""
 
     en: str
     en_object: str
-    fr: str
-    direct: str
-    indirect: str
+    fr: str  # the subject
+    direct: str  # the direct object
+    indirect: str  # the indirect object
     gender: str
     plural: bool
     person: int
@@ -111,9 +102,20 @@ class Fixed:
     links: str = ""
 
 
-PERSON, ANIMAL, FRUIT, DISH, DRINK = "person", "animal", "fruit", "dish", "drink"
-CLOTHES, TEXT, THING, FURNITURE, DOOR = "clothes", "text", "thing", "furniture", "door"
-VEHICLE, PLACE, LANDMARK, TIME = "vehicle", "place", "landmark", "time"
+PERSON = "person"
+ANIMAL = "animal"
+FRUIT = "fruit"
+DISH = "dish"
+DRINK = "drink"
+CLOTHES = "clothes"
+TEXT = "text"
+THING = "thing"
+FURNITURE = "furniture"
+DOOR = "door"
+VEHICLE = "vehicle"
+PLACE = "place"
+LANDMARK = "landmark"
+TIME = "time"
 MASS = (DISH, DRINK)  # nouns without a plural: "bread", "du pain"
 PEOPLE = (PERSON,)
 LIVING = (PERSON, ANIMAL)

@@ -41,25 +41,25 @@ def _verb(
     auxiliary: str = "avoir",
     state: bool = False,
 ) -> Verb:
-    """A verb from its forms in a row, in the order of `Verb`; `_` is a space in a form, `-` a form
-    that is missing."""
+    """A verb from its forms in a row, in the order of `Verb`.
+
+    `_` is a space in a form, `-` a form that is missing.
+    """
     base, third, past, done = (form.replace("_", " ").strip("-") for form in en.split())
     infinitive, je, il, nous, ils, participle, future = fr.split()
-    present = (je, il, nous, ils)
-    stem = future.removesuffix("-")
     return Verb(
-        base,
-        third,
-        past,
-        done,
-        infinitive,
-        present,
-        participle,
-        stem,
-        subjects,
-        objects,
-        auxiliary,
-        state,
+        base=base,
+        third=third,
+        past=past,
+        done=done,
+        infinitive=infinitive,
+        present=(je, il, nous, ils),
+        participle=participle,
+        future=future.removesuffix("-"),
+        subjects=subjects,
+        objects=objects,
+        auxiliary=auxiliary,
+        state=state,
     )
 
 
@@ -346,9 +346,11 @@ THEY = Pronoun("they", "them", "ils", "les", "leur", "m", plural=True, person=3)
 I = Pronoun("I", "me", "je", "me", "me", "m", plural=False, person=1)  # noqa: E741 - the pronoun
 WE = Pronoun("we", "us", "nous", "nous", "nous", "m", plural=True, person=1)
 
-OFTEN, ALWAYS = Fixed("often", "souvent"), Fixed("always", "toujours")
+OFTEN = Fixed("often", "souvent")
+ALWAYS = Fixed("always", "toujours")
 VERY = Fixed("very", "très")
-HERE, THERE = Fixed("here", "ici"), Fixed("there", "là")
+HERE = Fixed("here", "ici")
+THERE = Fixed("there", "là")
 TIMES_PRESENT = (
     Fixed("every day", "tous les jours", "0-0 0-1 1-2"),
     Fixed("every morning", "tous les matins", "0-0 0-1 1-2"),
@@ -375,18 +377,23 @@ TIMES_FUTURE = (
     Fixed("next week", "la semaine prochaine", "0-0 0-2 1-1"),
     Fixed("next year", "la année prochaine", "0-0 0-2 1-1"),
 )
-IN, ON, UNDER = Fixed("in", "dans"), Fixed("on", "sur"), Fixed("under", "sous")
-NEAR, BEHIND, IN_FRONT_OF = (
-    Fixed("near", "près de"),
-    Fixed("behind", "derrière"),
-    Fixed("in front of", "devant"),
-)
-WITH, WITHOUT, FOR = Fixed("with", "avec"), Fixed("without", "sans"), Fixed("for", "pendant")
-TO, FROM, OF, BY = Fixed("to", "à"), Fixed("from", "de"), Fixed("of", "de"), Fixed("by", "par")
-AND, BUT, OR = Fixed("and", "et"), Fixed("but", "mais"), Fixed("or", "ou")
-BECAUSE, WHEN, WHILE = (
-    Fixed("because", "parce que"),
-    Fixed("when", "quand"),
-    Fixed("while", "pendant que"),
-)
+IN = Fixed("in", "dans")
+ON = Fixed("on", "sur")
+UNDER = Fixed("under", "sous")
+NEAR = Fixed("near", "près de")
+BEHIND = Fixed("behind", "derrière")
+IN_FRONT_OF = Fixed("in front of", "devant")
+WITH = Fixed("with", "avec")
+WITHOUT = Fixed("without", "sans")
+FOR = Fixed("for", "pendant")
+TO = Fixed("to", "à")
+FROM = Fixed("from", "de")
+OF = Fixed("of", "de")
+BY = Fixed("by", "par")
+AND = Fixed("and", "et")
+BUT = Fixed("but", "mais")
+OR = Fixed("or", "ou")
+BECAUSE = Fixed("because", "parce que")
+WHEN = Fixed("when", "quand")
+WHILE = Fixed("while", "pendant que")
 COMMA = Fixed(",", ",")

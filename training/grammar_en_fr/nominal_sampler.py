@@ -29,10 +29,9 @@ _MASS_SUBJECT = (words.THE, words.THE, words.THIS, *words.POSSESSIVES)
 _NO_MASS = (words.MASS_NONE, words.MASS_NONE, words.THE)
 _PLACES = (
     *[(words.IN, (lex.PLACE,))] * 4,
-    *[
-        (preposition, (lex.PLACE, lex.LANDMARK))
-        for preposition in (words.NEAR, words.BEHIND, words.IN_FRONT_OF)
-    ],
+    (words.NEAR, (lex.PLACE, lex.LANDMARK)),
+    (words.BEHIND, (lex.PLACE, lex.LANDMARK)),
+    (words.IN_FRONT_OF, (lex.PLACE, lex.LANDMARK)),
     (words.UNDER, (lex.LANDMARK,)),
 )
 _SURFACES = ((words.ON, (lex.FURNITURE,)), (words.UNDER, (lex.FURNITURE,)))
@@ -66,8 +65,10 @@ def adjectives(kind: str, predicative: bool = False) -> tuple[lex.Adjective, ...
 
 
 class NominalSampler:
-    """Draws simple noun phrases, from its own `random.Random` alone, so a seed decides every
-    word."""
+    """Draws simple noun phrases.
+
+    It draws from its own `random.Random` alone, so a seed decides every word.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -99,8 +100,10 @@ class NominalSampler:
         return [chosen[rank] for rank in sorted(chosen)]
 
     def determiner(self, noun: lex.Noun, plural: bool, role: str) -> lex.Determiner:
-        """A determiner that the role allows: after a preposition none that contains `de`, and
-        `any` under negation."""
+        """A determiner that the role allows.
+
+        After a preposition none contains `de`; under negation there is `any`.
+        """
         if noun.kind in lex.MASS:
             return self.choose({"object": _MASS, "negated": _NO_MASS}.get(role, _MASS_SUBJECT))
         if role == "existential":
@@ -108,9 +111,8 @@ class NominalSampler:
         if role == "none" or (role == "negated" and self.chance(0.4)):
             return words.NONE
         if role in ("preposition", "negated"):
-            return self.choose(
-                _PLURAL if plural else _SINGULAR if role == "preposition" else _NEGATED
-            )
+            singular = _SINGULAR if role == "preposition" else _NEGATED
+            return self.choose(_PLURAL if plural else singular)
         if role == "subject" and not plural and self.chance(0.06):
             return words.EVERY
         return self.choose(_PLURAL_OR_QUANTIFIED if plural else _SINGULAR)
@@ -124,16 +126,17 @@ class NominalSampler:
         noun = self.choose(nouns(kinds))
         plural = noun.kind not in lex.MASS and self.chance(0.2 if role == "preposition" else 0.35)
         determiner = self.determiner(noun, plural, role)
-        return Actor(noun_phrase(determiner, noun, *self.modifiers(noun), plural=plural), noun.kind)
+        modifiers = self.modifiers(noun)
+        return Actor(noun_phrase(determiner, noun, *modifiers, plural=plural), noun.kind)
 
     def possessed(self, kinds: tuple[str, ...]) -> Actor:
         """A noun phrase with a short singular owner: the king's old house."""
         noun = self.choose(nouns(kinds))
         plural = noun.kind not in lex.MASS and self.chance(0.3)
-        owner = noun_phrase(
-            self.choose((words.THE, *words.POSSESSIVES)), self.choose(nouns(lex.PEOPLE))
-        )
-        return Actor(genitive(owner, noun, *self.modifiers(noun)[:1], plural=plural), noun.kind)
+        determiner = self.choose((words.THE, *words.POSSESSIVES))
+        owner = noun_phrase(determiner, self.choose(nouns(lex.PEOPLE)))
+        modifiers = self.modifiers(noun)[:1]
+        return Actor(genitive(owner, noun, *modifiers, plural=plural), noun.kind)
 
     def place(self, surfaces: bool = False) -> Phrase:
         """An adjunct of place; `surfaces` adds what small things and animals are on or under."""

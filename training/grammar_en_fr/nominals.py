@@ -20,7 +20,7 @@ class Nominal:
 
     @property
     def third_singular(self) -> bool:
-        """Whether an English verb takes its -s."""
+        """True if an English verb takes its -s."""
         return self.person == 3 and not self.plural
 
     @property
@@ -31,26 +31,33 @@ class Nominal:
 
 def pronoun(entry: Pronoun) -> Nominal:
     """A subject pronoun: she - elle."""
-    return Nominal(aligned(entry.en, entry.fr), entry.gender, entry.plural, entry.person)
+    return Nominal(
+        phrase=aligned(entry.en, entry.fr),
+        gender=entry.gender,
+        plural=entry.plural,
+        person=entry.person,
+    )
 
 
 def inflect(adjective: Adjective, gender: str, plural: bool, following: str = "") -> str:
-    """The French form that agrees, before the word `following` where there is one: vieux, vieille,
-    vieil."""
+    """The French form that agrees: vieux, vieille, and vieil before a vowel of `following`."""
     if plural:
         return adjective.mp if gender == "m" else adjective.fp
     if gender == "f":
         return adjective.fs
-    return (
-        adjective.ms_vowel if adjective.ms_vowel and starts_with_vowel(following) else adjective.ms
-    )
+    if adjective.ms_vowel and starts_with_vowel(following):
+        return adjective.ms_vowel
+    return adjective.ms
 
 
 def determine(determiner: Determiner, gender: str, plural: bool, following: str) -> str:
-    """The French form of the determiner before the word `following`: ce chat, cet homme, cette
-    fille, ces enfants."""
+    """The French form of the determiner before the word `following`.
+
+    Such are: ce chat, cet homme, cette fille, ces enfants.
+    """
     if plural:
         return determiner.mp if gender == "m" else determiner.fp
+
     vowel = starts_with_vowel(following)
     if gender == "m":
         return determiner.ms_vowel if vowel and determiner.ms_vowel else determiner.ms
@@ -58,10 +65,13 @@ def determine(determiner: Determiner, gender: str, plural: bool, following: str)
 
 
 def bare_noun(noun: Noun, *adjectives: Adjective, plural: bool = False) -> Phrase:
-    """A noun with its adjectives: little black cat - petit chat noir. The adjectives come in
-    English order."""
+    """A noun with its adjectives: little black cat - petit chat noir.
+
+    The adjectives come in English order.
+    """
     head = aligned(noun.en_plural, noun.fr_plural) if plural else aligned(noun.en, noun.fr)
-    source, target = head.en, head.fr
+    source = head.en
+    target = head.fr
     for adjective in reversed(adjectives):
         following = target[0].text if adjective.precedes else ""
         phrase = aligned(adjective.en, inflect(adjective, noun.gender, plural, following))
@@ -73,12 +83,15 @@ def bare_noun(noun: Noun, *adjectives: Adjective, plural: bool = False) -> Phras
 def noun_phrase(
     determiner: Determiner, noun: Noun, *adjectives: Adjective, plural: bool = False
 ) -> Nominal:
-    """The red dress - la robe rouge. `some` is `de` before an adjective that precedes: de petites
-    maisons."""
+    """The red dress - la robe rouge.
+
+    `some` is `de` before an adjective that precedes: de petites maisons.
+    """
     body = bare_noun(noun, *adjectives, plural=plural)
     form = determine(determiner, noun.gender, plural, body.fr[0].text)
     if form == "des" and any(adjective.precedes for adjective in adjectives):
         form = "de"
+
     en = determiner.en_plural if plural else determiner.en
     # Bare "bread" is "du pain": the partitive article translates the noun's own number, so the
     # noun is its source.
@@ -87,16 +100,18 @@ def noun_phrase(
 
 
 def genitive(owner: Nominal, noun: Noun, *adjectives: Adjective, plural: bool = False) -> Nominal:
-    """The king's old house - la vieille maison du roi. The 's stands for both the article and
-    `de`."""
+    """The king's old house - la vieille maison du roi.
+
+    The 's stands for both the article and `de`.
+    """
     body = bare_noun(noun, *adjectives, plural=plural)
     marker = english("'s")
-    article = french("les" if plural else "le" if noun.gender == "m" else "la", marker)
-    phrase = Phrase(
-        owner.phrase.en + marker + body.en,
-        article + body.fr + french("de", marker) + owner.phrase.fr,
-    )
-    return Nominal(phrase, noun.gender, plural)
+    singular = "le" if noun.gender == "m" else "la"
+    article = french("les" if plural else singular, marker)
+
+    en = owner.phrase.en + marker + body.en
+    fr = article + body.fr + french("de", marker) + owner.phrase.fr
+    return Nominal(Phrase(en, fr), noun.gender, plural)
 
 
 def prepositional(preposition: Fixed, nominal: Nominal) -> Phrase:
@@ -110,8 +125,10 @@ def extended(nominal: Nominal, modifier: Phrase) -> Nominal:
 
 
 def subject_relative(head: Nominal, word: str, predicate: Phrase) -> Nominal:
-    """The girl who sings - la fille qui chante. The word is `who` or `that`; the predicate agrees
-    with the head."""
+    """The girl who sings - la fille qui chante.
+
+    The word is `who` or `that`; the predicate agrees with the head.
+    """
     return extended(head, aligned(word, "qui") + predicate)
 
 

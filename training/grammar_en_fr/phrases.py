@@ -23,8 +23,10 @@ CONTRACTED = {("de", "le"): "du", ("de", "les"): "des", ("à", "le"): "au", ("à
 
 @dataclass(frozen=True, eq=False)
 class English:
-    """An English word. Each occurrence is an object of its own, so identity tells two occurrences
-    apart."""
+    """An English word.
+
+    Each occurrence is an object of its own, so identity tells two occurrences apart.
+    """
 
     text: str
 
@@ -62,34 +64,37 @@ class Phrase:
         return Phrase(self.en + other.en, self.fr + other.fr)
 
     def realize(self) -> Pair:
-        """Spell the words out, write both texts, and turn the links into positions."""
+        """Spells the words out, writes both texts, and turns the links into positions."""
         fr = spell_french(self.fr)
         position = {id(word): index for index, word in enumerate(self.en)}
-        links = sorted(
+        links = [
             (position[id(source)], index) for index, word in enumerate(fr) for source in word.of
-        )
-        en_words, fr_words = (
-            spell_english(word.text for word in self.en),
-            tuple(word.text for word in fr),
-        )
+        ]
+
+        en_words = spell_english(word.text for word in self.en)
+        fr_words = tuple(word.text for word in fr)
         return Pair(
-            write_english(en_words), write_french(fr_words), en_words, fr_words, tuple(links)
+            en=write_english(en_words),
+            fr=write_french(fr_words),
+            en_words=en_words,
+            fr_words=fr_words,
+            links=tuple(sorted(links)),
         )
 
     def sentence(self, mark: str = ".") -> Phrase:
-        """Capitals at the start, a punctuation mark at the end. The mark is `.` or `?`."""
-        first_en, first_fr = self.en[0], self.fr[0]
-        capital = English(_capitalize(first_en.text))
-        fr = [
-            French(
-                word.text, tuple(capital if source is first_en else source for source in word.of)
-            )
-            if first_en in word.of
-            else word
-            for word in self.fr
-        ]
-        fr[0] = French(_capitalize(first_fr.text), fr[0].of)
+        """The phrase with capitals at the start and a punctuation mark, `.` or `?`, at the end."""
+        first = self.en[0]
+        capital = English(_capitalize(first.text))
+        fr = [_relinked(word, first, capital) for word in self.fr]
+        fr[0] = French(_capitalize(fr[0].text), fr[0].of)
         return Phrase((capital, *self.en[1:]), tuple(fr)) + aligned(mark, mark)
+
+
+def _relinked(word: French, old: English, new: English) -> French:
+    """The word, a translation of `new` where it was one of `old`."""
+    if old not in word.of:
+        return word
+    return French(word.text, tuple(new if source is old else source for source in word.of))
 
 
 def english(text: str) -> tuple[English, ...]:
@@ -103,51 +108,50 @@ def french(text: str, of: tuple[English, ...]) -> tuple[French, ...]:
 
 
 def aligned(en: str, fr: str) -> Phrase:
-    """A word or an idiom: linked word by word when the counts agree, else every word with every
-    word."""
-    source, target = english(en), fr.split()
-    if len(source) == len(target):
-        return Phrase(
-            source, tuple(French(word, (of,)) for word, of in zip(target, source, strict=True))
-        )
-    return Phrase(source, french(fr, source))
+    """A word or an idiom.
+
+    It is linked word by word when the counts agree, else every word with every word.
+    """
+    source = english(en)
+    target = fr.split()
+    if len(source) != len(target):
+        return Phrase(source, french(fr, source))
+
+    pairs = zip(target, source, strict=True)
+    return Phrase(source, tuple(French(word, (of,)) for word, of in pairs))
 
 
 def fixed(entry: Fixed) -> Phrase:
     """An idiom of the lexicon, with its own links where it states them."""
     if not entry.links:
         return aligned(entry.en, entry.fr)
+
     source = english(entry.en)
-    of: list[list[English]] = [[] for _ in entry.fr.split()]
+    target = entry.fr.split()
+    of: list[list[English]] = [[] for _ in target]
     for link in entry.links.split():
         left, right = map(int, link.split("-"))
         of[right].append(source[left])
-    return Phrase(
-        source,
-        tuple(French(text, tuple(links)) for text, links in zip(entry.fr.split(), of, strict=True)),
-    )
+
+    pairs = zip(target, of, strict=True)
+    return Phrase(source, tuple(French(word, tuple(links)) for word, links in pairs))
 
 
 @cache
 def starts_with_vowel(word: str) -> bool:
-    """Whether the French word asks for elision: a vowel or a mute h first."""
+    """True if the French word asks for elision: a vowel or a mute h comes first."""
     first = unicodedata.normalize("NFD", word[:1].lower())[:1]
-    return (
-        first in tuple("aeiouœ")
-        or word == "y"
-        or (first == "h" and not word.lower().startswith(ASPIRATED))
-    )
+    mute_h = first == "h" and not word.lower().startswith(ASPIRATED)
+    return first in tuple("aeiouœ") or word == "y" or mute_h
 
 
 def spell_french(words: tuple[French, ...]) -> tuple[French, ...]:
-    """Elision (le homme: l'homme), then contraction (de le: du), which unites the links of both
-    words."""
-    elided = [
-        French(word.text[:-1] + "'", word.of)
-        if word.text.lower() in ELIDED and starts_with_vowel(following.text)
-        else word
-        for word, following in pairwise(words)
-    ]
+    """Elision (le homme: l'homme), then contraction (de le: du).
+
+    A contraction unites the links of both words.
+    """
+    elided = [_elide(word, following) for word, following in pairwise(words)]
+
     spelled: list[French] = []
     for word in [*elided, *words[-1:]]:
         merged = CONTRACTED.get((spelled[-1].text.lower(), word.text)) if spelled else None
@@ -158,6 +162,12 @@ def spell_french(words: tuple[French, ...]) -> tuple[French, ...]:
         text = _capitalize(merged) if former.text[0].isupper() else merged
         spelled.append(French(text, tuple(dict.fromkeys(former.of + word.of))))
     return tuple(spelled)
+
+
+def _elide(word: French, following: French) -> French:
+    if word.text.lower() in ELIDED and starts_with_vowel(following.text):
+        return French(word.text[:-1] + "'", word.of)
+    return word
 
 
 def spell_english(texts: Iterable[str]) -> tuple[str, ...]:
@@ -175,8 +185,10 @@ def write_english(words: tuple[str, ...]) -> str:
 
 
 def write_french(words: tuple[str, ...]) -> str:
-    """French text: no space before a comma or full stop nor after an elided word; a space before
-    `?`."""
+    """French text: no space before a comma or full stop nor after an elided word.
+
+    There is one before `?`.
+    """
     text = "".join(word if word in (".", ",") else " " + word for word in words).strip()
     return text.replace("' ", "'")
 
