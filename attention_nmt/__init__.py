@@ -5,8 +5,8 @@ target positions, `K` beam, `N` best hypotheses, `Q` queries of a sentence, `V` 
 embedding, `H` decoder units, `A` attention units, `D` annotation size, `l` readout units, `G`
 blocks of a cell's kernel: 3 of a GRU, 4 of an LSTM.
 
-A name is imported when it is first used. Layers, losses, models and searches need Keras alone;
-`Tokenizer`, `TrainingBatches` and `Translator` need TensorFlow.
+A name is imported when it is first used. Layers, losses, models and searches need Keras alone, a
+`Tokenizer` needs SentencePiece; `TrainingBatches` and `Translator` need TensorFlow.
 """
 
 import importlib

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import re
@@ -13,12 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from attention_nmt.command import COMMANDS
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training.presets import base, multi30k
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+COMMAND = Path(sys.executable).with_name("attention-nmt")
+SMALL = [*TINY_MODEL, "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
+"""Flags of a training that takes four steps."""
 
 
 def blocks(language: str) -> list[str]:
@@ -33,23 +39,25 @@ def run(command: list[str], folder: Path) -> str:
     return result.stdout
 
 
+def call(name: str, arguments: list[str]) -> int:
+    """Runs a command in this process: starting TensorFlow takes longer than all they do here."""
+    return importlib.import_module(COMMANDS[name].module).main(arguments)
+
+
 def test_the_script_learns_and_translates(tmp_path: Path) -> None:
+    """It does so without a warning of Keras."""
     (script,) = blocks("python")
-    said = run([sys.executable, "-c", script + "\nmodel.save('model.keras')"], tmp_path)
+    save = "\nmodel.save('model.keras')"
+    warnings = ["-W", "error::UserWarning:keras"]
+    said = run([sys.executable, *warnings, "-c", script + save], tmp_path)
     assert re.search(r"^la robe rouge -\d", said, re.MULTILINE)
     assert "'</s>']" in said
+
     names = re.search(r"`(from attention_nmt import [\w, ]+)`", README)
     assert names
     load = f"import keras\n{names[1]}\nmodel = keras.saving.load_model('model.keras')"
-    said = run(
-        [
-            sys.executable,
-            "-c",
-            f"{load}\nprint(type(model) is Seq2Seq, type(model.loss) is CrossEntropy)",
-        ],
-        tmp_path,
-    )
-    assert said == "True True\n"
+    show = "print(type(model) is Seq2Seq, type(model.loss) is CrossEntropy)"
+    assert run([sys.executable, "-c", f"{load}\n{show}"], tmp_path) == "True True\n"
 
 
 @pytest.fixture
@@ -65,54 +73,53 @@ def folder(tmp_path: Path) -> Path:
 def test_the_commands(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In this process but for the server: starting TensorFlow each time would take longer than all
-    they do."""
     monkeypatch.chdir(folder)
-    commands = [
-        line
-        for block in blocks("bash")
-        for line in block.splitlines()
-        if line.startswith("python -m")
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("attention-nmt ")]
+    assert [name for name, *_ in commands] == [
+        "train",
+        "evaluate",
+        "translate",
+        "record",
+        "export",
+        "serve",
+        "client",
+        "tflite",
     ]
-    modules = [shlex.split(line)[2] for line in commands]
-    assert modules == [
-        "training.train",
-        "training.evaluate",
-        "training.record",
-        "serving.export",
-        "serving.server",
-        "serving.client",
-        "serving.tflite",
-    ]
+
     server = None
     try:
-        for line in commands:
-            module, *arguments = shlex.split(line)[2:]
-            if module in ("training.train", "training.record"):
-                arguments += [*TINY_MODEL, "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
-            elif module == "serving.server":
+        for name, *arguments in commands:
+            if name in ("train", "record"):
+                arguments += SMALL
+            elif name == "serve":
                 arguments[arguments.index("--port") + 1] = "0"
-                command = [sys.executable, "-m", module, *arguments]
                 server = subprocess.Popen(
-                    command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+                    [COMMAND, name, *arguments],
+                    env=ENVIRONMENT,
+                    stdout=subprocess.PIPE,
+                    text=True,
                 )
                 assert server.stdout is not None
                 address = server.stdout.readline().split()[-1]
                 continue
-            elif module == "serving.client":
+            elif name == "client":
                 arguments[arguments.index("--address") + 1] = address
+
             capsys.readouterr()
-            assert importlib.import_module(module).main(arguments) == 0
-            assert module != "serving.client" or capsys.readouterr().out.count("\n") == 1
+            assert call(name, arguments) == 0, capsys.readouterr().err
+            said = capsys.readouterr().out
+            assert name not in ("translate", "client") or said.count("\n") == 1
     finally:
         if server is not None:
             server.terminate()
             server.communicate()
+
     assert (folder / "models/nmt/1/saved_model.pb").is_file()
     assert (folder / "models/nmt.tflite").is_file()
     assert (folder / "runs/en-de/evaluation/test/scores.json").is_file()
     (replayed,) = re.findall(
-        r"^KERAS_BACKEND=jax python -m training.replay --run-dir (\S+)$", README, re.MULTILINE
+        r"^KERAS_BACKEND=jax attention-nmt replay --run-dir (\S+)$", README, re.MULTILINE
     )
     assert (folder / replayed / "recording.npz").is_file()
 
@@ -120,8 +127,7 @@ def test_the_commands(
 def test_the_recipe(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the README's `make multi30k` would run, in its order: each command finds what those
-    before it wrote."""
+    """Each command of the README's `make multi30k` finds what those before it wrote."""
     (line,) = re.findall(r"^make multi30k .*$", README, re.MULTILINE)
     plan = subprocess.run(
         [
@@ -138,10 +144,11 @@ def test_the_recipe(
     ).stdout
     monkeypatch.chdir(folder)
     for command in plan.replace("\\\n", " ").splitlines():
-        module, *arguments = shlex.split(command.partition(" -m ")[2])
-        if module == "training.train":
-            arguments += [*TINY_MODEL, "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
-        assert importlib.import_module(module).main(arguments) == 0, capsys.readouterr().err
+        name, *arguments = shlex.split(command.partition("/attention-nmt ")[2])
+        if name == "train":
+            arguments += SMALL
+        assert call(name, arguments) == 0, capsys.readouterr().err
+
     runs = folder / "runs/en-de"
     assert sorted(p.name for p in runs.iterdir()) == [
         "backward",
@@ -168,6 +175,35 @@ def test_the_recipe(
 
 def test_the_make_targets_exist() -> None:
     targets = re.findall(r"^make (\w+)", "\n".join(blocks("bash")), re.MULTILINE)
-    assert targets == ["demo", "test", "multi30k"]
+    assert targets == ["setup", "demo", "test", "multi30k"]
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert all(f"\n{target}: setup" in rules for target in targets)
+    assert all(f"\n{target}: setup" in rules for target in targets if target != "setup")
+
+
+def test_the_text_stands_on_a_package_index() -> None:
+    """No link is relative, and files that are named are there."""
+    links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)]*)\)", README)
+    assert links
+    assert all(link.startswith("https://") for link in links)
+
+    named = re.findall(r"`((?:docs|serving|training)/[\w./]+|[A-Z]+\.md)`", README)
+    assert len(named) > 5
+    assert all((ROOT / name).exists() for name in named)
+
+
+def test_the_flags_are_those_of_the_commands() -> None:
+    """Whatever the text says of a flag, some command has it."""
+    said = README + "".join(
+        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("training.md", "serving.md")
+    )
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", said)) - {"--name", "--no-name"}
+    helps = "".join(help_of(name) for name in COMMANDS)
+    assert [flag for flag in sorted(named) if not re.search(rf"{flag}\b", helps)] == []
+
+
+def help_of(name: str) -> str:
+    """The help of a command."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
+        call(name, ["--help"])
+    return output.getvalue()
