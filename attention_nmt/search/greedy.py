@@ -59,7 +59,7 @@ def greedy_search(
     """
     pad = problem.special.pad
 
-    def likeliest(logits: Tensor, position: Tensor, keys: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    def likeliest(logits: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
         best, pieces = best_pieces(logits, 1, pad)
         first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
         return ops.max(best, axis=-1), ops.where(first, pieces[:, :, 0], pieces[:, :, 1])
