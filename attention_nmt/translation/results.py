@@ -70,9 +70,8 @@ def tokens_of(row: np.ndarray) -> list[str]:
 def unpack(tensors: TranslationTensors) -> list[list[Translation]]:
     """The translations of each sentence of a batch, without their padding."""
     batch = TranslationTensors._make(None if x is None else x.numpy() for x in tensors)
-    sentences, hypotheses = batch.texts.shape
 
-    return [[_translation(batch, b, n) for n in range(hypotheses)] for b in range(sentences)]
+    return [_translations(batch, b) for b in range(len(batch.texts))]
 
 
 def unpack_alignments(tensors: AlignmentTensors) -> list[Alignment]:
@@ -84,6 +83,11 @@ def unpack_alignments(tensors: AlignmentTensors) -> list[Alignment]:
         found.append(Alignment(source, target, weights[: len(target), : len(source)]))
 
     return found
+
+
+def _translations(batch: TranslationTensors, b: int) -> list[Translation]:
+    """The translations of sentence `b` of a batch of arrays."""
+    return [_translation(batch, b, n) for n in range(batch.texts.shape[1])]
 
 
 def _translation(batch: TranslationTensors, b: int, n: int) -> Translation:
