@@ -152,7 +152,7 @@ def run(config: ExportConfig) -> None:
 
 
 def _about(folder: RunFolder) -> dict[str, Any]:
-    """What the model card is to say of a run."""
+    """The facts of a run for its model card."""
     about = {"training": json.loads(folder.config.read_text(encoding="utf-8"))}
     if folder.best_score.is_file():
         about |= json.loads(folder.best_score.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Annotated, BinaryIO, NamedTuple
 
 import tyro
 
@@ -35,7 +35,9 @@ class JobConfig:
         ValueError: texts together with an input.
     """
 
-    texts: tyro.conf.Positional[tuple[str, ...]] = ()
+    texts: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[TEXT ...]")
+    ] = ()
     input: Path | None = None
     output: Path | None = None
     document: bool = False

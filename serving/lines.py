@@ -19,7 +19,7 @@ from .sentences import rejoin, split
 
 
 class LineTranslation(Protocol):
-    """What is asked of the translation of a text; a client's and a translator's have it."""
+    """The translation of a text, as far as lines need it; a client's and a translator's fit."""
 
     @property
     def text(self) -> str:
@@ -27,7 +27,7 @@ class LineTranslation(Protocol):
 
     @property
     def truncated(self) -> bool:
-        """Whether only the beginning of the text was translated."""
+        """Only the beginning of the text was translated."""
 
 
 Translate: TypeAlias = Callable[[list[str]], Sequence[LineTranslation]]
@@ -35,7 +35,7 @@ Translate: TypeAlias = Callable[[list[str]], Sequence[LineTranslation]]
 
 
 class Output(NamedTuple):
-    """Where lines are written."""
+    """A file that lines are written to."""
 
     file: BinaryIO
     done: int  # lines that an earlier run has written

@@ -63,7 +63,7 @@ def write_saved_model(
 
 
 def _resources(translator: Translator) -> list[Any]:
-    """What a translator's graphs read and an archive has to be told of.
+    """Gives all that a translator's graphs read and an archive has to be told of.
 
     The model is not: an archive finds the variables of its functions, and writes those of a model
     that it tracks again.

@@ -26,7 +26,7 @@ from .tensors import RequestError, from_proto, invalid, to_proto
 DEFAULT_SIGNATURE = "serving_default"
 
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
-"""Where TensorFlow Serving looks for warm-up requests in the folder of a version."""
+"""The file of warm-up requests in the folder of a version, by TensorFlow Serving's convention."""
 
 _METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify", "regress"))
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
@@ -175,7 +175,7 @@ class Servable:
 
 
 def _feeds(signature: meta_graph_pb2.SignatureDef, inputs: Tensors) -> dict[str, np.ndarray]:
-    """What to feed by tensor name, in the order of the signature's input names."""
+    """The values to feed by tensor name, in the order of the signature's input names."""
     _check_input_count(signature, inputs)
     feeds = {}
     for position, (alias, info) in enumerate(sorted(signature.inputs.items())):

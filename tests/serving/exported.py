@@ -1,4 +1,4 @@
-"""What the tests of exports share: texts, and requests."""
+"""Texts, runs and requests that the tests of exports share."""
 
 from __future__ import annotations
 

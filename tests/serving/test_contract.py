@@ -1,5 +1,4 @@
-"""What a server of an export owes its callers, whatever the model: of a tiny run, and of a trained
-one.
+"""A server of an export owes this to its callers, whatever the model: a tiny or a trained one.
 
 `ATTENTION_NMT_RUN` names the folder of a trained run; without it only the tiny one is tested.
 """
@@ -100,8 +99,7 @@ def test_translations_are_those_of_the_library(trained: Translator, address: str
 
 @pytest.mark.parametrize("signature", sorted(SIGNATURES))
 def test_each_text_of_a_batch_gets_what_it_gets_alone(signature: str, address: str) -> None:
-    """What TensorFlow Serving's batching does: it concatenates requests and cuts the answers
-    apart."""
+    """TensorFlow Serving's batching concatenates requests and cuts the answers apart."""
     requests = [
         LENGTHS[:2],
         LENGTHS[5:6],

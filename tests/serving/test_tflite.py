@@ -55,7 +55,12 @@ def test_ids_are_translated_as_the_translator_does(plain: Path, translator: Tran
 
 
 @pytest.mark.parametrize(
-    "changes", [{"beam_size": 1}, {"length_penalty": 0.5, "coverage_penalty": 0.2}], ids=str
+    "changes",
+    [
+        {"beam_size": 1},
+        pytest.param({"length_penalty": 0.5, "coverage_penalty": 0.2}, marks=pytest.mark.long),
+    ],
+    ids=str,
 )
 def test_other_searches_and_written_translations(
     changes: dict[str, Any], run_dir: Path, tmp_path: Path
