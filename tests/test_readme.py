@@ -207,3 +207,18 @@ def help_of(name: str) -> str:
     with contextlib.redirect_stdout(output), pytest.raises(SystemExit):
         call(name, ["--help"])
     return output.getvalue()
+
+
+def test_the_page_on_the_house_names_what_is_there() -> None:
+    page = (ROOT / "docs/house.md").read_text(encoding="utf-8")
+    folders = ("attention_nmt", "training", "serving")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
+
+    for name in set(re.findall(r"`([\w/]+\.(?:py|md))`", page)):
+        assert (ROOT / name).is_file() or (ROOT / "attention_nmt" / name).is_file(), name
+
+    for name in set(re.findall(r"`([A-Za-z_.]+)`", page)):
+        if name.endswith((".py", ".md", ".json", ".model", ".keras")):
+            continue
+        assert re.search(rf"\b{name.split('.')[-1]}\b", source), name
