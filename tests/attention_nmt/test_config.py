@@ -29,7 +29,7 @@ WRONG_MODELS: list[tuple[str, Any, str]] = [
     ("source_word_dropout", -0.1, "in [0, 1)"),
     ("embedding_dropout", float("nan"), "in [0, 1)"),
     ("attention", "dot", "one of ('bahdanau', 'luong_dot', 'luong_general', 'none')"),
-    ("cell", "rnn", "'gru' or 'lstm'"),
+    ("cell", "rnn", "a CellConfig"),
     ("decoder_layers", 0, "an integer of at least 1"),
     ("query", "next", "'previous' or 'current'"),
 ]
