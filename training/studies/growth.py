@@ -1,136 +1,165 @@
-"""`python -m training.studies.growth --output DIR`: time and memory of a step and of a
-translation, by length and by batch."""
+"""Time and memory of a step and of a translation, by length and by batch: the command `growth`."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-import os
-import resource
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import tensorflow as tf
-from matplotlib.figure import Figure
-
+from attention_nmt.checks import require
+from attention_nmt.command import run_command
 from attention_nmt.config import ModelConfig, SearchConfig
-from attention_nmt.search.model_search import search_model
 
 from ..alignment.plots import plain_figure, save_measured
-from ..build import build
 from ..presets import TrainConfig
-from .benchmark import synthetic_stream
-from .memory import resident_mb
+from ..timing import median_seconds
+from .memory import peak_mb, resident_mb
+from .streams import synthetic_stream
 
-LENGTHS, BATCHES = (10, 25, 50, 100, 200), (1, 4, 16, 64, 256)
-LENGTH, BATCH = 25, 64
-"""Pieces of both sides where the batch varies, and sentences where the length varies."""
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LENGTHS = (10, 25, 50, 100, 200)
+BATCHES = (1, 4, 16, 64, 256)
+
+LENGTH = 25
+"""Pieces of both sides where the batch varies."""
+
+BATCH = 64
+"""Sentences where the length varies."""
 
 KINDS = ("step", "translation")
 
-READINGS = 5
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthConfig:
+    """Measures how time and memory grow: `growth.png` and `growth.json` in a folder.
+
+    Attributes:
+        output: the folder of growth.png and growth.json.
+        point: one point to measure instead, KIND BATCH LENGTH; its figures are printed as JSON.
+
+    Raises:
+        ValueError: there is nothing to do, or the point is none.
+    """
+
+    output: Path | None = None
+    point: tuple[str, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        given = self.output is not None or self.point is not None
+        require(given, "output", "given, or else a point", self.output)
+        if self.point is not None:
+            kind, batch, length = self.point
+            known = kind in KINDS and batch >= 1 and length >= 1
+            require(known, "point", f"one of {KINDS}, then two numbers of at least 1", self.point)
 
 
 def measure(kind: str, batch: int, length: int) -> dict[str, Any]:
     """One point; to be called in a process of its own, whose highest memory is read.
 
-    The sizes of `training.studies.benchmark`'s model, without dropout, with random weights; its
-    translations (beam 5) go on to the limit, one piece more than the source has.
+    The model has the sizes of `benchmark`'s, no dropout and random weights; its translations (beam
+    5) go on to the limit, one piece more than the source has.
 
     Returns:
         `kind`, `batch`, `length`, the `ms` of a call, and the `mb` that the first calls take over
         what the process holds before them, with what makes and compiles the graph.
     """
-    model = build(TrainConfig(model=ModelConfig()), 4000, 4000)
-    inputs, labels, weights = next(synthetic_stream(model.config, batch, length)(1))
+    import tensorflow as tf
+
+    from attention_nmt.search.loop import LoopOptions
+    from attention_nmt.search.search import search_model
+
+    from ..build import build
+
+    config = ModelConfig()
+    training = TrainConfig(model=config)
+    model = build(training, config.source_vocabulary_size, config.target_vocabulary_size)
+    inputs, labels, weights = next(synthetic_stream(config, batch, length)(1))
     search = SearchConfig(maximum_length_ratio=1.0, maximum_length_extra=1)
+    loop = LoopOptions(drop_finished=True)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
     def translate(source: tf.Tensor) -> tf.Tensor:
-        return search_model(model, source, search, alignments=False).ids
+        return search_model(model, source, search, alignments=False, loop=loop).ids
 
-    calls: dict[str, Callable[[], object]] = {
+    calls = {
         "step": lambda: model.train_on_batch(inputs, labels, weights),
         "translation": lambda: translate(inputs["source"]).numpy(),
     }
-    before, times = resident_mb(), []
-    for _ in range(READINGS + 1):  # the first makes the graph
-        began = time.perf_counter()
-        calls[kind]()
-        times.append(time.perf_counter() - began)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    ms = 1e3 * statistics.median(times[1:])
-    return {"kind": kind, "batch": batch, "length": length, "ms": ms, "mb": most - before}
+    before = resident_mb()
+    ms = 1e3 * median_seconds(calls[kind])
+    mb = peak_mb() - before
+    return {"kind": kind, "batch": batch, "length": length, "ms": ms, "mb": mb}
 
 
 def figure(points: Sequence[dict[str, Any]]) -> Figure:
-    """Four plots: time and memory, by length and by batch; both axes logarithmic, so that a slope
-    is a power."""
+    """Four plots: time and memory, by length and by batch.
+
+    Both axes are logarithmic, so that a slope is a power.
+    """
     drawn = plain_figure(9, 7)
     axes = drawn.subplots(2, 2)
-    for column, (along, fixed, value) in enumerate(
-        (("length", "batch", BATCH), ("batch", "length", LENGTH))
-    ):
-        chosen = sorted((p for p in points if p[fixed] == value), key=lambda p: p[along])
-        for row, (unit, label) in enumerate((("ms", "time [ms]"), ("mb", "memory [MB]"))):
-            axis = axes[row][column]
-            for kind in KINDS:
-                of_kind = [p for p in chosen if p["kind"] == kind]
-                axis.loglog(
-                    [p[along] for p in of_kind], [p[unit] for p in of_kind], "o-", label=kind
-                )
-            axis.set(xlabel=f"{along} ({fixed} {value})", ylabel=label)
-            ticks = sorted({p[along] for p in chosen})
-            axis.set_xticks(ticks, map(str, ticks), minor=False)
-            axis.minorticks_off()
-            axis.grid(alpha=0.3)
+    by_length = [point for point in points if point["batch"] == BATCH]
+    by_batch = [point for point in points if point["length"] == LENGTH]
+    for row, (unit, label) in enumerate((("ms", "time [ms]"), ("mb", "memory [MB]"))):
+        _draw(axes[row][0], by_length, "length", unit)
+        axes[row][0].set(xlabel=f"length (batch {BATCH})", ylabel=label)
+        _draw(axes[row][1], by_batch, "batch", unit)
+        axes[row][1].set(xlabel=f"batch (length {LENGTH})", ylabel=label)
     axes[0][0].legend()
     return drawn
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: `growth.png` and `growth.json` in a folder; with a point, its figures as
-    JSON."""
-    parser = argparse.ArgumentParser(prog="training.studies.growth", description=__doc__)
-    parser.add_argument("--output", type=Path, help="the folder of growth.png and growth.json")
-    parser.add_argument(
-        "--point",
-        nargs=3,
-        metavar=("KIND", "BATCH", "LENGTH"),
-        help="measure one point, print JSON",
-    )
-    options = parser.parse_args(arguments)
-    if options.point:
-        kind, batch, length = options.point
-        print(json.dumps(measure(kind, int(batch), int(length))))
-        return 0
-    if options.output is None:
-        parser.error("one of --output and --point must be given")
+def _draw(axes: Axes, points: Sequence[dict[str, Any]], along: str, unit: str) -> None:
+    """Draws a line for each kind."""
+    for kind in KINDS:
+        line = sorted((point[along], point[unit]) for point in points if point["kind"] == kind)
+        values = [value for value, _ in line]
+        axes.loglog(values, [height for _, height in line], "o-", label=kind)
+
+    ticks = sorted({point[along] for point in points})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+
+
+def run(config: GrowthConfig) -> None:
+    """Measures one point, or all of them, each in a process of its own."""
+    if config.point is not None:
+        print(json.dumps(measure(*config.point)))
+        return
+
+    assert config.output is not None  # the config makes sure of it
+    lengths = [(BATCH, length) for length in LENGTHS]
+    batches = [(batch, LENGTH) for batch in BATCHES]
+    places = dict.fromkeys([*lengths, *batches])  # one place is on both lines
+
     points = []
-    places = dict.fromkeys([*((BATCH, n) for n in LENGTHS), *((n, LENGTH) for n in BATCHES)])
     for kind, (batch, length) in itertools.product(KINDS, places):
-        command = [
-            sys.executable,
-            "-m",
-            "training.studies.growth",
-            "--point",
-            kind,
-            str(batch),
-            str(length),
-        ]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        points.append(json.loads(done.stdout.splitlines()[-1]))
+        points.append(_measure_apart(kind, batch, length))
         print(points[-1], flush=True)
-    save_measured(options.output / "growth", points, figure(points))
-    return 0
+    save_measured(config.output / "growth", points, figure(points))
+
+
+def _measure_apart(kind: str, batch: int, length: int) -> dict[str, Any]:
+    """One point, measured in a process of its own."""
+    command = [sys.executable, "-m", f"{__package__}.growth"]
+    command += ["--point", kind, str(batch), str(length)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status."""
+    return run_command(GrowthConfig, run, arguments, prog="attention-nmt growth")
 
 
 if __name__ == "__main__":

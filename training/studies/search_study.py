@@ -1,42 +1,39 @@
-"""`python -m training.studies.search_study --run-dir RUN --output O`: dev BLEU by beam and
-penalties, and a plot of it."""
+"""Dev BLEU by beam and penalties, and a plot of it: the command `search-study`."""
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attention_nmt.checks import require
-from attention_nmt.command import command
+from attention_nmt.command import run_command
 from attention_nmt.config import SearchConfig
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.translation.translator import Translator
 
 from ..alignment.plots import plain_figure, save_measured
-from ..data import Corpus
+from ..folder import read_config
 from ..scoring.languages import count_words
-from ..scoring.metrics import corpus_bleu
+from ..timing import timed_translations
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from attention_nmt.translation.translator import Translator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """Which searches to try.
+    """Translates a split with many searches, and plots BLEU by beam and penalties.
 
     Attributes:
         run_dir: a trained run folder.
         output: the files to write, without their endings: `.png` and `.json`.
         split: the split to translate; without it the run's dev split.
-        sentences: so many of its first.
+        sentences: the number of its first sentences to translate.
         beam_sizes: hypotheses that are kept.
         length_penalties: each with every beam, without a coverage penalty.
         coverage_penalties: each with every beam and the run's length penalty.
@@ -56,31 +53,9 @@ class StudyConfig:
     def __post_init__(self) -> None:
         require(self.sentences >= 1, "sentences", "at least 1", self.sentences)
 
-    def searches(self) -> Iterator[SearchConfig]:
-        """Every search once, the run's other limits in all of them; nothing is drawn at random."""
-        run, tried = RunFolder(self.run_dir), set[SearchConfig]()
-        attends = run.read_config()["model"]["attention"] != "none"
-        for beam in self.beam_sizes:
-            flags = [
-                {"length_penalty": penalty, "coverage_penalty": 0.0}
-                for penalty in self.length_penalties
-            ]
-            # Coverage is of attention, and ranks the hypotheses of a beam, of which greedy search
-            # has one.
-            flags += [
-                {"coverage_penalty": penalty}
-                for penalty in self.coverage_penalties
-                if attends and beam > 1
-            ]
-            for one in flags:
-                search = run.read_search(beam_size=beam, n_best=1, temperature=0.0, **one)
-                if search not in tried:
-                    yield search
-                tried.add(search)
-
 
 class Point(NamedTuple):
-    """What one search gave."""
+    """The result of one search."""
 
     beam_size: int
     length_penalty: float
@@ -88,6 +63,33 @@ class Point(NamedTuple):
     bleu: float  # cased, in percent
     words: float  # written for each word of the references
     sentences_per_s: float
+
+
+def searches(config: StudyConfig, search: SearchConfig, *, aligns: bool) -> list[SearchConfig]:
+    """Every search once; nothing is drawn at random.
+
+    Args:
+        config: the penalties and beams.
+        search: the run's, whose other limits are those of all searches.
+        aligns: whether the model aligns. Coverage is of alignments, and ranks the hypotheses of a
+            beam, of which greedy search has one.
+
+    Raises:
+        ValueError: a beam or a penalty outside its range.
+    """
+    plain = replace(search, n_best=1, temperature=0.0)
+    found: list[SearchConfig] = []
+    for beam in config.beam_sizes:
+        found += [
+            replace(plain, beam_size=beam, length_penalty=penalty, coverage_penalty=0.0)
+            for penalty in config.length_penalties
+        ]
+        if aligns and beam > 1:
+            found += [
+                replace(plain, beam_size=beam, coverage_penalty=penalty)
+                for penalty in config.coverage_penalties
+            ]
+    return list(dict.fromkeys(found))
 
 
 def study(config: StudyConfig) -> Iterator[dict[str, Any]]:
@@ -101,78 +103,99 @@ def study(config: StudyConfig) -> Iterator[dict[str, Any]]:
         FileNotFoundError: the run folder is not complete.
         ImportError: what scoring the target language needs is not installed.
     """
-    run = RunFolder(config.run_dir).read_config()
+    from attention_nmt.translation.translator import Translator
+
+    from ..data import Corpus
+    from ..scoring.metrics import corpus_bleu
+
     corpus = Corpus.of_run(config.run_dir)
-    split = config.split or run["dev_split"] or corpus.dev_split()
+    run = read_config(RunFolder(config.run_dir))
+    split = config.split or run.dev_split or corpus.dev_split()
     sources, references = (texts[: config.sentences] for texts in corpus.texts(split))
-    signature = corpus_bleu(references, references, corpus.target).signature
     about = {
         "dataset": corpus.dataset,
         "split": split,
         "sentences": len(sources),
-        "signature": signature,
+        "signature": corpus_bleu(references, references, corpus.target).signature,
     }
+
     loaded = Translator.from_run(config.run_dir)
-    written, points = sum(count_words(text, corpus.target) for text in references), list[Point]()
     translators = [
         Translator(loaded.model, loaded.source_tokenizer, search, loaded.target_tokenizer)
-        for search in config.searches()
+        for search in searches(config, run.search, aligns=loaded.model.aligns)
     ]
-    for plain in translators:
-        translator = plain.frozen()
-        translator(sources[:1], alignments=False)  # traces the graph, which is not translation
-        began = time.perf_counter()
-        texts = [translation.text for translation in translator(sources, alignments=False)]
-        seconds = time.perf_counter() - began
-        words, search = (
-            sum(count_words(text, corpus.target) for text in texts) / max(written, 1),
-            translator.search,
-        )
-        bleu = corpus_bleu(texts, references, corpus.target).value
-        penalties = (search.length_penalty, search.coverage_penalty)
-        points.append(Point(search.beam_size, *penalties, bleu, words, len(sources) / seconds))
-        yield {**about, "points": [point._asdict() for point in points]}
+    points: list[dict[str, Any]] = []
+    for translator in translators:
+        point = _point(translator.frozen(), sources, references, corpus.target)
+        points.append(point._asdict())
+        yield {**about, "points": points}
+
+
+def _point(
+    translator: Translator, sources: list[str], references: list[str], language: str
+) -> Point:
+    from ..scoring.metrics import corpus_bleu
+
+    translations, seconds = timed_translations(translator, sources)
+    texts = [translation.text for translation in translations]
+    written = sum(count_words(text, language) for text in texts)
+    expected = sum(count_words(text, language) for text in references)
+
+    return Point(
+        beam_size=translator.search.beam_size,
+        length_penalty=translator.search.length_penalty,
+        coverage_penalty=translator.search.coverage_penalty,
+        bleu=corpus_bleu(texts, references, language).value,
+        words=written / max(expected, 1),
+        sentences_per_s=len(sources) / seconds,
+    )
 
 
 def figure(points: Sequence[Point]) -> Figure:
-    """BLEU by beam: a line for each length penalty on the left, for each coverage penalty on the
-    right."""
+    """BLEU by beam: a line for each length penalty, and beside them for each coverage penalty."""
     drawn = plain_figure(9, 4.2)
+    left, right = drawn.subplots(1, 2, sharey=True)
+
+    # The coverage penalty 0 is drawn with the length penalty that the others have.
     kept = {point.length_penalty for point in points if point.coverage_penalty}
-    axes = drawn.subplots(1, 2, sharey=True)
-    groups = (
-        ("length penalty", [p for p in points if not p.coverage_penalty]),
-        ("coverage penalty", [p for p in points if p.coverage_penalty or p.length_penalty in kept]),
-    )
-    for axis, (name, chosen) in zip(axes, groups, strict=True):
-        field = name.replace(" ", "_")
-        for value in sorted({getattr(point, field) for point in chosen}):
-            line = sorted((p.beam_size, p.bleu) for p in chosen if getattr(p, field) == value)
-            axis.plot(*zip(*line, strict=True), "o-", label=f"{value:g}")
-        axis.set(xlabel="beam", ylabel="BLEU, cased")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.grid(alpha=0.3)
-        if chosen:
-            axis.legend(
-                title=name,
-                loc="lower center",
-                bbox_to_anchor=(0.5, 1),
-                ncols=len(axis.lines),
-                frameon=False,
-            )
+    without = [p for p in points if not p.coverage_penalty]
+    _draw(left, without, "length penalty")
+    covering = [p for p in points if p.coverage_penalty or p.length_penalty in kept]
+    _draw(right, covering, "coverage penalty")
     return drawn
+
+
+def _draw(axes: Axes, points: Sequence[Point], penalty: str) -> None:
+    """Draws a line for each value of a penalty."""
+    from matplotlib.ticker import MaxNLocator
+
+    lines: dict[float, list[tuple[int, float]]] = {}
+    for point in points:
+        value = getattr(point, penalty.replace(" ", "_"))
+        lines.setdefault(value, []).append((point.beam_size, point.bleu))
+    for value, line in sorted(lines.items()):
+        beams, scores = zip(*sorted(line), strict=True)
+        axes.plot(beams, scores, "o-", label=f"{value:g}")
+
+    axes.set(xlabel="beam", ylabel="BLEU, cased")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    if lines:
+        above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
+        axes.legend(title=penalty, ncols=len(lines), frameon=False, **above)
 
 
 def run(config: StudyConfig) -> None:
     """Writes both files anew after each search, and prints what it gave."""
     for found in study(config):
-        print(Point(**found["points"][-1]), flush=True)
-        save_measured(config.output, found, figure([Point(**point) for point in found["points"]]))
+        points = [Point(**point) for point in found["points"]]
+        print(points[-1], flush=True)
+        save_measured(config.output, found, figure(points))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; see `command`."""
-    return command(StudyConfig, "training.studies.search_study", arguments, run)
+    """The command line; the exit status."""
+    return run_command(StudyConfig, run, arguments, prog="attention-nmt search-study")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,32 @@
 """The benchmark counts what it says."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attention_nmt.config import ModelConfig
+from attention_nmt.config import CellConfig, ModelConfig
 from tests.training.corpora import write_folder
-from training.studies import benchmark
-from training.studies.bound import products
+from training.studies import benchmark, bound, speed
+from training.studies.bound import Shape, products
 
 
-def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """Standard error on one line, without the frame around it."""
+    return " ".join(line.strip("│| ") for line in capsys.readouterr().err.splitlines())
+
+
+def test_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded = []
+
+    def bound_of(_: ModelConfig, shape: Shape, dtype: str, jit_compile: bool) -> float:
+        bounded.append((shape, dtype, jit_compile))
+        return 1e-5
+
+    monkeypatch.setattr(speed, "step_seconds", bound_of)
     sizes = {
         "source-vocabulary-size": 310,
         "embedding-size": 8,
@@ -27,6 +40,9 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark.main(arguments) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["shapes"] == 2
+    assert [(shape.rows, dtype, jit) for shape, dtype, jit in bounded] == 2 * [
+        (16, "float32", False)
+    ]
     assert 0 < report["target_padding"] < 0.5
     assert report["target_tokens_per_s"] > 0
     assert 0 < report["share_of_product_bound"] < 1.2
@@ -58,51 +74,67 @@ def test_the_pipeline_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     # Other tests' memory may be freed between the two, so neither is the greater one.
     assert 100 < report["memory_mb_after_a_tenth"] < 20_000
     assert 100 < report["memory_mb_at_the_end"] < 20_000
-    assert benchmark.main([*flags, "--target-vocabulary-size=311"]) == 1
-    assert "`target_vocabulary_size` must be that of the source, 310" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        benchmark.main([*flags, "--target-vocabulary-size=311"])
+    assert "must be that of the source, 310: one for both" in said(capsys)
+
+
+SHAPE = Shape(rows=17, source=19, target=23)
+
+
+def macs(**options: Any) -> int:
+    """Multiplications with additions in the products of a step of a small model."""
+    config = ModelConfig(
+        **{
+            "source_vocabulary_size": 11,
+            "target_vocabulary_size": 13,
+            "embedding_size": 2,
+            "encoder_units": 3,
+            "decoder_units": 5,
+            "attention_units": 7,
+            "readout_units": 4,
+            **options,
+        }
+    )
+    return sum(p.repeats * p.rows * p.inner * p.columns for p in products(config, SHAPE))
 
 
 def test_the_products_of_a_step_by_hand() -> None:
-    config = ModelConfig(11, 13, 2, 3, 5, attention_units=7, readout_units=4)
-    found = products(config, batch=17, source=19, target=23)
     encoder = 2 * 17 * 19 * (2 * 9 + 3 * 9)
     keys = 17 * 19 * 6 * 7
     decoder = 17 * 23 * (2 * 15 + 5 * (15 + 7) + 6 * 15 + (5 + 2 + 6) * 8 + 4 * 13)
-    assert sum(p.repeats * p.rows * p.inner * p.columns for p in found) == 3 * (
-        encoder + keys + decoder
-    )
-    read = products(
-        ModelConfig(11, 13, 2, 3, 5, attention_units=7, readout_units=4, word_query=True),
-        17,
-        19,
-        23,
-    )
-    macs = [sum(p.repeats * p.rows * p.inner * p.columns for p in one) for one in (found, read)]
-    assert macs[1] - macs[0] == 3 * 17 * 23 * 2 * 7
-    without = products(ModelConfig(11, 13, 2, 3, 5, attention="none", readout_units=4), 17, 19, 23)
-    encoder, decoder = (
-        17 * 19 * (2 * 9 + 3 * 9),
-        17 * 23 * (2 * 15 + 5 * 15 + 3 * 15 + (5 + 2 + 3) * 8 + 4 * 13),
-    )
-    assert sum(p.repeats * p.rows * p.inner * p.columns for p in without) == 3 * (encoder + decoder)
-    options: dict[str, Any] = {
-        "encoder_layers": 2,
-        "decoder_layers": 2,
-        "query": "current",
-        "input_feeding": True,
-        "cell": "lstm",
-    }
-    fed = products(
-        ModelConfig(11, 13, 2, 3, 5, attention="luong_general", readout_units=4, **options),
-        17,
-        19,
-        23,
-    )
-    encoder, keys = 2 * 17 * 19 * ((2 + 3) * 12 + (6 + 3) * 12), 17 * 19 * 6 * 5
+    assert macs() == 3 * (encoder + keys + decoder)
+    assert macs(word_query=True) - macs() == 3 * 17 * 23 * 2 * 7
+
+    encoder = 17 * 19 * (2 * 9 + 3 * 9)
+    decoder = 17 * 23 * (2 * 15 + 5 * 15 + 3 * 15 + (5 + 2 + 3) * 8 + 4 * 13)
+    assert macs(attention="none") == 3 * (encoder + decoder)
+
+    encoder = 2 * 17 * 19 * ((2 + 3) * 12 + (6 + 3) * 12)
+    keys = 17 * 19 * 6 * 5
     decoder = 17 * 23 * ((2 + 5 + 4) * 20 + (5 + 5) * 20 + (5 + 2 + 6) * 8 + 4 * 13)
-    assert sum(p.repeats * p.rows * p.inner * p.columns for p in fed) == 3 * (
-        encoder + keys + decoder
+    fed = macs(
+        encoder_layers=2,
+        decoder_layers=2,
+        attention="luong_general",
+        query="current",
+        input_feeding=True,
+        cell=CellConfig(kind="lstm"),
     )
+    assert fed == 3 * (encoder + keys + decoder)
+
+
+def test_the_bound_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--source-vocabulary-size=11", "--target-vocabulary-size=13", "--embedding-size=2"]
+    units = ["--encoder-units=3", "--decoder-units=5", "--attention-units=7", "--readout-units=4"]
+    batch = ["--batch-size=2", "--source-length=3", "--target-length=4", "--no-jit-compile"]
+    assert bound.main([*sizes, *units, *batch]) == 0
+    head, *rows, total = capsys.readouterr().out.splitlines()
+    assert head.split() == ["products", "rows", "inner", "columns", "ms"]
+    assert "4 2 5 22" in [
+        " ".join(row.split()[:4]) for row in rows
+    ]  # of the state, gates and query
+    assert total.startswith("A step of them takes")
 
 
 @pytest.mark.parametrize(
@@ -110,16 +142,17 @@ def test_the_products_of_a_step_by_hand() -> None:
     [
         (
             ["--buckets=2", "--maximum-length=9"],
-            r"`dataset` must be given with \['buckets', 'maximum_length'\]",
+            "must be given with ['buckets', 'maximum_length'], which are of real batches",
         ),
-        (["--dataset=x", "--length=9"], "`length` must be left out with a dataset"),
+        (["--dataset=x", "--length=9"], "must be left out with a dataset"),
     ],
 )
 def test_settings_that_would_change_nothing(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert benchmark.main(arguments) == 1
-    assert re.search(message, capsys.readouterr().err)
+    with pytest.raises(SystemExit):
+        benchmark.main(arguments)
+    assert message in said(capsys)
 
 
 def test_a_vocabulary_that_the_text_does_not_support(
