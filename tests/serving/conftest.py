@@ -1,5 +1,6 @@
 """A tiny SavedModel, and `serving.server` on it in a process of its own."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -133,10 +134,25 @@ def models(channel: grpc.Channel) -> model_service_pb2_grpc.ModelServiceStub:
     return model_service_pb2_grpc.ModelServiceStub(channel)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is made by the first of the processes that run tests, for all of them."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            part = root / f"{name}.part"
+            make(part)
+            part.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of the default model."""
-    return random_run(tmp_path_factory.mktemp("run"))
+    return made_once(tmp_path_factory, "serving-run", random_run)
 
 
 @pytest.fixture(scope="session")
@@ -148,9 +164,11 @@ def translator(run_dir: Path) -> Translator:
 @pytest.fixture(scope="session")
 def version(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first exported version."""
-    output = tmp_path_factory.mktemp("export") / "nmt"
-    assert export.main(["--run-dir", str(run_dir), "--output", str(output)]) == 0
-    return output / "1"
+
+    def make(output: Path) -> None:
+        assert export.main(["--run-dir", str(run_dir), "--output", str(output)]) == 0
+
+    return made_once(tmp_path_factory, "serving-export", make) / "1"
 
 
 @pytest.fixture(scope="session")
