@@ -14,7 +14,7 @@ from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.files import one_line
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import TINY_MODEL, write_folder
-from training import diversify, train
+from training import diversification, diversify, train
 from training.data import Corpus
 
 PAIRS = [
@@ -33,10 +33,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     folder = write_folder(tmp_path_factory.mktemp("corpus"), PAIRS * 12)
     forward, backward = (tmp_path_factory.mktemp("runs") / name for name in ("forward", "backward"))
     schedule = ["--steps=4", "--warmup-steps=2", "--evaluate-steps=4", "--vocabulary-size=280"]
-    assert (
-        train.main(["--dataset", str(folder), "--run-dir", str(forward), *TINY_MODEL, *schedule])
-        == 0
-    )
+    flags = ["--dataset", str(folder), "--run-dir", str(forward), *TINY_MODEL, *schedule]
+    assert train.main(flags) == 0
     shutil.copytree(forward, backward)
     config = json.loads((backward / "config.json").read_text())
     (backward / "config.json").write_text(json.dumps(config | {"source": "fr", "target": "en"}))
@@ -55,7 +53,7 @@ def test_both_directions(
     english = {"Le chien voit.": "The dog sees.", "Le chat": "A cat", "vide": "empty", "un": "one"}
     made = {forward: french, backward: english}
     monkeypatch.setattr(
-        diversify, "translations", lambda run, texts: (made[run][text] for text in texts)
+        diversification, "translations", lambda run, texts: (made[run][text] for text in texts)
     )
     second = tmp_path / "second"
     shutil.copytree(backward, second)
@@ -94,10 +92,10 @@ def test_translations_are_the_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, forward, _ = runs
-    monkeypatch.setattr(diversify, "CHUNK", 2)
+    monkeypatch.setattr(diversification, "CHUNK", 2)
     texts = ["The dog sees.", "The cat", "a"]
     expected = [one_line(one.text) for one in Translator.from_run(forward)(texts)]
-    assert list(diversify.translations(forward, texts)) == expected
+    assert list(diversification.translations(forward, texts)) == expected
     assert capsys.readouterr().out.splitlines() == [f"{forward}: {count} of 3" for count in (2, 3)]
     assert one_line("Un\nchien\r\n!") == "Un chien !"
 
@@ -115,7 +113,10 @@ def test_the_beginning_of_a_text_is_no_translation_of_it(
     whole, cut = Translator.from_run(run)(["a cat", "a cat sees"])
     assert whole.truncated is False
     assert cut.truncated is True
-    assert list(diversify.translations(run, ["a cat sees", "a cat"])) == ["", one_line(whole.text)]
+    assert list(diversification.translations(run, ["a cat sees", "a cat"])) == [
+        "",
+        one_line(whole.text),
+    ]
 
 
 def test_a_failure_leaves_nothing(
@@ -133,7 +134,7 @@ def test_a_failure_leaves_nothing(
         "--output",
         str(tmp_path / "out"),
     ]
-    monkeypatch.setattr(diversify, "translations", lambda _, texts: iter(texts))
+    monkeypatch.setattr(diversification, "translations", lambda _, texts: iter(texts))
     written = []
 
     @contextlib.contextmanager
@@ -143,7 +144,7 @@ def test_a_failure_leaves_nothing(
             raise OSError("No space left on device")
         yield path
 
-    monkeypatch.setattr(diversify, "atomic_write", full)
+    monkeypatch.setattr(diversification, "atomic_write", full)
     assert diversify.main(arguments) == 1
     assert capsys.readouterr().err == "error: No space left on device\n"
     assert list(tmp_path.iterdir()) == []
@@ -173,7 +174,7 @@ def test_slices_are_no_names_of_files(
         )
     texts = {"train[:90%]": (["a", "b"], ["un", "be"]), dev: (["c"], ["ce"])}
     monkeypatch.setattr(Corpus, "texts", lambda _, split: texts[split])
-    monkeypatch.setattr(diversify, "translations", lambda _, texts: iter(texts))
+    monkeypatch.setattr(diversification, "translations", lambda _, texts: iter(texts))
     forward, backward = map(str, copies)
     arguments = [
         "--forward-runs",
@@ -204,20 +205,20 @@ def test_what_is_refused(
         str(forward),
     ]
     assert diversify.main(arguments) == 1
-    assert "`output` must be an empty folder, or nothing yet" in capsys.readouterr().err
+    assert "--output must be an empty folder, or nothing yet" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
     arguments[3] = str(tmp_path / "new")
     assert diversify.main([*arguments, str(backward)]) == 1
     assert (
-        "`forward_runs` must be a run from en to fr. Received: ('fr', 'en')"
+        "--forward-runs must be a run from en to fr. Received: ('fr', 'en')"
         in capsys.readouterr().err
     )
     arguments[1] = str(forward)
     assert diversify.main(arguments) == 1
     assert (
-        "`backward_runs` must be a run from fr to en. Received: ('en', 'fr')"
+        "--backward-runs must be a run from fr to en. Received: ('en', 'fr')"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match="`backward_runs` must be at least one run folder"):
-        diversify.DiversifyConfig((forward,), (), tmp_path)
+        diversify.DiversifyConfig(forward_runs=(forward,), backward_runs=(), output=tmp_path)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sacrebleu
 from matplotlib.image import imread
 
-from attention_nmt.config import ModelConfig, SearchConfig, to_json
+from attention_nmt.config import SearchChanges, SearchConfig
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training import evaluate, train
-from training.presets import TrainConfig
 from training.studies import search_study
 
 
@@ -23,14 +23,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A corpus, three of its pairs with gold links, and a run folder that was trained on it for a
     moment."""
     folder = write_folder(tmp_path_factory.mktemp("corpus"))
-    for language, texts in (("en", "½ dog\n\nThe dog\n"), ("fr", "½ chien\nle\nLe chien\n")):
-        (folder / f"{language}.gold.txt").write_text(texts)
+    (folder / "en.gold.txt").write_text("½ dog\n\nThe dog\n")
+    (folder / "fr.gold.txt").write_text("½ chien\nle\nLe chien\n")
     (folder / "align.gold.txt").write_text("0-0 1-1\n\n0-0 1?1\n")
     run = tmp_path_factory.mktemp("runs") / "run"
     schedule = ["--steps=8", "--warmup-steps=2", "--evaluate-steps=8"]
-    assert (
-        train.main(["--dataset", str(folder), "--run-dir", str(run), *TINY_MODEL, *schedule]) == 0
-    )
+    flags = ["--dataset", str(folder), "--run-dir", str(run), *TINY_MODEL, *schedule]
+    assert train.main(flags) == 0
     return folder, run
 
 
@@ -57,7 +56,7 @@ def test_a_run(trained: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -
     assert f"{report['habits']['source_words']:.2f} source words hold 90 %" in said
     assert f'"reference": "{PAIRS[-10][1]}"' in (output / "alignments.html").read_text()
     assert evaluate.main(["--run-dir", str(run), "--split", "test", "--pictures", "2", "11"]) == 1
-    assert "`pictures` must be lines from 1 to 10. Received: (2, 11)" in capsys.readouterr().err
+    assert "--pictures must be lines from 1 to 10. Received: (2, 11)" in capsys.readouterr().err
 
 
 def test_pairs_that_cannot_be_aligned_are_counted(
@@ -94,7 +93,7 @@ def test_both_directions_of_gold_links(
     ]
     assert evaluate.main([*arguments, str(tmp_path / "reverse")]) == 1
     assert (
-        "`reverse_run` must be a run from fr to en. Received: ('en', 'fr')"
+        "--reverse-run must be a run from fr to en. Received: ('en', 'fr')"
         in capsys.readouterr().err
     )
     config = json.loads((tmp_path / "reverse" / "config.json").read_text())
@@ -109,7 +108,7 @@ def test_both_directions_of_gold_links(
         for end in ("", " later")
     } < set(report)
     assert evaluate.main([*arguments, str(tmp_path / "reverse"), "--split", "test"]) == 1
-    assert "`split` must be one with gold links" in capsys.readouterr().err
+    assert "--split must be one with gold links" in capsys.readouterr().err
 
 
 def test_a_target_that_writes_no_spaces(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -192,7 +191,7 @@ def test_the_study_of_searches(
     assert "tok:13a" in found["signature"]
     assert [tuple(p.values())[:3] for p in points] == [(3, 0, 0), (3, 1, 0), (3, 1, 0.3)]
     assert all(p["words"] > 0 and p["sentences_per_s"] > 0 for p in points)
-    search = SearchConfig(3, length_penalty=1, coverage_penalty=0.3)
+    search = SearchConfig(beam_size=3, length_penalty=1, coverage_penalty=0.3)
     sources, references = zip(*PAIRS[-20:-11], strict=True)
     texts = [t.text for t in Translator.from_run(run, search)(sources)]
     assert points[-1]["bleu"] == pytest.approx(sacrebleu.corpus_bleu(texts, [references]).score)
@@ -205,23 +204,33 @@ def test_the_study_of_searches(
     assert "`beam_size` must be at least 1" in capsys.readouterr().err
 
 
-def test_searches_of_a_run_without_attention_that_draws_several(tmp_path: Path) -> None:
+def test_searches_with_a_model_that_does_not_align(tmp_path: Path) -> None:
     """Nothing is covered or drawn at random, and the best translation alone is asked for."""
-    model, search = (
-        ModelConfig(attention="none"),
-        SearchConfig(8, n_best=5, temperature=0.7, lookahead=4),
-    )
-    config = TrainConfig(model=model, search=search)
-    (tmp_path / "config.json").write_text(to_json(config))
-    found = list(
-        search_study.StudyConfig(tmp_path, tmp_path / "study", beam_sizes=(1, 2)).searches()
-    )
-    penalties = (0.0, 0.5, 1.0, 1.5, 2.0)
-    assert found == [
-        SearchConfig(beam, length_penalty=p, lookahead=4) for beam in (1, 2) for p in penalties
+    search = SearchConfig(beam_size=8, n_best=5, temperature=0.7, lookahead=4)
+    study = search_study.StudyConfig(run_dir=tmp_path, output=tmp_path, beam_sizes=(1, 2))
+    expected = [
+        SearchConfig(beam_size=beam, length_penalty=penalty, lookahead=4)
+        for beam in (1, 2)
+        for penalty in (0.0, 0.5, 1.0, 1.5, 2.0)
     ]
-    one = evaluate.EvaluateConfig(tmp_path, beam_size=1).search()
-    assert (one.beam_size, one.n_best, one.temperature) == (1, 1, 0.7)
+    assert search_study.searches(study, search, aligns=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "run/evaluation/test"),
+        ({"split": "val", "dataset": "data/own/"}, "run/evaluation/val-data-own"),
+        (
+            {"target": "zh", "search": SearchChanges(beam_size=1, maximum_length_ratio=1.5)},
+            "run/evaluation/test-to-zh-beam-1-ratio-1.5",
+        ),
+        ({"output": Path("out")}, "out"),
+    ],
+    ids=["nothing", "data", "search", "output"],
+)
+def test_the_folder_says_what_is_given(given: dict[str, Any], name: str) -> None:
+    assert evaluate.EvaluateConfig(run_dir=Path("run"), **given).folder() == Path(name)
 
 
 def test_nothing_to_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
