@@ -10,13 +10,14 @@ import contextlib
 import dataclasses
 import importlib
 import importlib.util
+import inspect
 import logging
 import os
 import re
 import sys
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from attention_nmt.checks import missing_package
 
@@ -106,8 +107,7 @@ def run_command(
         arguments: the command line; None is this process's own.
         prog: the command's name in its help.
         default: the values of flags that are not given.
-        imports: modules that talk as they start, which are imported here without a word: TensorFlow
-            where the command needs it.
+        imports: modules that the command needs and that talk as they start; see `quiet_start`.
 
     Returns:
         The exit status: what `act` returned, 0 for None; 1 with one line on standard error for a
@@ -136,9 +136,17 @@ def parse(
     """
     import tyro
 
-    if default is None:
-        return tyro.cli(kind, prog=prog, args=arguments)
-    return tyro.cli(kind, prog=prog, args=arguments, default=default)
+    # A function's argument, and not the config itself: of that tyro would report refused values in
+    # words of its own, which name no flag.
+    def build(config: Any) -> Any:
+        return config
+
+    build.__annotations__["config"] = Annotated[kind, tyro.conf.arg(name="")]
+    if default is not None:
+        build.__defaults__ = (default,)
+    text = inspect.cleandoc(kind.__doc__ or "")
+    description = text.partition("\nAttributes:")[0].partition("\nRaises:")[0].strip()
+    return tyro.cli(build, prog=prog, args=arguments, description=description)
 
 
 def no_prefix() -> Any:
@@ -170,14 +178,14 @@ def quiet_start(imports: Sequence[str] = ()) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    with _quiet_standard_error():
+    with quiet_standard_error():
         for module in imports:
             if importlib.util.find_spec(module) is not None:
                 importlib.import_module(module)
 
 
 @contextlib.contextmanager
-def _quiet_standard_error() -> typing.Iterator[None]:
+def quiet_standard_error() -> typing.Iterator[None]:
     """Keeps back what the process writes to standard error, that of C++ included."""
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield

@@ -3,13 +3,12 @@ all."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attention_nmt.config import SearchConfig, from_dict
+from attention_nmt.config import SearchChanges, SearchConfig, from_dict
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,16 @@ class RunFolder:
             raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
         return json.loads(self.config.read_text(encoding="utf-8"))
 
-    def read_search(self, **changes: Any) -> SearchConfig:
-        """How the run searches, with what is not None of `changes` put over it.
+    def read_search(self, changes: SearchChanges | None = None, **fixed: Any) -> SearchConfig:
+        """The run's search, with changes put over it.
+
+        Args:
+            changes: what a user asks for.
+            **fixed: what a command asks for in any case; a change comes before it.
 
         Raises:
             FileNotFoundError: the folder holds no `config.json`.
             ValueError: a value outside its range.
         """
-        search = from_dict(SearchConfig, self.read_config()["search"])
-        return dataclasses.replace(
-            search, **{name: value for name, value in changes.items() if value is not None}
-        )
+        search = from_dict(SearchConfig, self.read_config()["search"], "search")
+        return (changes or SearchChanges()).apply(search, **fixed)
