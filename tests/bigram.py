@@ -48,25 +48,29 @@ class Bigrams(keras.Model):
 
     def start(self, source: Any, maximum_length: Any) -> tuple[Any, Counts]:  # noqa: ARG002
         even = self._even(source)
-        bag = ops.sum(ops.take(self.lexicon, source, axis=0) * even[..., None], axis=1)
+        bag = ops.sum(ops.take(self.lexicon, source, axis=0) * ops.expand_dims(even, -1), axis=1)
         steps = ops.zeros_like(source[:, :1], "float32")
         return {"bag": bag, "even": even}, Counts(steps, ops.zeros((), "float32"))
 
     def step(self, ids: Any, state: Counts, memory: Any, weights: Any = None) -> Step:
         table = self.next if weights is None else weights["table"]
         # The two count the same: the one by hypothesis, the other for all.
-        late = (state.steps[..., None] + state.position) / 2 * self.hurry
-        logits = ops.take(table, ids, axis=0) + memory["bag"][:, None] + late
+        late = (ops.expand_dims(state.steps, -1) + state.position) / 2 * self.hurry
+        logits = ops.take(table, ids, axis=0) + ops.expand_dims(memory["bag"], 1) + late
         alignment = None
         if self.aligns:
-            alignment = memory["even"][:, None] + ops.zeros_like(state.steps[..., None])
+            alignment = ops.expand_dims(memory["even"], 1) + ops.zeros_like(
+                ops.expand_dims(state.steps, -1)
+            )
         return Step(logits, Counts(state.steps + 1, state.position + 1), alignment)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:  # noqa: ARG002
         memory, _ = self.start(inputs["source"], 0)
         positions = ops.arange(ops.shape(inputs["target"])[1], dtype="float32")
         late = positions[None, :, None] * self.hurry
-        return ops.take(self.next, inputs["target"], axis=0) + memory["bag"][:, None] + late
+        return (
+            ops.take(self.next, inputs["target"], axis=0) + ops.expand_dims(memory["bag"], 1) + late
+        )
 
     def align(self, inputs: dict[str, Any]) -> Any:
         even = self._even(inputs["source"])

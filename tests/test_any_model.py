@@ -81,7 +81,7 @@ def test_translator_saved_model_and_litert(
     assert [t.text for t in frozen] == [t.text for t in expected]
     for translation in expected:
         assert (translation.alignment is not None) == aligns
-        if aligns and translation.target_tokens:
+        if translation.alignment is not None and translation.target_tokens:
             count = len(translation.source_tokens)
             np.testing.assert_allclose(translation.alignment, 1 / count, atol=1e-6)
 
