@@ -1,10 +1,11 @@
-"""Averaged weights of a training. Keras only."""
+"""Averaged weights of a training; Keras only."""
 
 from __future__ import annotations
 
 import keras
 from keras import ops
 
+from attention_nmt import backend
 from attention_nmt.types import Tensor
 
 AVERAGE_EVERY = 10
@@ -17,28 +18,36 @@ class Averages:
     Args:
         model: the model.
         decay: the share of themselves that they keep at each step.
+
+    Attributes:
+        values: one tensor for each of the model's trainable variables.
     """
 
     def __init__(self, model: keras.Model, decay: float) -> None:
-        self.model, self.decay = model, decay
+        self.model = model
+        self.decay = decay
         self.values = self._weights()
-        """One for each of the model's trainable variables."""
 
     def _weights(self) -> list[Tensor]:
-        return [ops.copy(v) for v in self.model.trainable_variables]
+        return [ops.copy(variable) for variable in self.model.trainable_variables]
 
     def update(self, step: int) -> None:
-        """Takes in the weights after a step, the first being 1, if it is one of those that are
-        taken in."""
+        """Updates the averages with the weights after a step, of every `AVERAGE_EVERY`-th step.
+
+        Args:
+            step: the step's number, from 1 on.
+        """
         if step % AVERAGE_EVERY:
             return
-        if keras.backend.backend() == "jax":
-            self.model.jax_state_sync()  # between its steps `fit` holds the weights itself
+
+        backend.synchronize(self.model)
+
         # A young average takes more of the weights, so that the initial ones do not linger.
         keep = min(self.decay**AVERAGE_EVERY, step / (step + 10 * AVERAGE_EVERY))
         pairs = zip(self.values, self.model.trainable_variables, strict=True)
         self.values = [
-            average + (1 - keep) * (ops.convert_to_tensor(v) - average) for average, v in pairs
+            average + (1 - keep) * (ops.convert_to_tensor(variable) - average)
+            for average, variable in pairs
         ]
 
     def swap(self) -> None:

@@ -1,14 +1,12 @@
-"""The compiled model of a config: what `training.train` fits and `training.studies.benchmark`
-times. Keras only."""
+"""The compiled model of a config: what the training loop fits; Keras only."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import keras
 
+from attention_nmt import backend
 from attention_nmt.checks import require
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
@@ -17,43 +15,49 @@ from .presets import TrainConfig
 
 
 def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
-    """The compiled model of a config.
+    """Builds and compiles the model of a config.
+
+    Args:
+        config: the settings of the training.
+        source_size: pieces of the source language.
+        target_size: pieces of the target language.
 
     Raises:
-        ValueError: an unknown dtype policy, or one with weights so coarse that small updates would
-        not change them.
+        ValueError: Keras runs on a backend without support here, or the dtype policy is unknown or
+            has weights so coarse that small updates would not change them.
     """
+    backend.check()
     policy = keras.dtype_policies.get(config.dtype_policy)
     expected = "one with weights in float32, such as mixed_bfloat16"
     require(policy.variable_dtype == "float32", "dtype_policy", expected, config.dtype_policy)
+
     keras.utils.set_random_seed(config.seed)
     sized = dataclasses.replace(
-        config.model, source_vocabulary_size=source_size, target_vocabulary_size=target_size
+        config.model,
+        source_vocabulary_size=source_size,
+        target_vocabulary_size=target_size,
     )
     model = Seq2Seq(sized, dtype=config.dtype_policy)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if config.warmup_steps else config.learning_rate,
-        config.steps - config.warmup_steps,
-        alpha=config.final_learning_rate,
-        warmup_target=config.learning_rate if config.warmup_steps else None,
-        warmup_steps=config.warmup_steps,
+
+    model.compile(
+        keras.optimizers.Adam(_schedule(config), global_clipnorm=config.gradient_norm),
+        CrossEntropy(config.label_smoothing, config.consistency),
+        weighted_metrics=[Perplexity(), TokenAccuracy(), TargetTokens()],
+        jit_compile=config.jit_compile or backend.compiles_always(),
     )
-    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=config.gradient_norm)
-    metrics = [Perplexity(), TokenAccuracy(), TargetTokens()]
-    loss = CrossEntropy(config.label_smoothing, config.consistency)
-    # Without XLA JAX has no graphs, and calls each operation of a step by itself.
-    jit_compile = config.jit_compile or keras.backend.backend() == "jax"
-    model.compile(optimizer, loss, weighted_metrics=metrics, jit_compile=jit_compile)
-    model.optimizer.build(model.trainable_variables)  # mixed_float16 wraps the optimizer
+
+    # The model's own, not the one above: mixed_float16 wraps the optimizer.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
-def compiled(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
-    """A function of tensors as the backend compiles a step."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    import tensorflow as tf
-
-    return tf.function(function, jit_compile=jit_compile, autograph=False)
+def _schedule(config: TrainConfig) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate: a linear rise, then a fall along a cosine."""
+    rises = config.warmup_steps > 0
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if rises else config.learning_rate,
+        decay_steps=config.steps - config.warmup_steps,
+        alpha=config.final_learning_rate,
+        warmup_target=config.learning_rate if rises else None,
+        warmup_steps=config.warmup_steps,
+    )

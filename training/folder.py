@@ -1,8 +1,8 @@
-"""What trainings do with a run folder: have it alone, claim it, read its settings, keep the best
-weights in it."""
+"""Run folders in training: locked, claimed for a config, read, given the best weights."""
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -10,25 +10,38 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
-
-from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, from_dict, to_json
+from attention_nmt.config import from_dict, to_json
 from attention_nmt.files import atomic_write
 from attention_nmt.run_folder import RunFolder
 
 from .presets import TrainConfig
 
+if TYPE_CHECKING:
+    import keras
+
+    from attention_nmt.data.tokenizer import Tokenizer
+
+_SIZES = ("source_vocabulary_size", "target_vocabulary_size")
+"""Settings that tokenizers decide, and no flag."""
+
+
+class Tokenizers(NamedTuple):
+    """The tokenizers of a run; the same one twice where the vocabulary is shared."""
+
+    source: Tokenizer
+    target: Tokenizer
+
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Makes a folder, and makes sure that no other process is in such a block with it.
+    """Makes a folder, and keeps other processes from such a block with it.
 
-    Where the file system has no locks for folders, nothing is made sure of.
+    Where the file system has no locks for folders, nothing keeps them from it.
 
     Raises:
-        OSError: another process is.
+        OSError: another process is in such a block.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
@@ -39,6 +52,7 @@ def alone(folder: Path) -> Iterator[None]:
         raise OSError(f"another process is training in {folder}") from error
     except OSError:
         pass
+
     try:
         yield
     finally:
@@ -46,99 +60,154 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) -> None:
-    """Writes the config into a new run folder, or makes sure that an old one is of the same config
-    and texts.
+    """Writes the config into a new run folder, or checks that an old one has it, and these texts.
 
     A run that ended before its first checkpoint, as one with a setting that its data does not
     support, is begun anew.
 
     Args:
-        data: fingerprints of the texts, by what they are for.
+        run: the folder.
+        config: the settings; vocabulary sizes are not compared, since tokenizers decide them.
+        data: fingerprints of the texts, by their purpose.
 
     Raises:
         ValueError: the folder holds a run of another config or of other texts, or no run; the
-        message names what
-            differs.
+            message names the differences.
     """
     if run.config.is_file():
-        # A run that is older than a field has its default, and one that is older than fingerprints
-        # these.
-        old, new = (
-            _flat(json.loads(to_json(TrainConfig()))) | _flat(run.read_config()),
-            _flat(json.loads(to_json(config))),
-        )
-        different = [
-            f"{name}: {old[name]!r} there, {new[name]!r} here"
-            for name in new
-            if old[name] != new[name]
-        ]
-        texts = data | (
-            json.loads(run.data.read_text(encoding="utf-8")) if run.data.is_file() else {}
-        )
-        changed = [name for name in data if data[name] != texts[name]]
-        if run.checkpoint.is_file() or run.best.is_file():
-            if different:
-                raise ValueError(
-                    f"{run.path} holds a run of another config. Different: {'; '.join(different)}."
-                )
-            if changed:
-                raise ValueError(
-                    f"{run.path} holds a run of other texts. Different: those of {', '.join(changed)}."
-                )
-        elif different or changed:
-            for path in (
-                run.source_tokenizer,
-                run.target_tokenizer,
-                run.samples,
-                run.recording,
-                run.data,
-                run.config,
-            ):
-                path.unlink(missing_ok=True)
-            shutil.rmtree(run.logs, ignore_errors=True)
+        _check_claim(run, config, data)
+
     # A write that was cut off leaves a file whose name begins with a dot.
-    strange = sorted(p.name for p in run.path.glob("[!.]*"))
+    strange = sorted(path.name for path in run.path.glob("[!.]*"))
     if strange and not run.config.is_file():
         raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
-    for file, text in (
-        (run.config, to_json(config)),
-        (run.data, json.dumps(data, indent=2) + "\n"),
-    ):
-        if not file.is_file():
-            with atomic_write(file) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+
+    if not run.config.is_file():
+        _write(run.config, to_json(config))
+    if not run.data.is_file():
+        _write(run.data, json.dumps(data, indent=2) + "\n")
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    nested = {name: value for name, value in values.items() if isinstance(value, dict)}
-    plain = {name: value for name, value in values.items() if name not in nested}
-    return plain | {name: value for fields in nested.values() for name, value in fields.items()}
+def _check_claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) -> None:
+    old = _settings(read_config(run))
+    new = _settings(config)
+    different = [
+        f"{name}: {old[name]!r} there, {new[name]!r} here"
+        for name in new
+        if name not in _SIZES and old[name] != new[name]
+    ]
+
+    # A run that is older than fingerprints is taken for one of these texts.
+    texts = json.loads(run.data.read_text(encoding="utf-8")) if run.data.is_file() else {}
+    changed = [name for name in data if data[name] != texts.get(name, data[name])]
+
+    if not (run.checkpoint.is_file() or run.best.is_file()):
+        if different or changed:
+            _empty(run)
+        return
+
+    if different:
+        listed = "; ".join(different)
+        raise ValueError(f"{run.path} holds a run of another config. Different: {listed}.")
+    if changed:
+        listed = ", ".join(changed)
+        raise ValueError(f"{run.path} holds a run of other texts. Different: those of {listed}.")
+
+
+def _settings(config: Any, prefix: str = "") -> dict[str, Any]:
+    """All settings, those of records within a config included, by the names of their flags."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            without_prefix = isinstance(config, TrainConfig)
+            found |= _settings(value, "" if without_prefix else f"{field.name}.")
+        else:
+            found[prefix + field.name] = value
+    return found
+
+
+def _empty(run: RunFolder) -> None:
+    """Removes all that a run without weights has."""
+    tokenizers = (run.source_tokenizer, run.target_tokenizer)
+    for path in (*tokenizers, run.samples, run.recording, run.data, run.config):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(run.logs, ignore_errors=True)
 
 
 def read_config(run: RunFolder) -> TrainConfig:
     """The settings of a run.
 
+    A run that is older than a setting has its default, with which it was trained.
+
     Raises:
         FileNotFoundError: the folder holds no `config.json`.
         ValueError: a setting that there is none of, or outside its range.
     """
-    values = run.read_config()
-    kinds: dict[str, type[Any]] = {
-        "model": ModelConfig,
-        "batches": BatchConfig,
-        "search": SearchConfig,
-    }
-    return from_dict(
-        TrainConfig, values | {name: from_dict(kind, values[name]) for name, kind in kinds.items()}
+    return from_dict(TrainConfig, run.read_config())
+
+
+def load_tokenizers(run: RunFolder) -> Tokenizers:
+    """The tokenizers of a run.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+        ValueError: a file is no SentencePiece model.
+    """
+    source = _load_tokenizer(run.source_tokenizer)
+    if not run.target_tokenizer.is_file():
+        return Tokenizers(source, source)
+    return Tokenizers(source, _load_tokenizer(run.target_tokenizer))
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    from attention_nmt.data.tokenizer import Tokenizer
+
+    try:
+        return Tokenizer.load(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a SentencePiece model. {error}") from error
+
+
+def write_sizes(run: RunFolder, config: TrainConfig, tokenizers: Tokenizers) -> None:
+    """Writes the config with the sizes of the run's vocabularies."""
+    model = dataclasses.replace(
+        config.model,
+        source_vocabulary_size=tokenizers.source.vocabulary_size,
+        target_vocabulary_size=tokenizers.target.vocabulary_size,
     )
+    text = to_json(dataclasses.replace(config, model=model))
+    if run.config.read_text(encoding="utf-8") != text:
+        _write(run.config, text)
 
 
 def keep_best(
-    run: RunFolder, model: keras.Model, step: int, dev_bleu: float, dev_sentences: int
+    run: RunFolder, model: keras.Model, *, step: int, dev_bleu: float, dev_sentences: int
 ) -> None:
-    """Writes the model as it is and what it scored in place of those that are there."""
-    with atomic_write(run.best) as temporary:
+    """Writes the model's weights and their score in place of those that are there."""
+    with atomic_write(run.best) as temporary, _uncompiled(model):
         model.save(temporary)
+
     score = {"step": step, "dev_bleu": dev_bleu, "dev_sentences": dev_sentences}
-    with atomic_write(run.best_score) as temporary:
-        temporary.write_text(json.dumps(score) + "\n", encoding="utf-8")
+    _write(run.best_score, json.dumps(score) + "\n")
+
+
+@contextmanager
+def _uncompiled(model: keras.Model) -> Iterator[None]:
+    """A block in which saving a model leaves out its optimizer, twice the size of the weights.
+
+    The attributes are exchanged behind Keras' back, which would track the change: a training that
+    goes on behind the block is as if there had been none.
+    """
+    attributes = vars(model)
+    held = {name: attributes[name] for name in ("compiled", "optimizer")}
+    attributes.update(compiled=False, optimizer=None)
+    try:
+        yield
+    finally:
+        attributes.update(held)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,20 +1,23 @@
-"""The settings of a training, and named sets of them. Each preset states its command and what to
-expect of it."""
+"""The settings of a training, and named sets of them.
+
+Each preset states its command and what to expect of it.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from attention_nmt.checks import require
+from attention_nmt.command import NO_PREFIX
 from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """All settings of a training; every field is a flag of `training.train`.
+    """All settings of a training; every field is a flag of `attention-nmt train`.
 
     Attributes:
         dataset: a TFDS name, a folder of `LANG.SPLIT.txt` files, or the bundled grammar_en_fr.
@@ -22,23 +25,30 @@ class TrainConfig:
         target: the language to translate to.
         data_dir: where TFDS keeps prepared datasets.
         train_split: the name of the split to train on.
-        dev_split: the name of the split to evaluate on; without one, the split that is called like
-        one. dev_sentences: evaluate on the first so many sentences of the dev split.
+        dev_split: the name of the split to evaluate on; without one, the split with the name of
+            one.
+        dev_sentences: evaluate on this number of sentences, the first of the dev split.
         vocabulary_size: pieces of each vocabulary, or of both languages' together.
         character_coverage: see `Tokenizer.train`; 0.9995 suits languages with thousands of
-        characters. shared_vocabulary: one vocabulary for both languages.
+            characters.
+        shared_vocabulary: one vocabulary for both languages.
+        model: sizes and options of the model.
+        batches: the way from pairs to batches.
+        search: the search for translations, by which dev BLEU is computed.
         steps: updates of the weights.
         learning_rate: its highest value; it rises for `warmup_steps` and falls along a cosine.
         final_learning_rate: the share of the highest value that is left at the end. Averaged
-        weights need no fall to 0. gradient_norm: the global norm to which gradients are clipped.
+            weights need no fall to 0.
+        warmup_steps: steps in which the learning rate rises.
+        gradient_norm: the global norm to which gradients are clipped.
         label_smoothing: the share of the labels that is spread over all pieces.
         consistency: weight of R-Drop, the divergence of two dropout passes; above 0 a batch holds
-        half as many pairs,
-            each twice.
+            half as many pairs, each twice.
         average_decay: the share of themselves that averaged weights keep at each step; 0: no
-        averages. evaluate_steps: steps between evaluations on the dev split.
+            averages.
+        evaluate_steps: steps between evaluations on the dev split.
         checkpoint_steps: steps between checkpoints, of which the last is kept.
-        patience: stop after so many evaluations without a better BLEU; 0 never stops early.
+        patience: stop after this number of evaluations without a better BLEU; 0 never stops early.
         seed: of initial weights, order of data, dropout and sampled segmentations.
         jit_compile: compile steps with XLA, once per bucket; on JAX they always are.
         dtype_policy: Keras' name of one with weights in float32: `float32`, `mixed_bfloat16`, ...
@@ -57,9 +67,9 @@ class TrainConfig:
     vocabulary_size: int = 4000
     character_coverage: float = 0.9999
     shared_vocabulary: bool = True
-    model: ModelConfig = field(default_factory=ModelConfig)
-    batches: BatchConfig = field(default_factory=BatchConfig)
-    search: SearchConfig = field(default_factory=SearchConfig)
+    model: Annotated[ModelConfig, NO_PREFIX] = field(default_factory=ModelConfig)
+    batches: Annotated[BatchConfig, NO_PREFIX] = field(default_factory=BatchConfig)
+    search: Annotated[SearchConfig, NO_PREFIX] = field(default_factory=SearchConfig)
     steps: int = 2000
     learning_rate: float = 1e-3
     final_learning_rate: float = 0.0
@@ -76,44 +86,38 @@ class TrainConfig:
     dtype_policy: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in (
-            "dev_sentences",
-            "vocabulary_size",
-            "steps",
-            "evaluate_steps",
-            "checkpoint_steps",
-        ):
-            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
-        require(
-            0 <= self.warmup_steps < self.steps,
-            "warmup_steps",
-            f"in [0, steps={self.steps})",
-            self.warmup_steps,
-        )
-        within = 0 <= self.final_learning_rate <= 1
-        require(within, "final_learning_rate", "a share in [0, 1]", self.final_learning_rate)
-        require(self.gradient_norm > 0, "gradient_norm", "above 0", self.gradient_norm)
-        require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
-        require(self.consistency >= 0, "consistency", "at least 0", self.consistency)
-        require(0 <= self.average_decay < 1, "average_decay", "in [0, 1)", self.average_decay)
-        require(self.patience >= 0, "patience", "at least 0", self.patience)
-        require(
-            self.shared_vocabulary or not self.model.tie_source,
-            "tie_source",
-            "False without shared_vocabulary",
-            True,
-        )
-        require(
-            self.source != self.target,
-            "target",
-            f"another language than source={self.source!r}",
-            self.target,
-        )
+        counts = ("dev_sentences", "vocabulary_size", "steps", "evaluate_steps", "checkpoint_steps")
+        for name in counts:
+            value = getattr(self, name)
+            require(value >= 1, name, "at least 1", value)
+
+        for name in ("gradient_norm", "learning_rate"):
+            value = getattr(self, name)
+            require(value > 0, name, "above 0", value)
+
+        for name in ("consistency", "patience"):
+            value = getattr(self, name)
+            require(value >= 0, name, "at least 0", value)
+
+        for name in ("label_smoothing", "average_decay"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, "in [0, 1)", value)
+
+        final = self.final_learning_rate
+        require(0 <= final <= 1, "final_learning_rate", "a share in [0, 1]", final)
+
+        within = 0 <= self.warmup_steps < self.steps
+        require(within, "warmup_steps", f"in [0, steps={self.steps})", self.warmup_steps)
+
+        possible = self.shared_vocabulary or not self.model.tie_source
+        require(possible, "tie_source", "False without shared_vocabulary", True)
+
+        other = f"another language than source={self.source!r}"
+        require(self.source != self.target, "target", other, self.target)
 
 
 def base() -> TrainConfig:
-    """The default: small corpora of short sentences, on two CPU cores.
+    """Small corpora of short sentences, on two CPU cores; the default.
 
         python -m training.train --dataset multi30k_en_de --source en --target de --run-dir RUN
 
@@ -133,7 +137,10 @@ def base() -> TrainConfig:
             target_word_dropout=0.1,
         ),
         batches=BatchConfig(
-            maximum_length=60, buckets=8, sampling_alpha=0.5, sampled_sides="source"
+            maximum_length=60,
+            buckets=8,
+            sampling_alpha=0.5,
+            sampled_sides="source",
         ),
         dev_sentences=2000,
         steps=3000,
@@ -146,13 +153,12 @@ def base() -> TrainConfig:
 
 
 def multi30k() -> TrainConfig:
-    """Some tens of thousands of pairs of short sentences, as well as one model can, on a corpus
-    that was diversified.
+    """Some ten thousand pairs of short sentences that were diversified, as well as one model can.
 
         make multi30k DATA=multi30k_en_de SOURCE=en TARGET=de SPLIT=test_2016_flickr SEED=1
 
-    trains a model of each direction by `base`, lets both translate the corpus, and trains on all
-    of it together: run one by one on two Zen 4 cores, 22, 20, 6 and 57 minutes. BLEU on
+    trains a model of each direction by `base`, lets both translate the corpus, and trains on all of
+    it together: run one by one on two Zen 4 cores, 22, 20, 6 and 57 minutes. BLEU on
     test_2016_flickr, mean and range of seeds 1 to 3: from English to German 40.73, 40.69 to 40.81
     (cased, 13a, beam 5), and 41.15, 41.10 to 41.20 (lowercased Moses tokens); to French 61.43,
     61.33 to 61.49, and 62.44, 62.34 to 62.51. Seeds 2 and 3 were trained on a GPU, by
@@ -163,22 +169,30 @@ def multi30k() -> TrainConfig:
 
 
 def canlaw() -> TrainConfig:
-    """Some tens of thousands of pairs of long sentences, and translations of longer ones than
-    those.
+    """Some ten thousand pairs of long sentences, and translations of longer ones than those.
 
-        python -m training.train --preset canlaw --dataset canlaw_en_fr --source en --target fr
-        --run-dir RUN
+        python -m training.train --preset canlaw --dataset canlaw_en_fr --source en --target fr \\
+            --run-dir RUN
 
     took 104 minutes on two Zen 4 cores and gave BLEU 37.66 on test and 31.92 on test_long (cased,
     13a, beam 5, seed 1; dev 35.37). More seeds were not trained.
     """
     short = base()
+    model = replace(
+        _with_dropout(short.model, 0.2),
+        source_word_dropout=0.0,
+        target_word_dropout=0.0,
+    )
+    batches = BatchConfig(
+        batch_size=2400,
+        batch_unit="tokens",
+        maximum_length=160,
+        joined_pairs=2,
+    )
     return replace(
         short,
-        model=replace(_dropout(short.model, 0.2), source_word_dropout=0.0, target_word_dropout=0.0),
-        batches=BatchConfig(
-            batch_size=2400, batch_unit="tokens", maximum_length=160, joined_pairs=2
-        ),
+        model=model,
+        batches=batches,
         dev_sentences=500,
         steps=8000,
         final_learning_rate=0.05,
@@ -188,14 +202,14 @@ def canlaw() -> TrainConfig:
 
 
 def article(attention: Literal["bahdanau", "none"], words: int) -> TrainConfig:
-    """One of the article's four models (figure 2, table 1) on Canadian statutes, of equal sizes
-    and budgets.
+    """One of the article's four models (figure 2, table 1) on Canadian statutes.
 
-        python -m training.train --preset RNNsearch-50 --dataset canlaw_en_fr --source en --target
-        fr --run-dir RUN
+        python -m training.train --preset RNNsearch-50 --dataset canlaw_en_fr --source en \\
+            --target fr --run-dir RUN
 
-    took some 30 minutes on one Zen 5 core, 20 without attention, when it was a list of flags. BLEU
-    on test and on test_long, cased, 13a, beam 5, of seed 1:
+    took some 30 minutes on one Zen 5 core, 20 without attention, when it was a list of flags. The
+    four are of equal sizes and budgets. BLEU on test and on test_long, cased, 13a, beam 5, of
+    seed 1:
 
         RNNsearch-50  25.60  17.34      RNNencdec-50  8.63  5.23
         RNNsearch-30  22.27   9.86      RNNencdec-30  8.66  3.84
@@ -205,6 +219,11 @@ def article(attention: Literal["bahdanau", "none"], words: int) -> TrainConfig:
         words: the most words of a sentence that it is trained on.
     """
     short = base()
+    model = replace(
+        _with_dropout(short.model, 0.2),
+        attention=attention,
+        word_query=False,
+    )
     batches = replace(
         short.batches,
         batch_size=1600,
@@ -216,7 +235,7 @@ def article(attention: Literal["bahdanau", "none"], words: int) -> TrainConfig:
     return replace(
         short,
         vocabulary_size=4000,
-        model=replace(_dropout(short.model, 0.2), attention=attention, word_query=False),
+        model=model,
         batches=batches,
         dev_sentences=500,
         steps=4000,
@@ -226,12 +245,31 @@ def article(attention: Literal["bahdanau", "none"], words: int) -> TrainConfig:
     )
 
 
-def hansards() -> TrainConfig:
-    """For the alignment error rate: sentences of the Canadian parliament, each word in one
-    segmentation.
+def rnnsearch_30() -> TrainConfig:
+    """The article's RNNsearch-30: with attention, of sentences up to 30 words."""
+    return article("bahdanau", 30)
 
-        python -m training.train --preset hansards --dataset JOINED --source en --target fr
-        --run-dir RUN
+
+def rnnsearch_50() -> TrainConfig:
+    """The article's RNNsearch-50: with attention, of sentences up to 50 words."""
+    return article("bahdanau", 50)
+
+
+def rnnencdec_30() -> TrainConfig:
+    """The article's RNNencdec-30: without attention, of sentences up to 30 words."""
+    return article("none", 30)
+
+
+def rnnencdec_50() -> TrainConfig:
+    """The article's RNNencdec-50: without attention, of sentences up to 50 words."""
+    return article("none", 50)
+
+
+def hansards() -> TrainConfig:
+    """Sentences of the Canadian parliament, one segmentation a word; for alignment error rates.
+
+        python -m training.train --preset hansards --dataset JOINED --source en --target fr \\
+            --run-dir RUN
 
     JOINED is `hansards_short_en_fr` with its pairs joined in twos and threes behind it, as
     docs/results.md makes it. It took 19 minutes on two Zen 5 cores, when it was a list of flags;
@@ -250,8 +288,10 @@ def hansards() -> TrainConfig:
 
 
 def demo() -> TrainConfig:
-    """The bundled dataset in a few minutes: `make demo`, BLEU 98.0 on test (cased, 13a, beam 5,
-    seed 1)."""
+    """The bundled dataset in a few minutes.
+
+    `make demo` gives BLEU 98.0 on test (cased, 13a, beam 5, seed 1).
+    """
     return TrainConfig(
         vocabulary_size=1500,
         model=ModelConfig(
@@ -274,19 +314,29 @@ def demo() -> TrainConfig:
     )
 
 
-def _dropout(model: ModelConfig, rate: float) -> ModelConfig:
-    return replace(model, embedding_dropout=rate, annotation_dropout=rate, readout_dropout=rate)
+def _with_dropout(model: ModelConfig, rate: float) -> ModelConfig:
+    return replace(
+        model,
+        embedding_dropout=rate,
+        annotation_dropout=rate,
+        readout_dropout=rate,
+    )
 
 
 PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "base": base,
     "multi30k": multi30k,
     "canlaw": canlaw,
-    "RNNsearch-30": partial(article, "bahdanau", 30),
-    "RNNsearch-50": partial(article, "bahdanau", 50),
-    "RNNencdec-30": partial(article, "none", 30),
-    "RNNencdec-50": partial(article, "none", 50),
+    "RNNsearch-30": rnnsearch_30,
+    "RNNsearch-50": rnnsearch_50,
+    "RNNencdec-30": rnnencdec_30,
+    "RNNencdec-50": rnnencdec_50,
     "hansards": hansards,
     "demo": demo,
 }
-"""Every preset by its name; `training.train --preset NAME`."""
+"""Every preset by its name; `attention-nmt train --preset NAME`."""
+
+
+def summary(preset: str) -> str:
+    """One line on a preset: the first of its docstring."""
+    return (inspect.getdoc(PRESETS[preset]) or "").partition("\n")[0]

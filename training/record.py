@@ -1,5 +1,4 @@
-"""`python -m training.record` with the flags of `training.train`: a run folder that
-`training.replay` trains.
+"""`attention-nmt record`, with the flags of `train`: a run folder for `replay` to train.
 
 For machines that have Keras on JAX but no TensorFlow, which makes the batches.
 """
@@ -10,54 +9,72 @@ import itertools
 import sys
 from collections.abc import Sequence
 
-import numpy as np
-
-from attention_nmt.config import END
+from attention_nmt.command import run_command
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.translation.translator import Translator
 
-from .build import build
 from .presets import TrainConfig
-from .recording import Recording
-from .train import parse, prepare, training_batches
+from .train import TrainCommand, check_sizes, preset_command
 
 
-def record(config: TrainConfig, run: RunFolder) -> None:
-    """Begins a run folder as `training.train` does, and writes the batches of all its steps.
+def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
+    """Begins a run folder as `train` does, and writes the batches of all its steps.
+
+    Args:
+        config: the settings.
+        run: the folder.
+        quiet: print the end only.
 
     Raises:
-        ValueError, OSError: as `training.train.train`; or the run folder has been trained.
+        ValueError: as `train`; or the run folder has been trained.
+        OSError: as `train`.
     """
+    from .build import build
+    from .dev_translation import check_search
+    from .prepare import describe, prepare, training_batches
+    from .recording import Recording
+
     if run.checkpoint.is_file() or run.best.is_file():
         raise ValueError(f"{run.path} must be a run folder that is new. It holds a model.")
+
     with prepare(config, run) as data:
         # A model or a search that cannot be made is refused here, and not where the recording is
         # sent to.
-        model = build(config, data.source.vocabulary_size, data.target.vocabulary_size)
-        Translator(model, data.source, config.search, data.target)
-        batches = training_batches(config, data).stream(0, 0, lambda _: None).as_numpy_iterator()
-        limit = config.search.maximum_source_length
-        sources = [[*ids[: limit - 1], END] for ids in data.source.encode(data.dev_sources)]
+        source, target = data.tokenizers
+        model = build(config, source.vocabulary_size, target.vocabulary_size)
+        check_search(model, config.search)
+
+        batches = training_batches(config, data)
+        if not quiet:
+            print(describe(config, batches), flush=True)
+
+        stream = batches.stream(0, 0, lambda _: None).as_numpy_iterator()
         recording = Recording.of(
-            itertools.islice(batches, config.steps), sources, data.dev_references
+            itertools.islice(stream, config.steps),
+            source.source_ids(data.dev_sources, config.search.maximum_source_length),
+            data.dev_references,
         )
         recording.save(run.recording)
-        tokens = int(np.sum(recording.target_lengths, dtype=np.int64))
-        print(f"{config.steps} batches of {tokens:,} target tokens in {run.recording}.")
+
+    tokens = f"{recording.target_tokens:,} target tokens"
+    print(f"{config.steps} batches of {tokens} in {run.recording}.")
+
+
+def act(command: TrainCommand) -> None:
+    """Records."""
+    check_sizes(command)
+    record(command.config, RunFolder(command.run_dir), quiet=command.quiet)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0 when the recording is written, 1 with one line on what is at fault, 130
-    on Ctrl-C."""
-    config, run = parse(sys.argv[1:] if arguments is None else arguments, "training.record")
-    try:
-        record(config, run)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    """The command line; see `run_command` for its exit status."""
+    return run_command(
+        TrainCommand,
+        act,
+        arguments,
+        prog="attention-nmt record",
+        default=preset_command(arguments),
+        imports=["tensorflow"],
+    )
 
 
 if __name__ == "__main__":

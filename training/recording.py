@@ -1,106 +1,180 @@
-"""The batches of a whole training in one file, for machines that have no TensorFlow: NumPy only."""
+"""The batches of a whole training in one file, for machines without TensorFlow; NumPy only."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from attention_nmt.config import END, PAD, START
+from attention_nmt.checks import require
 from attention_nmt.files import atomic_write
+from attention_nmt.types import SpecialIds
+
+_SPECIAL = SpecialIds()
+
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+"""A batch for `fit`: ids `source` [B, S] and `target` [B, T], labels and weights [B, T]."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recording:
     """The batches of a training and the dev sentences that it is evaluated on.
 
     Ids are those of all rows in order, end symbols included and padding left out.
+
+    Attributes:
+        shapes: `[steps, 3]`: rows `B`, and the lengths `S` and `T` of each batch.
+        source_lengths: `[rows]`, 0 in rows of padding.
+        target_lengths: `[rows]`, likewise.
+        source_ids: `[sum of source_lengths]`.
+        target_ids: `[sum of target_lengths]`.
+        dev_lengths: `[dev sentences]`.
+        dev_ids: `[sum of dev_lengths]`.
+        dev_references: `[dev sentences]`, strings.
     """
 
-    shapes: np.ndarray  # [steps, 3]: rows B, and the lengths S and T of each batch
-    source_lengths: np.ndarray  # [rows]: 0 in rows of padding
-    target_lengths: np.ndarray  # [rows]
-    source_ids: np.ndarray  # [sum of source_lengths]
-    target_ids: np.ndarray  # [sum of target_lengths]
-    dev_lengths: np.ndarray  # [dev sentences]
-    dev_ids: np.ndarray  # [sum of dev_lengths]
-    dev_references: np.ndarray  # [dev sentences], strings
+    shapes: np.ndarray
+    source_lengths: np.ndarray
+    target_lengths: np.ndarray
+    source_ids: np.ndarray
+    target_ids: np.ndarray
+    dev_lengths: np.ndarray
+    dev_ids: np.ndarray
+    dev_references: np.ndarray
 
     @classmethod
     def of(
-        cls, batches: Iterable[tuple], dev_sources: list[list[int]], dev_references: list[str]
+        cls,
+        batches: Iterable[tuple],
+        dev_sources: Sequence[Sequence[int]],
+        dev_references: Sequence[str],
     ) -> Recording:
-        """Records batches as `TrainingBatches` gives them, and dev sources with their end
-        symbols."""
-        shapes = list[tuple[int, int, int]]()
-        lengths: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        ids: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        """Records batches as `TrainingBatches` gives them.
+
+        Args:
+            batches: the batches of all steps.
+            dev_sources: the ids of each dev sentence, its end symbol included.
+            dev_references: their translations.
+        """
+        shapes: list[tuple[int, int, int]] = []
+        source = _Side()
+        target = _Side()
         for inputs, labels, _ in batches:
-            shapes.append((*inputs["source"].shape, labels.shape[1]))
-            for side, rows in enumerate((inputs["source"], labels)):
-                real = rows != PAD
-                lengths[side].append(real.sum(axis=1).astype(np.uint16))
-                ids[side].append(_narrow(rows[real]))
+            rows, source_length = inputs["source"].shape
+            shapes.append((rows, source_length, labels.shape[1]))
+            source.add(inputs["source"])
+            target.add(labels)
+
         return cls(
-            np.array(shapes, np.int32),
-            np.concatenate(lengths[0]),
-            np.concatenate(lengths[1]),
-            np.concatenate(ids[0]),
-            np.concatenate(ids[1]),
-            np.array([len(line) for line in dev_sources], np.int32),
-            np.array([piece for line in dev_sources for piece in line], np.int32),
-            np.array(dev_references, np.str_),
+            shapes=np.array(shapes, np.int32),
+            source_lengths=np.concatenate(source.lengths),
+            target_lengths=np.concatenate(target.lengths),
+            source_ids=np.concatenate(source.ids),
+            target_ids=np.concatenate(target.ids),
+            dev_lengths=np.array([len(ids) for ids in dev_sources], np.int32),
+            dev_ids=np.concatenate([np.asarray(ids, np.int32) for ids in dev_sources]),
+            dev_references=np.array(dev_references, np.str_),
         )
 
     def save(self, path: Path) -> None:
         """Writes the file, whole or not at all."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file, **{field.name: getattr(self, field.name) for field in fields(self)}
-            )
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Recording:
-        """Reads what `save` wrote.
+        """Reads a file that `save` wrote.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: it is no whole recording.
         """
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: training.record writes it.")
+
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+                recording = cls(**{field.name: arrays[field.name] for field in fields(cls)})
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
             raise ValueError(f"{path}: expected a whole recording. Received: {error}.") from error
+        return recording
 
-    def batches(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-        """What `fit` takes: the batches that were recorded, once."""
-        row, at = 0, [0, 0]
-        for count, *widths in self.shapes.tolist():
-            sides = []
-            for side, (lengths, ids) in enumerate(self._sides()):
-                here = lengths[row : row + count].astype(np.int64)
-                end = at[side] + int(here.sum())
-                sides.append(_padded(here, ids[at[side] : end], widths[side]))
-                at[side] = end
-            row += count
-            source, labels = sides
-            yield (
-                {"source": source, "target": _shifted(labels)},
-                labels,
-                (labels != PAD).astype(np.float32),
-            )
+    @property
+    def steps(self) -> int:
+        """The number of batches."""
+        return len(self.shapes)
 
-    def _sides(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-        return (self.source_lengths, self.source_ids), (self.target_lengths, self.target_ids)
+    @property
+    def target_tokens(self) -> int:
+        """The number of target pieces of all batches, end symbols included."""
+        return int(np.sum(self.target_lengths, dtype=np.int64))
 
-    def dev_sources(self) -> list[np.ndarray]:
-        """The ids of each dev sentence."""
-        return np.split(self.dev_ids, np.cumsum(self.dev_lengths)[:-1])
+    def check(self, source_size: int, target_size: int) -> None:
+        """Checks that it was made with vocabularies of these sizes.
+
+        Raises:
+            ValueError: an id is outside of its vocabulary.
+        """
+        sizes = {
+            "source": (source_size, (self.source_ids, self.dev_ids)),
+            "target": (target_size, (self.target_ids,)),
+        }
+        for side, (size, arrays) in sizes.items():
+            largest = max((int(ids.max()) for ids in arrays if ids.size), default=0)
+            expected = f"one of the run's vocabulary, with {side} ids below {size}"
+            require(largest < size, "recording", expected, largest)
+
+    def stream(self, epoch: int, skip: int, began: Callable[[int], None]) -> Iterator[Batch]:
+        """The batches from a position on; see `progress.BatchSource`.
+
+        Args:
+            epoch: 0; the whole recording is one epoch.
+            skip: batches that are left out, the first ones.
+            began: never called.
+        """
+        del began
+        require(epoch == 0, "epoch", "0, which is all of a recording", epoch)
+
+        row_ends = np.cumsum(self.shapes[:, 0], dtype=np.int64)
+        source_ends = np.cumsum(self.source_lengths, dtype=np.int64)
+        target_ends = np.cumsum(self.target_lengths, dtype=np.int64)
+
+        for step in range(skip, self.steps):
+            count, source_width, target_width = self.shapes[step].tolist()
+            rows = slice(int(row_ends[step]) - count, int(row_ends[step]))
+            source = _padded(self.source_lengths, self.source_ids, source_ends, rows, source_width)
+            labels = _padded(self.target_lengths, self.target_ids, target_ends, rows, target_width)
+            weights = (labels != _SPECIAL.pad).astype(np.float32)
+            yield {"source": source, "target": _shifted(labels)}, labels, weights
+
+    def dev_sources(self) -> list[list[int]]:
+        """The ids of each dev sentence, its end symbol included."""
+        parts = np.split(self.dev_ids, np.cumsum(self.dev_lengths)[:-1])
+        return [part.tolist() for part in parts]
+
+
+class _Side:
+    """One side of batches, collected.
+
+    Attributes:
+        lengths: the lengths `[B]` of each batch's rows.
+        ids: the ids of each batch, without padding.
+    """
+
+    def __init__(self) -> None:
+        self.lengths: list[np.ndarray] = []
+        self.ids: list[np.ndarray] = []
+
+    def add(self, rows: np.ndarray) -> None:
+        """Adds a batch `[B, length]`."""
+        real = rows != _SPECIAL.pad
+        self.lengths.append(real.sum(axis=1).astype(np.uint16))
+        self.ids.append(_narrow(rows[real]))
 
 
 def _narrow(ids: np.ndarray) -> np.ndarray:
@@ -108,16 +182,34 @@ def _narrow(ids: np.ndarray) -> np.ndarray:
     return ids.astype(np.uint16) if ids.size and ids.max() < 2**16 else ids
 
 
-def _padded(lengths: np.ndarray, ids: np.ndarray, width: int) -> np.ndarray:
-    """Ids `[B, width]` from flat ones."""
-    rows = np.full((len(lengths), width), PAD, np.int32)
-    rows[np.arange(width) < lengths[:, None]] = ids
-    return rows
+def _padded(
+    lengths: np.ndarray, ids: np.ndarray, ends: np.ndarray, rows: slice, width: int
+) -> np.ndarray:
+    """Some rows of one side as a batch.
+
+    Args:
+        lengths: of all rows.
+        ids: of all rows, one behind the other.
+        ends: the index in `ids` at which each row ends.
+        rows: those of the batch.
+        width: the length of the batch.
+
+    Returns:
+        `[B, width]`.
+    """
+    here = lengths[rows].astype(np.int64)
+    end = int(ends[rows.stop - 1])
+    padded = np.full((len(here), width), _SPECIAL.pad, np.int32)
+    padded[np.arange(width) < here[:, None]] = ids[end - int(here.sum()) : end]
+    return padded
 
 
 def _shifted(labels: np.ndarray) -> np.ndarray:
-    """What the decoder reads to write labels: the start symbol and all but the last, as
-    `TrainingBatches` has it."""
-    target = np.concatenate([np.full((len(labels), 1), START, np.int32), labels[:, :-1]], axis=1)
-    target[target == END] = PAD
+    """The decoder's inputs for labels `[B, T]`: the start symbol and all labels but the last.
+
+    End symbols become padding, as in `TrainingBatches`.
+    """
+    start = np.full((len(labels), 1), _SPECIAL.start, np.int32)
+    target = np.concatenate([start, labels[:, :-1]], axis=1)
+    target[target == _SPECIAL.end] = _SPECIAL.pad
     return target

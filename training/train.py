@@ -1,220 +1,169 @@
-"""`python -m training.train --dataset D --source en --target de --run-dir RUN`: text pairs to a
-trained run folder."""
+"""`attention-nmt train`, `python -m training.train`: text pairs to a trained run folder."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import keras
-import tensorflow as tf
-import tyro
-
-from attention_nmt.data.batches import TrainingBatches
-from attention_nmt.data.tokenizer import Tokenizer
-from attention_nmt.files import atomic_write
-from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.checks import require
+from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.translation.translator import Translator
 
-from .build import build
-from .callbacks import DevBleu, Keeper, Progress, Throughput
-from .data import Corpus, iterate_texts
-from .folder import alone, claim
-from .presets import PRESETS, TrainConfig
-from .scoring.metrics import corpus_bleu
+from .presets import PRESETS, TrainConfig, base, summary
 
-SAMPLES = 50
-"""Dev sentences kept in the run folder, for exports to be checked on."""
+if TYPE_CHECKING:
+    from .progress import Progress
+
+_BACKGROUND = "settings to begin with, which other flags change:"
 
 
-class Prepared(NamedTuple):
-    """What a training begins with."""
-
-    pairs: tf.data.Dataset  # of the training texts
-    source: Tokenizer
-    target: Tokenizer
-    dev_sources: list[str]
-    dev_references: list[str]
-
-
-def parse(arguments: Sequence[str], prog: str = "training.train") -> tuple[TrainConfig, RunFolder]:
-    """The config of a command line: the preset's, with the flags that are given put over it."""
-    first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--preset", choices=sorted(PRESETS), default="base")
-    first.add_argument("--run-dir", required="-h" not in arguments and "--help" not in arguments)
-    chosen, rest = first.parse_known_args(arguments)
-    usage = f"{prog} --run-dir RUN [--preset {{{','.join(sorted(PRESETS))}}}]"
-    config = tyro.cli(
-        TrainConfig,
-        prog=usage,
-        args=rest,
-        default=PRESETS[chosen.preset](),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
-    )
-    for field in ("source_vocabulary_size", "target_vocabulary_size"):
-        if getattr(config.model, field) != getattr(PRESETS[chosen.preset]().model, field):
-            first.error(
-                f"--{field.replace('_', '-')} is for models without a tokenizer: give --vocabulary-size"
-            )
-    return config, RunFolder(Path(chosen.run_dir))
+def _preset_help() -> Any:
+    """The help of `--preset`; None where there is no tyro."""
+    try:
+        import tyro
+    except ImportError:
+        return None
+    lines = [f"{name}: {summary(name)}" for name in PRESETS]
+    return tyro.conf.arg(metavar="NAME", help="\n".join([_BACKGROUND, *lines]))
 
 
-def tokenizers(
-    run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset
-) -> tuple[Tokenizer, Tokenizer]:
-    """The run's tokenizers, trained on the training texts if it has none yet."""
-    sides: list[tuple[Path, list[int]]] = [(run.source_tokenizer, [0, 1])]
-    if not config.shared_vocabulary:
-        sides = [(run.source_tokenizer, [0]), (run.target_tokenizer, [1])]
-    for path, columns in sides:
-        if not path.is_file():
-            texts = iterate_texts(pairs, columns)
-            Tokenizer.train(texts, config.vocabulary_size, config.character_coverage).save(path)
-    loaded = [Tokenizer.load(path) for path, _ in sides]
-    return loaded[0], loaded[-1]
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand:
+    """Trains a model on text pairs, or goes on training where it was stopped.
+
+    Attributes:
+        run_dir: the run folder: a new one, or one of the same settings, which goes on.
+        preset: settings to begin with.
+        quiet: print evaluations and the end only.
+        config: the settings.
+    """
+
+    run_dir: Path
+    preset: Annotated[str, _preset_help()] = "base"
+    quiet: bool = False
+    config: Annotated[TrainConfig, NO_PREFIX] = field(default_factory=base)
 
 
-def fit(
-    model: Seq2Seq,
-    batches: TrainingBatches,
-    progress: Progress,
-    config: TrainConfig,
-    callbacks: list,
-) -> None:
-    """Runs `model.fit` from where the progress stands; one Keras epoch is the steps between two
-    evaluations."""
-    size = config.evaluate_steps
-    while progress.step < config.steps and not model.stop_training:
-        block, done = divmod(progress.step, size)
-        whole = config.steps // size
-        # A block that was begun before, or the last one of fewer steps, is an epoch of its own
-        # length.
-        partial = done or block == whole
-        steps = min(size - done, config.steps - progress.step)
-        model.fit(
-            progress.stream(batches),
-            steps_per_epoch=steps,
-            initial_epoch=block,
-            epochs=block + 1 if partial else whole,
-            callbacks=callbacks,
-            shuffle=False,
-        )
-
-
-def stopped_in_evaluation(progress: Progress, config: TrainConfig) -> bool:
-    """Whether the evaluation that is due at this step has not been done."""
-    due = progress.step >= config.steps or progress.step % config.evaluate_steps == 0
-    return due and progress.evaluated < progress.step
-
-
-@contextmanager
-def prepare(config: TrainConfig, run: RunFolder) -> Iterator[Prepared]:
-    """A block in which this process alone has the run folder, which holds all that is there before
-    the first step.
+def check_sizes(command: TrainCommand) -> None:
+    """Checks that no flag gives a size that tokenizers decide.
 
     Raises:
-        ValueError: the run folder is of another config or other texts, or the data or the config
-        is at fault. OSError: another process is training in the run folder.
+        ValueError: one does.
     """
-    corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
-    pairs, dev_split = corpus.pairs(config.train_split), config.dev_split or corpus.dev_split()
-    dev_sources, dev_references = (
-        texts[: config.dev_sentences] for texts in corpus.texts(dev_split)
-    )
-    corpus_bleu(
-        dev_references, dev_references, config.target
-    )  # what scoring this language lacks shows now
-    data = {"train": corpus.fingerprint(config.train_split), "dev": corpus.fingerprint(dev_split)}
-    with alone(run.path):
-        claim(run, config, data)
-        source, target = tokenizers(run, config, pairs)
-        with atomic_write(run.samples) as temporary:
-            temporary.write_text(
-                "".join(f"{text}\n" for text in dev_sources[:SAMPLES]), encoding="utf-8"
-            )
-        yield Prepared(pairs, source, target, dev_sources, dev_references)
+    preset = PRESETS[command.preset]().model
+    for name in ("source_vocabulary_size", "target_vocabulary_size"):
+        size = getattr(command.config.model, name)
+        expected = "left out, since tokenizers decide it: give `vocabulary_size`"
+        require(size == getattr(preset, name), name, expected, size)
 
 
-def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
-    """The batches of a training."""
-    copies = 2 if config.consistency else 1
-    batches = TrainingBatches(
-        data.pairs, data.source, data.target, config.batches, config.seed, copies
-    )
-    print(f"{config.dataset}, {config.train_split}: {batches.statistics}.", flush=True)
-    return batches
-
-
-def train(config: TrainConfig, run: RunFolder) -> Progress:
+def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progress:
     """Trains, or goes on training, a run folder.
 
+    Args:
+        config: the settings.
+        run: the folder.
+        quiet: print evaluations only.
+
+    Returns:
+        The state at the end.
+
     Raises:
-        ValueError: as `prepare`; or the folder is from `training.replay`, which leaves nothing to
-        go on from. OSError: as `prepare`.
+        ValueError: the run folder is of another config or other texts, the data or the config is
+            at fault, or the folder holds the model of a replay.
+        OSError: another process is training in the run folder.
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
+    from attention_nmt import backend
+    from attention_nmt.models.seq2seq import Seq2Seq
+
+    from .dev_translation import Evaluator, SearchEvaluator, TranslatorEvaluator
+    from .loop import Training, train_model
+    from .prepare import describe, prepare, training_batches
+    from .progress import BatchSource
+
     with prepare(config, run) as data:
         if run.recording.is_file() and run.best.is_file() and not run.checkpoint.is_file():
             raise ValueError(
                 f"{run.path} holds a model of training.replay, which cannot be trained on."
             )
-        return _train(config, run, data)
+
+        def evaluator(model: Seq2Seq) -> Evaluator:
+            source, target = data.tokenizers
+            if backend.name() == "tensorflow":
+                from attention_nmt.translation.translator import Translator
+
+                translator = Translator(model, source, config.search, target)
+                return TranslatorEvaluator(translator, data.dev_sources)
+
+            ids = source.source_ids(data.dev_sources, config.search.maximum_source_length)
+            return SearchEvaluator(model, data.tokenizers, config.search, ids)
+
+        def batches() -> BatchSource:
+            made = training_batches(config, data)
+            training.say(describe(config, made))
+            return made
+
+        training = Training(
+            config=config,
+            run=run,
+            tokenizers=data.tokenizers,
+            references=data.dev_references,
+            evaluator=evaluator,
+            batches=batches,
+            trained_on="corpus",
+            quiet=quiet,
+        )
+        return train_model(training)
 
 
-def _train(config: TrainConfig, run: RunFolder, data: Prepared) -> Progress:
-    _, source, target, dev_sources, dev_references = data
-    model = build(config, source.vocabulary_size, target.vocabulary_size)
-    progress = Progress(model, config.average_decay)
-    if run.checkpoint.is_file():
-        progress.load(run.checkpoint)
-        print(f"Going on from step {progress.step} of {config.steps}.", flush=True)
-    translator = Translator(model, source, config.search, target).frozen()
-    dev_bleu = DevBleu(
-        progress, run, translator, dev_sources, dev_references, config.target, config.patience
-    )
-    if stopped_in_evaluation(progress, config):
-        print(f"Step {progress.step}: dev_bleu: {dev_bleu.evaluate():.4f}", flush=True)
-    if progress.step >= config.steps or (config.patience and progress.waited >= config.patience):
-        return progress
-    batches = training_batches(config, data)
-    board = keras.callbacks.TensorBoard(str(run.logs), write_graph=False)
-    began = time.perf_counter()
-    with Keeper(progress, run, config.checkpoint_steps) as keeper:
-        fit(model, batches, progress, config, [Throughput(), dev_bleu, keeper, board])
-    seconds = time.perf_counter() - began
-    print(
-        f"{seconds:.0f} s, of which evaluations and checkpoints took {progress.seconds_beside:.0f} s."
-    )
-    return progress
+def act(command: TrainCommand) -> None:
+    """Trains, and prints the end."""
+    check_sizes(command)
+    run = RunFolder(command.run_dir)
+    try:
+        progress = train(command.config, run, quiet=command.quiet)
+    except KeyboardInterrupt:
+        goes_on = "The same command goes on from the last checkpoint"
+        print(f"\nStopped. {goes_on} in {run.path}.", file=sys.stderr)
+        raise
+    print_best(progress, run)
+
+
+def print_best(progress: Progress, run: RunFolder) -> None:
+    """Prints the best score, its step and the file of the weights."""
+    score = f"{progress.best_bleu:.2f} at step {progress.best_step}"
+    print(f"Best dev BLEU {score}; weights in {run.best}.")
+
+
+def preset_command(arguments: Sequence[str] | None) -> TrainCommand:
+    """The values of flags that are not given: those of the preset of a command line.
+
+    Raises:
+        SystemExit: there is no such preset.
+    """
+    import tyro
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", choices=list(PRESETS), default="base")
+    preset = parser.parse_known_args(arguments)[0].preset
+    return TrainCommand(run_dir=tyro.MISSING, preset=preset, config=PRESETS[preset]())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0 when the training is done, 1 with one line on what is at fault, 130 on
-    Ctrl-C."""
-    config, run = parse(sys.argv[1:] if arguments is None else arguments)
-    try:
-        progress = train(config, run)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(
-            f"\nStopped. The same command goes on from the last checkpoint in {run.path}.",
-            file=sys.stderr,
-        )
-        return 130
-    print(
-        f"Best dev BLEU {progress.best_bleu:.2f} at step {progress.best_step}; weights in {run.best}."
+    """The command line; see `run_command` for its exit status."""
+    return run_command(
+        TrainCommand,
+        act,
+        arguments,
+        prog="attention-nmt train",
+        default=preset_command(arguments),
+        imports=["tensorflow"],
     )
-    return 0
 
 
 if __name__ == "__main__":

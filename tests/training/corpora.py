@@ -38,7 +38,7 @@ TINY_MODEL = [
     "--batch-size=16",
     "--maximum-length=40",
     "--buckets=2",
-    "--jit-compile=False",
+    "--no-jit-compile",
     "--beam-size=2",
     "--dev-sentences=8",
 ]

@@ -8,12 +8,13 @@ from training.averages import Averages
 
 
 def test_an_average_follows_the_weights() -> None:
-    """A young one takes 100 / (step + 100) of them, an old one 1 - decay ** 10; between steps 10
-    apart none."""
+    """A young one takes 100 / (step + 100) of them, an old one 1 - decay ** 10; every 10th step."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     (weight,) = model.trainable_variables
     weight.assign([[1.0]])
-    averages, expected = Averages(model, decay=0.95), 1.0
+    averages = Averages(model, decay=0.95)
+    expected = 1.0
+
     for step in range(1, 101):
         weight.assign([[float(step)]])
         averages.update(step)
@@ -21,6 +22,7 @@ def test_an_average_follows_the_weights() -> None:
             share = max(100 / (step + 100), 1 - 0.95**10)
             expected += share * (step - expected)
         assert float(np.asarray(averages.values[0])[0, 0]) == pytest.approx(expected, rel=1e-5)
+
     averages.swap()
     assert float(weight.numpy()[0, 0]) == pytest.approx(expected, rel=1e-5)
     averages.swap()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from attention_nmt.config import to_json
-from training.presets import PRESETS, TrainConfig
+from training.presets import PRESETS, TrainConfig, summary
 
 
 def fields(config: TrainConfig) -> dict[str, object]:
@@ -22,12 +22,21 @@ def fields(config: TrainConfig) -> dict[str, object]:
 def test_the_models_of_the_article_differ_by_attention_and_words(words: int) -> None:
     """Figure 2 compares them: all else has to be equal."""
     reference = fields(PRESETS["RNNsearch-50"]())
-    assert (reference["attention"], reference["maximum_words"]) == ("bahdanau", 50)
+    assert reference["attention"] == "bahdanau"
+    assert reference["maximum_words"] == 50
     for name, attention in (("RNNsearch", "bahdanau"), ("RNNencdec", "none")):
         found = fields(PRESETS[f"{name}-{words}"]())
         assert found == reference | {"attention": attention, "maximum_words": words}
 
 
 def test_the_last_training_of_the_recipe_is_a_longer_first_one() -> None:
-    first, last = fields(PRESETS["base"]()), fields(PRESETS["multi30k"]())
+    first = fields(PRESETS["base"]())
+    last = fields(PRESETS["multi30k"]())
     assert {name for name in first if first[name] != last[name]} == {"steps", "final_learning_rate"}
+
+
+def test_every_preset_has_a_line_of_its_own() -> None:
+    lines = [summary(name) for name in PRESETS]
+    assert len(set(lines)) == len(PRESETS)
+    for line in lines:
+        assert line.endswith(".")

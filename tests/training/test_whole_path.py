@@ -49,7 +49,7 @@ def test_two_vocabularies(tmp_path: Path) -> None:
         "--dataset",
         str(folder),
         *TINY_MODEL,
-        "--shared-vocabulary=False",
+        "--no-shared-vocabulary",
         "--vocabulary-size=289",
     ]
     trained(tmp_path / "run", flags)

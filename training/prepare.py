@@ -1,0 +1,110 @@
+"""The work before the first step of a training on a corpus: texts, tokenizers, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from attention_nmt import backend
+from attention_nmt.data.batches import TrainingBatches
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.files import atomic_write
+from attention_nmt.run_folder import RunFolder
+
+from .data import Corpus, iterate_texts
+from .folder import Tokenizers, alone, claim, load_tokenizers, write_sizes
+from .presets import TrainConfig
+from .scoring.metrics import corpus_bleu
+
+SAMPLES = 50
+"""Dev sentences kept in the run folder, for exports to be checked on."""
+
+
+class Prepared(NamedTuple):
+    """The texts that a training begins with."""
+
+    pairs: tf.data.Dataset  # of the training texts
+    tokenizers: Tokenizers
+    dev_sources: list[str]
+    dev_references: list[str]
+
+
+@contextmanager
+def prepare(config: TrainConfig, run: RunFolder) -> Iterator[Prepared]:
+    """A block in which this process alone has the run folder, with all but the weights in it.
+
+    Raises:
+        ValueError: the run folder is of another config or other texts, or the data or the config
+            is at fault.
+        OSError: another process is training in the run folder.
+    """
+    backend.check()
+    if backend.name() != "tensorflow":
+        # TensorFlow makes the batches and nothing else: it would take an accelerator's memory.
+        tf.config.set_visible_devices([], "GPU")
+
+    corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
+    pairs = corpus.pairs(config.train_split)
+    dev_split = config.dev_split or corpus.dev_split()
+    sources, references = corpus.texts(dev_split)
+    sources = sources[: config.dev_sentences]
+    references = references[: config.dev_sentences]
+
+    # Anything that scoring this language lacks shows now.
+    corpus_bleu(references, references, config.target)
+
+    data = {
+        "train": corpus.fingerprint(config.train_split),
+        "dev": corpus.fingerprint(dev_split),
+    }
+    with alone(run.path):
+        claim(run, config, data)
+        tokenizers = _tokenizers(run, config, pairs)
+        write_sizes(run, config, tokenizers)
+
+        lines = [f"{text}\n" for text in sources[:SAMPLES]]
+        with atomic_write(run.samples) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8")
+
+        yield Prepared(
+            pairs=pairs,
+            tokenizers=tokenizers,
+            dev_sources=sources,
+            dev_references=references,
+        )
+
+
+def _tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> Tokenizers:
+    """The run's tokenizers, trained on the training texts if it has none yet."""
+    sides: list[tuple[Path, list[int]]] = [(run.source_tokenizer, [0, 1])]
+    if not config.shared_vocabulary:
+        sides = [(run.source_tokenizer, [0]), (run.target_tokenizer, [1])]
+
+    for path, columns in sides:
+        if not path.is_file():
+            texts = iterate_texts(pairs, columns)
+            tokenizer = Tokenizer.train(texts, config.vocabulary_size, config.character_coverage)
+            tokenizer.save(path)
+    return load_tokenizers(run)
+
+
+def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
+    """The batches of a training."""
+    source, target = data.tokenizers
+    return TrainingBatches(
+        data.pairs,
+        source,
+        target,
+        config.batches,
+        seed=config.seed,
+        copies=2 if config.consistency else 1,
+    )
+
+
+def describe(config: TrainConfig, batches: TrainingBatches) -> str:
+    """One line on the corpus: pairs that are trained on and pairs that were dropped."""
+    return f"{config.dataset}, {config.train_split}: {batches.statistics}."
