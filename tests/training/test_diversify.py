@@ -13,8 +13,9 @@ import pytest
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.files import one_line
 from attention_nmt.translation.translator import Translator
-from tests.training.corpora import TINY_MODEL, write_folder
-from training import diversification, diversify, train
+from tests.training.corpora import write_folder
+from tests.training.runs import untrained_run
+from training import diversification, diversify
 from training.data import Corpus
 
 PAIRS = [
@@ -28,13 +29,10 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """A corpus, a run that was trained on it for a moment, and that run under the name of the
-    other direction."""
+    """A corpus, a run of it, and that run under the name of the other direction."""
     folder = write_folder(tmp_path_factory.mktemp("corpus"), PAIRS * 12)
     forward, backward = (tmp_path_factory.mktemp("runs") / name for name in ("forward", "backward"))
-    schedule = ["--steps=4", "--warmup-steps=2", "--evaluate-steps=4", "--vocabulary-size=280"]
-    flags = ["--dataset", str(folder), "--run-dir", str(forward), *TINY_MODEL, *schedule]
-    assert train.main(flags) == 0
+    untrained_run(forward, folder, vocabulary_size=280)
     shutil.copytree(forward, backward)
     config = json.loads((backward / "config.json").read_text())
     (backward / "config.json").write_text(json.dumps(config | {"source": "fr", "target": "en"}))
@@ -48,7 +46,7 @@ def test_both_directions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, forward, backward = runs
-    # What four steps have learned is mostly nothing: these translations are new, known, and empty.
+    # These translations are new, known, and empty.
     french = {"The dog sees.": "Un chien.", "The cat": "Le chat", "": "rien", "a": " "}
     english = {"Le chien voit.": "The dog sees.", "Le chat": "A cat", "vide": "empty", "un": "one"}
     made = {forward: french, backward: english}

@@ -45,6 +45,16 @@ def test_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_nothing_to_do() -> None:
-    with pytest.raises(SystemExit):
-        growth.main([])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--output must be given, or else a point"),
+        (["--point", "walk", "2", "5"], "--point must be one of ('step', 'translation')"),
+    ],
+    ids=["nothing", "a kind that there is none of"],
+)
+def test_what_is_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert growth.main(arguments) == 1
+    assert message in capsys.readouterr().err

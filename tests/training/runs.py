@@ -1,0 +1,43 @@
+"""Run folders without a training, for tests of what comes after one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, to_json
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.run_folder import RunFolder
+from training.build import build
+from training.data import Corpus, iterate_texts
+from training.presets import TrainConfig
+
+SEARCH = SearchConfig(beam_size=2, maximum_length_ratio=0.5, maximum_length_extra=2)
+"""The search of the run: short, since random weights end no translation."""
+
+
+def untrained_run(path: Path, corpus: Path, vocabulary_size: int = 310) -> Path:
+    """Writes a run folder of a tiny model from English to French, as a training's first moment."""
+    config = TrainConfig(
+        dataset=str(corpus),
+        vocabulary_size=vocabulary_size,
+        model=ModelConfig(
+            source_vocabulary_size=vocabulary_size,
+            target_vocabulary_size=vocabulary_size,
+            embedding_size=12,
+            encoder_units=10,
+            decoder_units=16,
+            attention_units=8,
+            readout_units=12,
+        ),
+        batches=BatchConfig(batch_size=16, maximum_length=40, buckets=2),
+        search=SEARCH,
+        jit_compile=False,
+    )
+    run = RunFolder(path)
+    path.mkdir(parents=True)
+    run.config.write_text(to_json(config), encoding="utf-8")
+
+    pairs = Corpus(str(corpus), "en", "fr").pairs("train")
+    Tokenizer.train(iterate_texts(pairs), vocabulary_size).save(run.source_tokenizer)
+    build(config, vocabulary_size, vocabulary_size).save(run.best)
+    return path
