@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
 
+from attention_nmt.command import quiet_standard_error
 from attention_nmt.types import SPECIAL, SpecialIds
 
 SIGNATURE = "translate"
@@ -29,9 +30,13 @@ def interpreter(model: bytes | str, threads: int | None = None) -> Interpreter:
     name = "model_content" if isinstance(model, bytes) else "model_path"
     arguments: dict[str, Any] = {name: model}
     operations = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
-    return InterpreterWithCustomOps(
-        custom_op_registerers=operations, num_threads=threads, **arguments
-    )
+    # LiteRT tells of its delegate for the CPU when tensors are allocated for the first time.
+    with quiet_standard_error():
+        made = InterpreterWithCustomOps(
+            custom_op_registerers=operations, num_threads=threads, **arguments
+        )
+        made.allocate_tensors()
+    return made
 
 
 def translate(
