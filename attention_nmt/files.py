@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and their texts and sums."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary name beside `path`; renamed to `path` if the block ends well, removed if
-    it does not.
+    """Writes a file whole or not at all.
 
-    A link stays, and what it leads to is written.
+    Yields a temporary name beside `path`, which is renamed to `path` if the block ends well, and
+    removed if it does not. A link stays, and the file that it leads to is written.
+
+    Args:
+        path: the file.
 
     Raises:
         OSError: `path` is a folder, a device or a pipe.
@@ -25,11 +28,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path = Path(path).resolve()
     if path.exists() and not path.is_file():
         raise OSError(f"{path} must be a file, or nothing yet")
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     temporary.chmod(0o644)
+
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -46,5 +51,5 @@ def file_sum(path: Path) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as a line of a file: what would end a line is a space."""
+    """The text as one line of a file, with spaces for all that would end a line."""
     return " ".join(text.splitlines())

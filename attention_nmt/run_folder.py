@@ -1,5 +1,4 @@
-"""Where a run folder keeps what a training makes, and files that are written whole or not at
-all."""
+"""The layout of a run folder, to which a training writes and which all that comes later reads."""
 
 from __future__ import annotations
 
@@ -13,8 +12,11 @@ from attention_nmt.config import SearchChanges, SearchConfig, from_dict
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The layout of a run folder: whatever comes after a training reads this folder and nothing
-    else."""
+    """A run folder: all that comes after a training reads it alone.
+
+    Attributes:
+        path: the folder.
+    """
 
     path: Path
 
@@ -25,7 +27,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """What tells the texts that it was trained and evaluated on from others, as JSON."""
+        """Fingerprints of the texts that it was trained and evaluated on, as JSON."""
         return self.path / "data.json"
 
     @property
@@ -45,17 +47,17 @@ class RunFolder:
 
     @property
     def best_score(self) -> Path:
-        """Their step, their dev BLEU, and on how many sentences it was computed, as JSON."""
+        """Their step, their dev BLEU, and the number of sentences it was computed on, as JSON."""
         return self.path / "best.json"
 
     @property
     def checkpoint(self) -> Path:
-        """Everything a stopped training needs to go on."""
+        """All that a stopped training needs to go on."""
         return self.path / "checkpoint.npz"
 
     @property
     def recording(self) -> Path:
-        """The batches of the training, where it is to be done on a machine without TensorFlow."""
+        """The batches of a training that is done on a machine without TensorFlow."""
         return self.path / "recording.npz"
 
     @property
@@ -69,14 +71,19 @@ class RunFolder:
         return self.path / "logs"
 
     def read_config(self) -> dict[str, Any]:
-        """The fields of `config.json`.
+        """The fields of `config.json` as they are; `training.folder.read_config` gives their type.
 
         Raises:
             FileNotFoundError: the folder holds no `config.json`.
+            ValueError: the file is no JSON.
         """
         if not self.config.is_file():
             raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
-        return json.loads(self.config.read_text(encoding="utf-8"))
+
+        try:
+            return json.loads(self.config.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{self.config}: expected JSON. Received: {error}.") from error
 
     def read_search(self, changes: SearchChanges | None = None, **fixed: Any) -> SearchConfig:
         """The run's search, with changes put over it.
