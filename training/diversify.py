@@ -36,14 +36,7 @@ class DiversifyConfig:
 
 
 def diversify(config: DiversifyConfig) -> None:
-    """Writes a corpus and its translations; see `diversification`.
-
-    Raises:
-        ValueError: `output` holds something, the runs are not two directions of one pair, or the
-            data is at fault.
-        FileNotFoundError: a run folder is not complete.
-        OSError: `output` cannot be written.
-    """
+    """Writes a corpus and its translations; see `diversification.diversify`."""
     from . import diversification
 
     diversification.diversify(config)
@@ -51,7 +44,13 @@ def diversify(config: DiversifyConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    return run_command(DiversifyConfig, diversify, arguments, prog="attention-nmt diversify")
+    return run_command(
+        DiversifyConfig,
+        diversify,
+        arguments,
+        prog="attention-nmt diversify",
+        imports=["tensorflow", "tensorflow_text"],
+    )
 
 
 if __name__ == "__main__":

@@ -96,13 +96,7 @@ class EvaluateConfig:
 
 
 def evaluate(config: EvaluateConfig) -> None:
-    """Translates a split, scores it, and writes everything into a folder; see `evaluation`.
-
-    Raises:
-        ValueError: the data or the file of hypotheses is at fault.
-        FileNotFoundError: the run folder is not complete.
-        ImportError: what scoring the target language needs is not installed.
-    """
+    """Translates a split, scores it, and writes what is found; see `evaluation.evaluate`."""
     from . import evaluation
 
     evaluation.evaluate(config)
@@ -110,7 +104,13 @@ def evaluate(config: EvaluateConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    return run_command(EvaluateConfig, evaluate, arguments, prog="attention-nmt evaluate")
+    return run_command(
+        EvaluateConfig,
+        evaluate,
+        arguments,
+        prog="attention-nmt evaluate",
+        imports=["tensorflow", "tensorflow_text"],
+    )
 
 
 if __name__ == "__main__":

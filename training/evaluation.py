@@ -20,7 +20,6 @@ from .alignment.page import AlignedPair, alignment_page
 from .alignment.plots import save_alignment
 from .data import Corpus
 from .evaluate import EvaluateConfig
-from .folder import read_config
 from .scoring.hypotheses import HYPOTHESES, read_hypotheses, write_hypotheses
 from .scoring.languages import spaced
 from .scoring.metrics import Score, corpus_bleu, corpus_scores
@@ -108,7 +107,7 @@ def _translate(
     lines = _picture_lines(config.pictures, len(texts.sources))
     gold = gold_pairs(texts.corpus, texts.split)
     reverse = _reverse_translator(config, texts.corpus, gold)
-    search = config.search.apply(read_config(RunFolder(config.run_dir)).search, n_best=1)
+    search = RunFolder(config.run_dir).read_search(config.search, n_best=1)
     translator = Translator.from_run(config.run_dir, search).frozen()
     aligns = translator.model.aligns
     expected = "given for a model with attention only"

@@ -1,1 +1,1 @@
-"""What attention read: links between words, their error rate, pictures and pages."""
+"""Alignments by attention: links between words, their error rate, pictures and pages."""

@@ -95,7 +95,7 @@ def aligned_pairs(
     targets: Sequence[str],
     references: Sequence[str],
 ) -> list[AlignedPair]:
-    """What was read for the words of each target, by forced decoding.
+    """The source words that were read for the words of each target, by forced decoding.
 
     It is what was read for its pieces, if spaces separate no words. Pairs whose words are not what
     the tokenizer spells are left out: those with an empty side or a cut source.

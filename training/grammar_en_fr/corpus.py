@@ -56,7 +56,7 @@ def generate(split: str) -> Iterator[Pair]:
 
 
 def key(sentence: str) -> str:
-    """What two English sentences share if they differ only in capitals and the final mark."""
+    """The sentence without capitals and its final mark, by which two of them count as one."""
     return sentence.lower().rstrip(".?")
 
 

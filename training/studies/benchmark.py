@@ -180,9 +180,14 @@ def size_config(arguments: Sequence[str] | None) -> BenchmarkConfig:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    default = size_config(arguments)
-    prog = "attention-nmt benchmark"
-    return run_command(BenchmarkConfig, run, arguments, prog=prog, default=default)
+    return run_command(
+        BenchmarkConfig,
+        run,
+        arguments,
+        prog="attention-nmt benchmark",
+        default=size_config(arguments),
+        imports=["keras"],
+    )
 
 
 if __name__ == "__main__":

@@ -196,7 +196,13 @@ def run(config: BoundConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    return run_command(BoundConfig, run, arguments, prog="attention-nmt bound")
+    return run_command(
+        BoundConfig,
+        run,
+        arguments,
+        prog="attention-nmt bound",
+        imports=["keras"],
+    )
 
 
 if __name__ == "__main__":

@@ -165,7 +165,13 @@ def run(config: ByLengthConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    return run_command(ByLengthConfig, run, arguments, prog="attention-nmt by-length")
+    return run_command(
+        ByLengthConfig,
+        run,
+        arguments,
+        prog="attention-nmt by-length",
+        imports=["tensorflow", "tensorflow_text"],
+    )
 
 
 if __name__ == "__main__":

@@ -159,7 +159,13 @@ def _measure_apart(kind: str, batch: int, length: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    return run_command(GrowthConfig, run, arguments, prog="attention-nmt growth")
+    return run_command(
+        GrowthConfig,
+        run,
+        arguments,
+        prog="attention-nmt growth",
+        imports=["tensorflow", "tensorflow_text"],
+    )
 
 
 if __name__ == "__main__":

@@ -195,7 +195,13 @@ def run(config: StudyConfig) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    return run_command(StudyConfig, run, arguments, prog="attention-nmt search-study")
+    return run_command(
+        StudyConfig,
+        run,
+        arguments,
+        prog="attention-nmt search-study",
+        imports=["tensorflow", "tensorflow_text"],
+    )
 
 
 if __name__ == "__main__":
