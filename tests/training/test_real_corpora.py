@@ -40,25 +40,24 @@ def test_multi30k_through_the_pipeline(tokenizer: Tokenizer) -> None:
     config = replace(base().batches, sampling_alpha=0.0)
     batches = TrainingBatches(data.pairs("train"), tokenizer, tokenizer, config)
     assert len(batches.shapes) <= 12
-    rows = words = positions = 0
+    rows = 0
+    pieces = 0
+    positions = 0
     for _, labels, weights in batches.epoch(0).as_numpy_iterator():
         rows += int((weights[:, 0] > 0).sum())
-        words, positions = words + int(weights.sum()), positions + labels.size
+        pieces += int(weights.sum())
+        positions += labels.size
     statistics = batches.statistics
     assert rows == statistics.kept > 28_900
     assert statistics.kept + statistics.empty + statistics.too_long + statistics.uneven == 29_000
-    assert words / positions > 0.85
+    assert pieces / positions > 0.85
 
 
 def test_real_sentences_come_back_as_they_were(tokenizer: Tokenizer) -> None:
-    texts = [
-        text
-        for side in corpus("multi30k_en_de", "en", "de").texts("test_2016_flickr")
-        for text in side
-    ]
-    assert [
-        t.decode() for t in tokenizer.detokenize(tokenizer.tokenize(texts).to_tensor()).numpy()
-    ] == texts
+    sources, targets = corpus("multi30k_en_de", "en", "de").texts("test_2016_flickr")
+    texts = [*sources, *targets]
+    ids = tokenizer.tokenize(texts).to_tensor()
+    assert [text.decode() for text in tokenizer.detokenize(ids).numpy()] == texts
 
 
 def test_hand_made_links_in_both_directions() -> None:
@@ -74,6 +73,5 @@ def test_hand_made_links_in_both_directions() -> None:
         rates.append(
             alignment_error_rate(diagonal, [p.links for p in gold], [p.possible for p in gold])
         )
-    assert rates == pytest.approx(
-        [53.84, 54.00], abs=0.01
-    )  # 76 with the sides of the links exchanged
+    # 76 with the sides of the links exchanged.
+    assert rates == pytest.approx([53.84, 54.00], abs=0.01)
