@@ -138,10 +138,8 @@ def test_a_temperature_near_zero_is_greedy() -> None:
 
 def test_a_temperature_needs_keys() -> None:
     toy = Toy()
-    with pytest.raises(
-        ValueError,
-        match=r"`sentence_keys` must be numbers of the sentences with a temperature\. Received: None",
-    ):
+    expected = "`sentence_keys` must be numbers of the sentences with a temperature"
+    with pytest.raises(ValueError, match=expected):
         search_steps(toy.problem([1], np.array([3])), SearchConfig(temperature=1.0))
 
 
