@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from attention_nmt.checks import require
-from attention_nmt.types import SpecialIds
 
 T = TypeVar("T")
 
@@ -360,6 +359,3 @@ def from_dict(cls: type[T], values: dict[str, Any], name: str = "config") -> T:
         nested = dataclasses.is_dataclass(hint) and isinstance(value, dict)
         arguments[key] = from_dict(typing.cast(type, hint), value, key) if nested else value
     return cls(**arguments)
-
-
-PAD, UNKNOWN, START, END = SpecialIds()
