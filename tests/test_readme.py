@@ -124,27 +124,34 @@ def test_the_commands(
     assert (folder / replayed / "recording.npz").is_file()
 
 
-def test_the_recipe(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each command of the README's `make multi30k` finds what those before it wrote."""
+def recipe(folder: Path) -> list[list[str]]:
+    """The commands of the README's `make multi30k`, as `make` would run them in a folder."""
     (line,) = re.findall(r"^make multi30k .*$", README, re.MULTILINE)
+    flags = ["--dry-run", "--no-print-directory", "--assume-old=setup"]
     plan = subprocess.run(
-        [
-            *shlex.split(line),
-            "--dry-run",
-            "--no-print-directory",
-            "--assume-old=setup",
-            f"--file={ROOT / 'Makefile'}",
-        ],
+        [*shlex.split(line), *flags, f"--file={ROOT / 'Makefile'}"],
         cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
+    lines = plan.replace("\\\n", " ").splitlines()
+    return [shlex.split(line.partition("/attention-nmt ")[2]) for line in lines]
+
+
+def test_the_steps_of_the_recipe(tmp_path: Path) -> None:
+    """Two models, what they make of the corpus, and the third one's training on it; scored."""
+    names = [name for name, *_ in recipe(tmp_path)]
+    assert names == ["train", "train", "diversify", "train", "evaluate"]
+
+
+@pytest.mark.long
+def test_the_recipe(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command of the README's `make multi30k` finds what those before it wrote."""
     monkeypatch.chdir(folder)
-    for command in plan.replace("\\\n", " ").splitlines():
-        name, *arguments = shlex.split(command.partition("/attention-nmt ")[2])
+    for name, *arguments in recipe(folder):
         if name == "train":
             arguments += SMALL
         assert call(name, arguments) == 0, capsys.readouterr().err
