@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 _EXTRAS = {
     "tensorflow": "tensorflow",
     "tensorflow_text": "tensorflow",
@@ -40,10 +42,13 @@ def require(condition: bool, name: str, expected: str, received: object) -> None
 def missing_package(error: ModuleNotFoundError) -> str:
     """Says which package is missing and which pip command brings it."""
     module = (error.name or "").partition(".")[0]
+    if module == "torch":
+        return "`KERAS_BACKEND` must be 'tensorflow' or 'jax'. PyTorch is not supported."
+
     extra = _EXTRAS.get(module)
     if extra is None:
         return str(error)
     message = f"{module} is not installed: pip install 'attention-nmt[{extra}]'"
-    if module == "tensorflow":
+    if module == "tensorflow" and os.environ.get("KERAS_BACKEND") != "jax":
         message += ", or use Keras on JAX where TensorFlow is not needed: KERAS_BACKEND=jax"
     return message

@@ -51,7 +51,7 @@ class ModelConfig:
         target_vocabulary_size: pieces of the target language.
         embedding_size: `E`, of both languages.
         encoder_units: units of each direction of the encoder.
-        decoder_units: `H`.
+        decoder_units: `H`, units of the decoder.
         encoder_layers: layers of the encoder.
         decoder_layers: layers of the decoder. From the second on, a layer adds what it makes to
             what it reads.
