@@ -59,7 +59,7 @@ def test_its_states_are_those_of_its_equations() -> None:
         np.testing.assert_allclose(found, state, atol=1e-5)
 
 
-@pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("normalized", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_it_trains_is_saved_and_translates(normalized: bool, tmp_path: Path) -> None:
     """By the command `train`, whose flags name it."""
     run = RunFolder(tmp_path / "run")

@@ -72,7 +72,7 @@ def test_importing_the_core_imports_no_tensorflow() -> None:
         modules += [f"{folder}.{path.stem}" for path in paths if path.stem != "__init__"]
     code = "".join(f"import attention_nmt.{module}\n" for module in modules)
     code += "import training.studies.benchmark\n"
-    code += "from attention_nmt import Seq2Seq, CrossEntropy, Tokenizer, beam_search\n"
+    code += "from attention_nmt import Seq2Seq, CrossEntropy, Tokenizer, search_model\n"
     code += "import sys\n"
     code += "tops = {name.split('.')[0] for name in sys.modules}\n"
     code += "print(sorted(tops & {'tensorflow', 'tensorflow_text'}))\n"

@@ -9,6 +9,7 @@ from serving import benchmark
 from tests.serving.exported import TEXTS
 
 
+@pytest.mark.long
 def test_every_runtime_is_measured(
     run_dir: Path,
     tmp_path: Path,

@@ -149,7 +149,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     [
         "no attention, lstm layers",
         pytest.param("luong dot, fed", marks=pytest.mark.long),
-        "everything",
+        pytest.param("everything", marks=pytest.mark.long),
     ],
 )
 def test_other_kinds_of_model_and_search_are_exported(kind: str, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from serving.client import ClientTranslation
 from tests.serving.exported import TEXTS
 
 
+@pytest.mark.long
 def test_a_server_under_strain(
     version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

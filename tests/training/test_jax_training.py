@@ -148,6 +148,7 @@ def test_the_weights_translate_on_tensorflow(trained: RunFolder, corpus: Path) -
     assert corpus_bleu(texts, references, "fr").value == pytest.approx(kept["dev_bleu"], abs=1e-3)
 
 
+@pytest.mark.long
 def test_a_training_that_is_killed_goes_on(
     jax: Jax, trained: RunFolder, corpus: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ def trained(run: Path, flags: list[str]) -> dict:
     return json.loads((run / "evaluation" / "test" / "scores.json").read_text())
 
 
+@pytest.mark.long
 def test_the_bundled_dataset_with_the_preset_of_the_demo(tmp_path: Path) -> None:
     sizes = [flag for flag in TINY_MODEL if not flag.startswith("--vocabulary")]
     report = trained(tmp_path / "run", ["--preset=demo", "--data-dir", str(tmp_path), *sizes])

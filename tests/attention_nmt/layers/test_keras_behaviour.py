@@ -118,6 +118,7 @@ def test_summary_counts_the_weights() -> None:
     assert model.count_params() == total
 
 
+@pytest.mark.long
 def test_learns_to_copy() -> None:
     """One distribution, four words: after a hundred updates the loss is near that of knowing the
     answer."""
@@ -299,7 +300,18 @@ def test_initializer_config_round_trip() -> None:
     np.testing.assert_array_equal(again((3, 9)), StackedOrthogonal(seed=5)((3, 9)))
 
 
-@pytest.mark.parametrize("options", [*FEW.values(), TIED], ids=[*FEW, "tied"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="default"),
+        *(
+            pytest.param(FEW[name], id=name, marks=pytest.mark.long)
+            for name in FEW
+            if name != "default"
+        ),
+        pytest.param(TIED, id="tied", marks=pytest.mark.long),
+    ],
+)
 def test_mixed_bfloat16_is_near_float32(options: dict[str, Any]) -> None:
     batch = tiny_batch(LENGTHS)
     expected = np.asarray(tiny_model(**options)(batch[0]))
@@ -338,7 +350,13 @@ def test_a_precision_reaches_every_layer_and_stays_in_the_file(
     )
 
 
-@pytest.mark.parametrize("options", [{}, VARIANTS["everything"]], ids=["default", "everything"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="default"),
+        pytest.param(VARIANTS["everything"], id="everything", marks=pytest.mark.long),
+    ],
+)
 def test_under_xla_or_not_the_losses_are_equal(options: dict[str, Any]) -> None:
     """Over three updates, so the gradients count too. What XLA compiles is a graph."""
     batch = tiny_batch(LENGTHS)
