@@ -21,25 +21,22 @@ pytestmark = pytest.mark.skipif(
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-OPTIONS: list[dict[str, Any]] = [{}, VARIANTS["everything"]]
 
 
-@pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of what one process with JAX computes from the weights of this one's models."""
-    folder = tmp_path_factory.mktemp("jax")
-    (folder / "options.json").write_text(json.dumps(OPTIONS))
-    for number, options in enumerate(OPTIONS):
-        weights: dict[str, Any] = {
-            w.path.split("/", 1)[1]: np.array(w) for w in tiny_model(**options).weights
-        }
-        np.savez(folder / f"{number}.npz", **weights)
+def computed(options: dict[str, Any], folder: Path) -> dict[str, np.ndarray]:
+    """What a process with JAX computes from the weights of this one's model."""
+    (folder / "options.json").write_text(json.dumps([options]))
+    weights: dict[str, Any] = {
+        weight.path.split("/", 1)[1]: np.array(weight) for weight in tiny_model(**options).weights
+    }
+    np.savez(folder / "0.npz", **weights)
     command = [sys.executable, "-m", "tests.attention_nmt.jax_process", str(folder)]
     process = subprocess.run(
         command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr[-3000:]
-    return folder
+    with np.load(folder / "0.out.npz") as arrays:
+        return dict(arrays)
 
 
 def expected(model: Seq2Seq) -> dict[str, np.ndarray]:
@@ -53,15 +50,16 @@ def expected(model: Seq2Seq) -> dict[str, np.ndarray]:
     return values | searched(model)
 
 
-@pytest.mark.parametrize("number", range(len(OPTIONS)), ids=["default", "everything"])
-def test_a_model_on_jax(number: int, computed: Path) -> None:
+@pytest.mark.parametrize("kind", ["default", pytest.param("everything", marks=pytest.mark.long)])
+def test_a_model_on_jax(kind: str, tmp_path: Path) -> None:
     """Logits, gradients of the loss, every search, with no module of TensorFlow imported."""
-    values = expected(tiny_model(**OPTIONS[number]))
-    with np.load(computed / f"{number}.out.npz") as on_jax:
-        assert list(on_jax["imported"]) == []
-        for name, value in values.items():
-            np.testing.assert_allclose(on_jax[name], value, rtol=0, atol=1e-5, err_msg=name)
-        assert set(on_jax) - set(values) == {"imported"}
+    options = VARIANTS[kind]
+    values = expected(tiny_model(**options))
+    on_jax = computed(options, tmp_path)
+    assert list(on_jax.pop("imported")) == []
+    assert set(on_jax) == set(values)
+    for name, value in values.items():
+        np.testing.assert_allclose(on_jax[name], value, rtol=0, atol=1e-5, err_msg=name)
 
 
 def test_importing_the_core_imports_no_tensorflow() -> None:

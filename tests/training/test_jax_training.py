@@ -175,6 +175,7 @@ def test_a_replay_that_is_killed_goes_on(
     assert list(run.logs.glob("events.out.tfevents.*"))
 
 
+@pytest.mark.long
 def test_the_benchmark_on_jax(jax: Jax) -> None:
     """Of random ids, which need no TensorFlow."""
     sizes = ["--embedding-size=8", "--encoder-units=6", "--decoder-units=8", "--attention-units=6"]

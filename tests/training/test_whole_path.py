@@ -44,6 +44,7 @@ def test_a_tfds_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert trained(tmp_path / "run", flags)["sentences"] == 40
 
 
+@pytest.mark.long
 def test_two_vocabularies(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "data")
     flags = [

@@ -25,7 +25,15 @@ from attention_nmt.types import SPECIAL
 from tests.attention_nmt.tiny import FEW, TIED, VARIANTS, Batch, tiny_batch, tiny_config, tiny_model
 
 LENGTHS = [(4, 3), (2, 5), (5, 4)]
-SAVED = [*VARIANTS.values(), TIED, {"cell": {"reset_after": False}, "readout_dropout": 0.3}]
+WITH_DROPOUT = {"cell": {"reset_after": False}, "readout_dropout": 0.3}
+SAVED = [
+    *(
+        pytest.param(options, id=name, marks=() if name in FEW else pytest.mark.long)
+        for name, options in VARIANTS.items()
+    ),
+    pytest.param(TIED, id="tied"),
+    pytest.param(WITH_DROPOUT, id="dropout", marks=pytest.mark.long),
+]
 
 LAYERS: list[Callable[[], keras.layers.Layer]] = [
     lambda: BahdanauAttention(4, name="a"),
@@ -147,7 +155,7 @@ def test_learns_to_copy() -> None:
     assert (predicted.argmax(axis=-1) == labels).mean() == pytest.approx(after["accuracy"])
 
 
-@pytest.mark.parametrize("options", SAVED, ids=str)
+@pytest.mark.parametrize("options", SAVED)
 def test_keras_file_round_trip(options: dict[str, Any], tmp_path: Path) -> None:
     model = tiny_model(**options)
     model.save(tmp_path / "model.keras")
