@@ -1,9 +1,11 @@
 """Small models, batches and texts that many tests share."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
 from attention_nmt.config import ModelConfig, from_dict
 from attention_nmt.models.seq2seq import Seq2Seq
@@ -67,6 +69,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 FEW = {name: VARIANTS[name] for name in ("default", "no attention, lstm layers", "everything")}
 """For what takes seconds a model."""
+
+SHORT = (*FEW, "reset before", "lstm, word query", "luong dot, fed", "tied, bahdanau")
+"""The kinds that `make test` takes through each property; `make test-long` takes all."""
+
+
+def kinds(models: dict[str, dict[str, Any]], short: Iterable[str] = SHORT) -> list[Any]:
+    """The options of models as parameters, by their names; all but the short ones take long."""
+    return [
+        pytest.param(options, id=name, marks=() if name in short else pytest.mark.long)
+        for name, options in models.items()
+    ]
+
 
 TIED: dict[str, Any] = {"tie_output": True, "tie_source": True, "readout_units": 6}
 

@@ -147,7 +147,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     "kind",
     [
-        "no attention, lstm layers",
+        pytest.param("no attention, lstm layers", marks=pytest.mark.long),
         pytest.param("luong dot, fed", marks=pytest.mark.long),
         pytest.param("everything", marks=pytest.mark.long),
     ],

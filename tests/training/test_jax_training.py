@@ -160,6 +160,7 @@ def test_a_training_that_is_killed_goes_on(
     assert_equal(run, trained)
 
 
+@pytest.mark.long
 def test_a_replay_that_is_killed_goes_on(
     jax: Jax, trained: RunFolder, corpus: Path, tmp_path: Path
 ) -> None:

@@ -114,8 +114,22 @@ def test_kept_weights_come_without_an_optimizer(finished: tuple[Path, str]) -> N
     assert best.stat().st_size < 1.6 * sum(w.nbytes for w in model.get_weights()) + 60_000
 
 
+SHORT_STOPS = ((12, signal.SIGKILL),)
+LONG_STOPS = ((0, signal.SIGKILL), (12, signal.SIGKILL), (20, signal.SIGINT))
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        pytest.param(SHORT_STOPS, id="in an evaluation"),
+        pytest.param(LONG_STOPS, id="often", marks=pytest.mark.long),
+    ],
+)
 def test_killed_and_begun_again_it_ends_with_the_same_weights(
-    folder: Path, finished: tuple[Path, str], tmp_path: Path
+    stops: tuple[tuple[int, int], ...],
+    folder: Path,
+    finished: tuple[Path, str],
+    tmp_path: Path,
 ) -> None:
     """Killed before its first step and in an evaluation, and stopped with Ctrl-C, which says how
     to go on."""
@@ -125,7 +139,7 @@ def test_killed_and_begun_again_it_ends_with_the_same_weights(
     checkpoint = tmp_path / "run" / "checkpoint.npz"
     # A shell starts its background jobs with SIGINT ignored, and a test run may be one.
     heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    for moment, stop in ((0, signal.SIGKILL), (12, signal.SIGKILL), (20, signal.SIGINT)):
+    for moment, stop in stops:
         with subprocess.Popen(
             arguments,
             stdout=subprocess.PIPE,
@@ -141,8 +155,9 @@ def test_killed_and_begun_again_it_ends_with_the_same_weights(
         if moment == 12:
             step, *_, evaluated = arrays(checkpoint)["numbers"]
             assert (step, evaluated) == (12, 0)
-    assert "\nStopped. The same command goes on from the last checkpoint" in said
-    assert 20 < int(arrays(checkpoint)["numbers"][0]) < STEPS
+    if stops == LONG_STOPS:
+        assert "\nStopped. The same command goes on from the last checkpoint" in said
+        assert 20 < int(arrays(checkpoint)["numbers"][0]) < STEPS
     again = subprocess.run(arguments, capture_output=True, text=True, timeout=250, check=False)
     assert again.returncode == 0, again.stderr
     assert "Going on from step" in again.stdout
@@ -391,6 +406,7 @@ def test_a_language_that_cannot_be_scored_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_it_stops_early_and_stays_stopped(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

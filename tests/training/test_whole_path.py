@@ -31,6 +31,7 @@ def test_the_bundled_dataset_with_the_preset_of_the_demo(tmp_path: Path) -> None
     assert report["AER pairs left out"] == 0
 
 
+@pytest.mark.long
 def test_a_tfds_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.data, "_online", lambda: True)
     name = [

@@ -22,15 +22,21 @@ from attention_nmt.layers.recurrent import Recurrent, StackedOrthogonal
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.types import SPECIAL
-from tests.attention_nmt.tiny import FEW, TIED, VARIANTS, Batch, tiny_batch, tiny_config, tiny_model
+from tests.attention_nmt.tiny import (
+    FEW,
+    TIED,
+    VARIANTS,
+    Batch,
+    kinds,
+    tiny_batch,
+    tiny_config,
+    tiny_model,
+)
 
 LENGTHS = [(4, 3), (2, 5), (5, 4)]
 WITH_DROPOUT = {"cell": {"reset_after": False}, "readout_dropout": 0.3}
 SAVED = [
-    *(
-        pytest.param(options, id=name, marks=() if name in FEW else pytest.mark.long)
-        for name, options in VARIANTS.items()
-    ),
+    *kinds(VARIANTS, FEW),
     pytest.param(TIED, id="tied"),
     pytest.param(WITH_DROPOUT, id="dropout", marks=pytest.mark.long),
 ]

@@ -15,7 +15,14 @@ from attention_nmt.layers.recurrent import Recurrent, StackedOrthogonal
 from attention_nmt.losses import CrossEntropy
 from attention_nmt.models.seq2seq import Seq2Seq
 from tests.attention_nmt.models import oracle
-from tests.attention_nmt.tiny import TIED, VARIANTS, loss_and_gradients, tiny_batch, tiny_model
+from tests.attention_nmt.tiny import (
+    TIED,
+    VARIANTS,
+    kinds,
+    loss_and_gradients,
+    tiny_batch,
+    tiny_model,
+)
 
 CLOSE: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 LENGTHS = [(5, 4), (3, 6), (1, 1), (6, 5)]
@@ -24,7 +31,7 @@ MODELS = VARIANTS | {
 }
 
 
-@pytest.fixture(params=MODELS.values(), ids=list(MODELS))
+@pytest.fixture(params=kinds(MODELS))
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
     return tiny_model(**request.param)
 

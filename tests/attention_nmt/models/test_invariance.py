@@ -12,6 +12,7 @@ from tests.attention_nmt.tiny import (
     FEW,
     VARIANTS,
     Batch,
+    kinds,
     loss_and_gradients,
     tiny_batch,
     tiny_model,
@@ -21,7 +22,7 @@ LENGTHS = [(4, 3), (2, 5)]
 CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 
 
-@pytest.fixture(params=VARIANTS.values(), ids=list(VARIANTS))
+@pytest.fixture(params=kinds(VARIANTS, FEW))
 def model(request: pytest.FixtureRequest) -> Seq2Seq:
     return tiny_model(**request.param)
 

@@ -12,6 +12,7 @@ from training.studies import benchmark, bound, speed
 from training.studies.bound import Shape, products
 
 
+@pytest.mark.long
 def test_the_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
