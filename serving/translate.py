@@ -65,8 +65,7 @@ def _translate(config: TranslateConfig, source: Source, search: SearchConfig) ->
     with tensorflow_runtime():
         from attention_nmt.translation.translator import Translator
 
-        translator = Translator.from_run(config.run_dir, search)
-        translator.batch_size = config.batch_size
+        translator = Translator.from_run(config.run_dir, search, config.batch_size)
         translate = functools.partial(translator.frozen(), alignments=False)
 
         batches = BATCHES_AT_A_TIME if source.file else 1

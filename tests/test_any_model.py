@@ -53,23 +53,32 @@ def scored(model: Bigrams, source: list[int], ids: list[int]) -> float:
     return total / ((5 + len(ids)) / 6)
 
 
+SEARCHES = {
+    "greedy": SearchConfig(beam_size=1, maximum_length_ratio=1.5),
+    "beam": SEARCH,
+    "samples": SearchConfig(beam_size=3, n_best=2, temperature=0.5, maximum_length_ratio=1.5),
+}
+
+
 @pytest.mark.parametrize("aligns", [False, True])
-def test_a_search(aligns: bool, tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=list(SEARCHES))
+def test_a_search(search: SearchConfig, aligns: bool, tokenizer: Tokenizer) -> None:
+    """Its state has a scalar, which every search hands on as it is."""
     model = random_bigrams(aligns)
     sources = [[*ids, END] for ids in tokenizer.encode(TEXTS[:3])]
     width = max(map(len, sources))
     source = np.array([ids + [0] * (width - len(ids)) for ids in sources])
-    found = search_model(model, source, SEARCH)
+    found = search_model(model, source, search)
     assert (found.alignments is not None) == aligns
     for row, ids in enumerate(sources):
-        for n in range(SEARCH.n_best):
+        for n in range(search.n_best):
             pieces = np.trim_zeros(np.asarray(found.ids[row, n]), "b").tolist()
             assert float(found.scores[row, n]) == pytest.approx(
                 scored(model, ids, pieces), abs=1e-4
             )
 
 
-@pytest.mark.parametrize("aligns", [False, True])
+@pytest.mark.parametrize("aligns", [pytest.param(False, marks=pytest.mark.long), True])
 def test_translator_saved_model_and_litert(
     aligns: bool, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:

@@ -12,9 +12,7 @@ import numpy as np
 
 from attention_nmt.checks import require
 from attention_nmt.files import atomic_write
-from attention_nmt.types import SpecialIds
-
-_SPECIAL = SpecialIds()
+from attention_nmt.types import SPECIAL
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 """A batch for `fit`: ids `source` [B, S] and `target` [B, T], labels and weights [B, T]."""
@@ -149,7 +147,7 @@ class Recording:
             rows = slice(int(row_ends[step]) - count, int(row_ends[step]))
             source = _padded(self.source_lengths, self.source_ids, source_ends, rows, source_width)
             labels = _padded(self.target_lengths, self.target_ids, target_ends, rows, target_width)
-            weights = (labels != _SPECIAL.pad).astype(np.float32)
+            weights = (labels != SPECIAL.pad).astype(np.float32)
             yield {"source": source, "target": _shifted(labels)}, labels, weights
 
     def dev_sources(self) -> list[list[int]]:
@@ -172,7 +170,7 @@ class _Side:
 
     def add(self, rows: np.ndarray) -> None:
         """Adds a batch `[B, length]`."""
-        real = rows != _SPECIAL.pad
+        real = rows != SPECIAL.pad
         self.lengths.append(real.sum(axis=1).astype(np.uint16))
         self.ids.append(_narrow(rows[real]))
 
@@ -199,7 +197,7 @@ def _padded(
     """
     here = lengths[rows].astype(np.int64)
     end = int(ends[rows.stop - 1])
-    padded = np.full((len(here), width), _SPECIAL.pad, np.int32)
+    padded = np.full((len(here), width), SPECIAL.pad, np.int32)
     padded[np.arange(width) < here[:, None]] = ids[end - int(here.sum()) : end]
     return padded
 
@@ -209,7 +207,7 @@ def _shifted(labels: np.ndarray) -> np.ndarray:
 
     End symbols become padding, as in `TrainingBatches`.
     """
-    start = np.full((len(labels), 1), _SPECIAL.start, np.int32)
+    start = np.full((len(labels), 1), SPECIAL.start, np.int32)
     target = np.concatenate([start, labels[:, :-1]], axis=1)
-    target[target == _SPECIAL.end] = _SPECIAL.pad
+    target[target == SPECIAL.end] = SPECIAL.pad
     return target

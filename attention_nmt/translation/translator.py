@@ -98,12 +98,15 @@ class Translator:
         self._lay_out = tf.function(model.search_weights, autograph=False)
 
     @classmethod
-    def from_run(cls, run_dir: str | Path, search: SearchConfig | None = None) -> Translator:
+    def from_run(
+        cls, run_dir: str | Path, search: SearchConfig | None = None, batch_size: int = 64
+    ) -> Translator:
         """The translator of a run folder: its best weights, its tokenizers and its search.
 
         Args:
             run_dir: the folder of a training.
             search: another search than the run's.
+            batch_size: sentences translated together.
 
         Raises:
             FileNotFoundError: the folder holds no finished evaluation of a training.
@@ -127,7 +130,7 @@ class Translator:
         if run.target_tokenizer.is_file():
             target = Tokenizer.load(run.target_tokenizer)
 
-        return cls(model, source, search, target)
+        return cls(model, source, search, target, batch_size)
 
     def __call__(
         self, texts: Sequence[str] | tf.Tensor, alignments: bool = True
@@ -181,7 +184,7 @@ class Translator:
         found: dict[int, Alignment] = {}
         for indices in self._batches(sources):
             tensors = self._align(_strings(sources, indices), _strings(targets, indices))
-            found |= zip(indices, unpack_alignments(tensors), strict=True)
+            found.update(zip(indices, unpack_alignments(tensors), strict=True))
 
         return [found[index] for index in range(count)]
 

@@ -1,6 +1,7 @@
 """Models' numbers on JAX: `KERAS_BACKEND=jax python -m tests.attention_nmt.jax_process FOLDER`,
 see `test_jax`."""
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 import jax
 import keras
 import numpy as np
+from keras import ops
 
+from attention_nmt.backend import compiled
 from attention_nmt.config import SearchConfig
 from attention_nmt.losses import CrossEntropy
 from attention_nmt.models.seq2seq import Seq2Seq
-from attention_nmt.search.search import search_model
+from attention_nmt.search.loop import LoopOptions
+from attention_nmt.search.search import longest_translation, search_model
 from tests.attention_nmt.tiny import tiny_batch, tiny_config
 
 LENGTHS = [(5, 4), (3, 6), (0, 0), (6, 5)]
@@ -28,7 +32,9 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
     """What searches with a model find, on any backend."""
     source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
     for name, config in SEARCHES.items():
-        found = search_model(model, source, config)
+        options = LoopOptions(static_length=longest_translation(source.shape[1], config))
+        search = functools.partial(search_model, model, config=config, loop=options)
+        found = compiled(search, jit_compile=False)(ops.convert_to_tensor(source))
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values
 

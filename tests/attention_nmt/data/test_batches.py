@@ -201,7 +201,12 @@ def test_shuffled_within_what_is_held_in_memory() -> None:
 
 
 SAMPLED = pytest.mark.parametrize(
-    "options", [{}, {"sampling_alpha": 0.2, "maximum_length": 300}], ids=str
+    "options",
+    [
+        pytest.param({}, marks=pytest.mark.long),
+        {"sampling_alpha": 0.2, "maximum_length": 300},
+    ],
+    ids=str,
 )
 
 

@@ -83,8 +83,8 @@ def test_coverage_needs_attention(tokenizer: Tokenizer) -> None:
     [
         (1, "default"),
         (4, "default"),
-        (4, "normalized, reset before"),
-        (4, "luong dot, fed"),
+        pytest.param(4, "normalized, reset before", marks=pytest.mark.long),
+        pytest.param(4, "luong dot, fed", marks=pytest.mark.long),
         (4, "everything"),
     ],
 )

@@ -12,7 +12,8 @@ from training.studies import growth
 
 
 # XLA compiles the step of a model of real size.
-@pytest.mark.parametrize("kind", [pytest.param("step", marks=pytest.mark.long), "translation"])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["step", "translation"])
 def test_a_point(kind: str) -> None:
     done = run("training.studies.growth", "--point", kind, "2", "5")
     assert done.returncode == 0, done.stderr
