@@ -10,9 +10,11 @@ from keras import ops
 from attention_nmt.config import CellConfig
 from attention_nmt.layers.cells import CELLS, Cell, CellWeights, recurrent_product, register_cell
 from attention_nmt.layers.recurrent import Recurrent
+from attention_nmt.losses import CrossEntropy
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from attention_nmt.types import Tensor
+from tests.attention_nmt.tiny import tiny_batch, tiny_model
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training import train
 
@@ -59,7 +61,24 @@ def test_its_states_are_those_of_its_equations() -> None:
         np.testing.assert_allclose(found, state, atol=1e-5)
 
 
-@pytest.mark.parametrize("normalized", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_model_of_it_trains_and_is_saved(tmp_path: Path) -> None:
+    batch = tiny_batch([(4, 3), (2, 5)])
+    model = tiny_model(cell={"kind": "minimal"})
+    before = [np.array(weight) for weight in model.weights]
+    model.compile(keras.optimizers.SGD(0.3), CrossEntropy(), run_eagerly=True)
+    inputs, labels, weights = batch
+    history = model.fit(inputs, labels, sample_weight=weights, epochs=3, verbose=0)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    moved = [np.abs(np.array(w) - b).max() for w, b in zip(model.weights, before, strict=True)]
+    assert min(moved) > 0
+
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(inputs), model(inputs))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("normalized", [False, True])
 def test_it_trains_is_saved_and_translates(normalized: bool, tmp_path: Path) -> None:
     """By the command `train`, whose flags name it."""
     run = RunFolder(tmp_path / "run")
@@ -69,6 +88,7 @@ def test_it_trains_is_saved_and_translates(normalized: bool, tmp_path: Path) -> 
         f"--run-dir={run.path}",
         f"--dataset={dataset}",
         *TINY_MODEL,
+        "--buckets=1",
         "--cell.kind=minimal",
         switch,
         "--steps=6",

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 COMMAND = Path(sys.executable).with_name("attention-nmt")
-SMALL = [*TINY_MODEL, "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
+SMALL = [*TINY_MODEL, "--buckets=1", "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
 """Flags of a training that takes four steps."""
 
 

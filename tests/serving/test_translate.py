@@ -33,8 +33,10 @@ def _loaded_once(
     """Commands with the run's own search share a translator, whose graph is traced once."""
     load = Translator.from_run
 
-    def from_run(run_dir: Path, search: SearchConfig) -> Translator:
-        return translator if search == translator.search else load(run_dir, search)
+    def from_run(run_dir: Path, search: SearchConfig, batch_size: int = 64) -> Translator:
+        if (search, batch_size) == (translator.search, translator.batch_size):
+            return translator
+        return load(run_dir, search, batch_size)
 
     if request.node.name != "test_a_missing_run_folder_is_one_line":
         monkeypatch.setattr(Translator, "from_run", from_run)

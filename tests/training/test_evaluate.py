@@ -154,6 +154,7 @@ def test_hypotheses_of_another_system(
         assert capsys.readouterr().err.startswith(message)
 
 
+@pytest.mark.long
 def test_the_study_of_searches(
     runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
