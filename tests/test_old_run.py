@@ -53,6 +53,7 @@ def test_it_translates_as_it_did(translator: Translator) -> None:
     assert_expected(translator.frozen()(SOURCES, alignments=False))
 
 
+@pytest.mark.long
 def test_its_export_translates_as_it_did(translator: Translator, tmp_path: Path) -> None:
     servable = Servable("nmt", 1, export(translator, tmp_path / "nmt"))
     texts, scores = predict(servable, SOURCES)

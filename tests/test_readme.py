@@ -26,6 +26,8 @@ COMMAND = Path(sys.executable).with_name("attention-nmt")
 SMALL = [*TINY_MODEL, "--buckets=1", "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
 """Flags of a training that takes four steps."""
 
+WARNINGS_ARE_ERRORS = ["-W", "error::UserWarning:keras"]
+
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -44,12 +46,21 @@ def call(name: str, arguments: list[str]) -> int:
     return importlib.import_module(COMMANDS[name].module).main(arguments)
 
 
+def test_the_script_runs(tmp_path: Path) -> None:
+    """It does so without a warning of Keras; of its epochs it does one here."""
+    (script,) = blocks("python")
+    short = script.replace("epochs=30", "epochs=1")
+    assert short != script
+    said = run([sys.executable, *WARNINGS_ARE_ERRORS, "-c", short], tmp_path)
+    assert "'</s>']" in said
+
+
+@pytest.mark.long
 def test_the_script_learns_and_translates(tmp_path: Path) -> None:
     """It does so without a warning of Keras."""
     (script,) = blocks("python")
     save = "\nmodel.save('model.keras')"
-    warnings = ["-W", "error::UserWarning:keras"]
-    said = run([sys.executable, *warnings, "-c", script + save], tmp_path)
+    said = run([sys.executable, *WARNINGS_ARE_ERRORS, "-c", script + save], tmp_path)
     assert re.search(r"^la robe rouge -\d", said, re.MULTILINE)
     assert "'</s>']" in said
 
@@ -70,6 +81,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_commands(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

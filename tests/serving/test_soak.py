@@ -39,6 +39,7 @@ def test_a_server_under_strain(
     assert report["memory_mb"]["last quarter"] > 50
 
 
+@pytest.mark.long
 def test_a_server_that_ends_is_an_error(
     model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_text_to_text(run_dir: Path, translator: Translator, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tflite", "written.txt"]
 
 
+@pytest.mark.long
 def test_quantized_models_are_smaller(plain: Path, run_dir: Path, tmp_path: Path) -> None:
     """And float16 translates as float32 does; what int8 makes of random weights, whose scores are
     close, may differ."""

@@ -138,6 +138,25 @@ def assert_equal(found: RunFolder, expected: RunFolder) -> None:
     assert found.best_score.read_text() == expected.best_score.read_text()
 
 
+def test_a_training_on_jax(jax: Jax, corpus: Path, tmp_path: Path) -> None:
+    """Of two steps: it leaves what any training leaves, and the weights load on TensorFlow."""
+    run = RunFolder(tmp_path / "run")
+    flags = [*TINY_MODEL, "--buckets=1", "--steps=2", "--evaluate-steps=2", "--warmup-steps=1"]
+    said = jax.run(
+        "training.train",
+        "--dataset",
+        str(corpus),
+        "--run-dir",
+        str(run.path),
+        *flags,
+        tensorflow=True,
+    )
+    assert "Step 2: dev_bleu: " in said
+    assert last_step(run) == 2
+    assert Translator.from_run(run.path)(["The cat."])[0].truncated is False
+
+
+@pytest.mark.long
 def test_the_weights_translate_on_tensorflow(trained: RunFolder, corpus: Path) -> None:
     """The dev BLEU that JAX saw is that of TensorFlow's translations."""
     sources, references = (

@@ -83,6 +83,7 @@ def test_recorded_batches_are_those_of_a_training(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(part, of_recording)
 
 
+@pytest.mark.long
 def test_a_replay_is_the_training(
     folder: Path, copy: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,19 +114,11 @@ def test_kept_weights_come_without_an_optimizer(finished: tuple[Path, str]) -> N
     assert best.stat().st_size < 1.6 * sum(w.nbytes for w in model.get_weights()) + 60_000
 
 
-SHORT_STOPS = ((12, signal.SIGKILL),)
-LONG_STOPS = ((0, signal.SIGKILL), (12, signal.SIGKILL), (20, signal.SIGINT))
+STOPS = ((0, signal.SIGKILL), (12, signal.SIGKILL), (20, signal.SIGINT))
 
 
-@pytest.mark.parametrize(
-    "stops",
-    [
-        pytest.param(SHORT_STOPS, id="in an evaluation"),
-        pytest.param(LONG_STOPS, id="often", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
 def test_killed_and_begun_again_it_ends_with_the_same_weights(
-    stops: tuple[tuple[int, int], ...],
     folder: Path,
     finished: tuple[Path, str],
     tmp_path: Path,
@@ -139,7 +131,7 @@ def test_killed_and_begun_again_it_ends_with_the_same_weights(
     checkpoint = tmp_path / "run" / "checkpoint.npz"
     # A shell starts its background jobs with SIGINT ignored, and a test run may be one.
     heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    for moment, stop in stops:
+    for moment, stop in STOPS:
         with subprocess.Popen(
             arguments,
             stdout=subprocess.PIPE,
@@ -155,9 +147,8 @@ def test_killed_and_begun_again_it_ends_with_the_same_weights(
         if moment == 12:
             step, *_, evaluated = arrays(checkpoint)["numbers"]
             assert (step, evaluated) == (12, 0)
-    if stops == LONG_STOPS:
-        assert "\nStopped. The same command goes on from the last checkpoint" in said
-        assert 20 < int(arrays(checkpoint)["numbers"][0]) < STEPS
+    assert "\nStopped. The same command goes on from the last checkpoint" in said
+    assert 20 < int(arrays(checkpoint)["numbers"][0]) < STEPS
     again = subprocess.run(arguments, capture_output=True, text=True, timeout=250, check=False)
     assert again.returncode == 0, again.stderr
     assert "Going on from step" in again.stdout
