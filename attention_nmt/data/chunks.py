@@ -12,7 +12,7 @@ import tensorflow as tf
 from attention_nmt.config import BatchConfig
 from attention_nmt.data.joining import draw_groups, join
 from attention_nmt.data.pipeline import untuned
-from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS, Tokenizer
 
 CHUNK = 1024
 """The pairs that are tokenized together."""
@@ -51,7 +51,7 @@ class Statistics(NamedTuple):
     empty: int
     """Pairs that were dropped because a side is empty."""
     too_long: int
-    """Pairs that were dropped because a side has too many pieces or words."""
+    """Pairs that were dropped because a side has too many pieces, words or characters."""
     uneven: int
     """Pairs that were dropped because one side is too many times as long as the other."""
 
@@ -103,10 +103,14 @@ class ChunkTokenizer:
         """
 
         def make(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> Chunk:
+            overlong = _overlong(texts)
+            # A line of megabytes would take minutes to be tokenized.
+            texts = (tf.where(overlong, "", texts[0]), tf.where(overlong, "", texts[1]))
             source = self._source_pieces(texts[0], index, epoch)
             target = self._target_pieces(texts[1], index, epoch)
 
             outcomes = self._outcomes(source, target, texts)
+            outcomes = tf.where(overlong, Outcome.TOO_LONG.value, outcomes)
             kept = outcomes == Outcome.KEPT.value
             source = tf.ragged.boolean_mask(source, kept)
             target = tf.ragged.boolean_mask(target, kept)
@@ -236,6 +240,13 @@ class ChunkTokenizer:
         groups = tf.numpy_function(draw, [index, lengths], tf.int64)
 
         return tf.ensure_shape(groups, [None])
+
+
+def _overlong(texts: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """The pairs `[N]` with more than `MAXIMUM_CHARACTERS` on a side."""
+    lengths = tf.stack([tf.strings.length(text, unit="UTF8_CHAR") for text in texts])
+
+    return tf.reduce_max(lengths, axis=0) > MAXIMUM_CHARACTERS
 
 
 def _with_end(pieces: tf.RaggedTensor, end: int) -> tf.RaggedTensor:

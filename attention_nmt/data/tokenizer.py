@@ -10,7 +10,8 @@ import functools
 import io
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,10 +34,14 @@ SPACE = "\u2581"
 MAXIMUM_TRAINING_LINES = 2_000_000
 """Lines of text that a vocabulary is trained on; of more, a random selection is taken."""
 
-MAXIMUM_TRAINING_BYTES = 2**20
-"""The longest line that a vocabulary is trained on, in bytes.
+MAXIMUM_CHARACTERS = 4000
+"""The longest text that a vocabulary or a model is trained on, in characters.
 
-A longer one is left out, as SentencePiece by itself silently leaves out lines over 4,192 bytes.
+The time that SentencePiece takes for a line grows with the square of its length.
+"""
+
+MAXIMUM_TRAINING_BYTES = 2**20
+"""The longest line for SentencePiece, in bytes: by itself it silently leaves out those over 4,192.
 """
 
 
@@ -103,6 +108,8 @@ class Tokenizer:
     ) -> Tokenizer:
         """Learns a vocabulary.
 
+        Texts over `MAXIMUM_CHARACTERS` are left out, and a warning says how many they were.
+
         Args:
             texts: sentences; read once.
             vocabulary_size: pieces, the special ones, 256 bytes and all characters included.
@@ -121,7 +128,8 @@ class Tokenizer:
             character_coverage,
         )
 
-        texts = iter(texts)
+        short = _Short(texts)
+        texts = iter(short)
         first = next((text for text in texts if text.strip()), None)
         require(first is not None, "texts", "at least one sentence that is not empty", "none")
 
@@ -150,6 +158,9 @@ class Tokenizer:
             message = f"{expected} Received: {vocabulary_size}. {reason}"
             raise ValueError(message) from error
 
+        if short.left_out:
+            message = f"{short.left_out} texts over {MAXIMUM_CHARACTERS} characters were left out"
+            warnings.warn(message, stacklevel=2)
         return cls(writer.getvalue())
 
     @classmethod
@@ -257,6 +268,28 @@ class Tokenizer:
         stops = (self.special.end, self.special.pad)
 
         return [int(i) for i in itertools.takewhile(lambda i: i not in stops, row)]
+
+
+class _Short:
+    """The texts of at most `MAXIMUM_CHARACTERS`.
+
+    Args:
+        texts: all texts.
+
+    Attributes:
+        left_out: the number of longer ones, so far.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.left_out = 0
+        self._texts = texts
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._texts:
+            if len(text) > MAXIMUM_CHARACTERS:
+                self.left_out += 1
+            else:
+                yield text
 
 
 def _training_error(error: RuntimeError, character_coverage: float) -> str:
