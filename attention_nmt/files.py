@@ -1,47 +1,307 @@
-"""Files that are written whole or not at all, and their texts and sums."""
+"""Files and folders that are written whole or not at all, locks, bounded reads, texts and sums."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import hashlib
+import json
 import os
-import tempfile
-from collections.abc import Iterator
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+TEXT_BYTES = 2**24
+"""The longest JSON file or list of texts of a run folder, in bytes."""
+
+TOKENIZER_BYTES = 2**28
+"""The longest file of a tokenizer, in bytes."""
+
+_RANDOM = "[a-z0-9_]{8}"
+"""The random part of temporary names: of this module's, and of those of Python's `tempfile`."""
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Writes a file whole or not at all.
+    """Writes a file whole or not at all, also where the machine loses its power.
 
     Yields a temporary name beside `path`, which is renamed to `path` if the block ends well, and
-    removed if it does not. A link stays, and the file that it leads to is written.
+    removed if it does not. What a process that was killed left of such a write is removed. A link
+    is replaced, and what it leads to stays as it is. The mode of the file is what the umask lets.
 
     Args:
         path: the file.
 
     Raises:
-        OSError: `path` is a folder, a device or a pipe.
+        OSError: `path` is a folder, a device or a pipe, or cannot be written; the message names it.
 
-    Source: POSIX `rename`, which a reader sees as one step.
+    Source: POSIX `rename`, which a reader sees as one step, and which lasts when the file and then
+    its folder are synchronized.
     """
-    path = Path(path).resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} must be a file, or nothing yet")
+    path = Path(path)
+    _check_target(path)
+    make_folder(path.parent)
+    remove_leftovers(path.parent, [path.name])
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    temporary.chmod(0o644)
-
+    temporary, handle = _create(path)
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
         temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        _name(error, temporary, path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _check_target(path: Path) -> None:
+    """Checks that a path is a file that may be replaced, or nothing yet."""
+    parent = path.parent.resolve()
+    is_device = path.is_symlink() and (parent == Path("/dev") or parent.is_relative_to("/proc"))
+    if is_device or (path.exists() and not path.is_file()):
+        raise OSError(f"{path} must be a file, or nothing yet")
+
+
+def _create(path: Path) -> tuple[Path, int]:
+    """A new file beside `path`, and a handle that holds a lock on it: its writer is alive."""
+    while True:
+        name = f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"
+        temporary = path.with_name(name)
+        try:
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            _name(error, temporary, path)
+            raise
+
+        _lock(handle)
+        return temporary, handle
+
+
+def _name(error: OSError, temporary: Path, path: Path) -> None:
+    """Makes an error of a temporary file, or of no name, one of the file that it stands for."""
+    nameless = error.filename is None and error.errno is not None
+    if nameless or str(error.filename) == str(temporary):
+        error.filename = str(path)
+        if error.filename2 is not None:
+            del error.filename2
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in another one, removed behind the block; what is to stay is renamed in it.
+
+    What processes that were killed left of such folders is removed before.
+
+    Args:
+        parent: the folder to make it in.
+        prefix: of its name, behind which random characters stand.
+
+    Raises:
+        OSError: `parent` cannot be written.
+    """
+    remove_leftover_folders(parent, prefix)
+    folder = parent / f"{prefix}{secrets.token_hex(4)}"
+    folder.mkdir()
+
+    handle = os.open(folder, os.O_RDONLY)
+    _lock(handle)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Removes what processes that were killed left of writes of files.
+
+    What a process that lives is writing stays. So does all of it where the file system has no
+    locks.
+
+    Args:
+        folder: the folder of the files.
+        names: their names.
+
+    Returns:
+        What was removed.
+    """
+    patterns = []
+    for name in names:
+        stem, suffix = Path(name).stem, Path(name).suffix
+        patterns.append(rf"\.{re.escape(stem)}\.{_RANDOM}{re.escape(suffix)}")
+
+    removed = []
+    for path in _abandoned(folder, "|".join(patterns)):
+        path.unlink(missing_ok=True)
+        removed.append(path)
+    return removed
+
+
+def remove_leftover_folders(parent: Path, prefix: str) -> list[Path]:
+    """Removes folders that `temporary_folder` made in processes that were killed.
+
+    Args:
+        parent: the folder in which they are.
+        prefix: of their names.
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    for path in _abandoned(parent, re.escape(prefix) + _RANDOM):
+        shutil.rmtree(path, ignore_errors=True)
+        removed.append(path)
+    return removed
+
+
+def _abandoned(folder: Path, pattern: str) -> list[Path]:
+    """What stands in a folder under names of a pattern, and is locked by no process."""
+    try:
+        named = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
+    except PermissionError:
+        return []
+
+    found = []
+    for path in named:
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            continue
+
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                if _lock(handle):
+                    found.append(path)
+            finally:
+                os.close(handle)
+    return found
+
+
+def _lock(handle: int) -> bool:
+    """Locks an open file or folder until it is closed; False: it is locked, or cannot be."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def folder_lock(folder: Path, doing: str) -> Iterator[None]:
+    """Makes a folder, and keeps other processes from such a block with it.
+
+    Where the file system has no locks for folders, nothing keeps them from it.
+
+    Args:
+        folder: the folder.
+        doing: what is done in it, for the message, such as "training in".
+
+    Raises:
+        OSError: another process is in such a block, or the folder cannot be made.
+    """
+    make_folder(folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise OSError(f"another process is {doing} {folder}") from error
+    except OSError:
+        pass
+
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, which last when the machine loses its power."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Makes what was written into a file last when the machine loses its power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder last when the machine loses its power.
+
+    Nothing is done where the file system knows no such thing, or the folder may not be read.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Makes a folder last with all that is in it; do so before it is renamed."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_file(Path(path) / name)
+        sync_folder(Path(path))
+
+
+def read_bounded(path: Path, limit_bytes: int) -> bytes:
+    """The bytes of a file that is not too long for what it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no regular file, or longer than `limit_bytes`.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: expected a file.")
+
+    with path.open("rb") as file:
+        content = file.read(limit_bytes + 1)
+    if len(content) > limit_bytes:
+        size = path.stat().st_size
+        raise ValueError(f"{path}: expected at most {limit_bytes:,} bytes. Received: {size:,}.")
+    return content
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The record that a JSON file holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no JSON record, or is too long; the message names the file.
+    """
+    try:
+        record = json.loads(read_bounded(path, TEXT_BYTES))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON. Received: {error}.") from error
+
+    if not isinstance(record, dict):
+        kind = type(record).__name__
+        raise ValueError(f"{path}: expected a JSON record. Received: a {kind}.")
+    return record
 
 
 def file_sum(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from attention_nmt.config import (
     to_json,
 )
 from attention_nmt.data.batches import BatchConfig
-from attention_nmt.files import atomic_write
 from attention_nmt.layers.cells import make_cell
 from attention_nmt.run_folder import RunFolder
 
@@ -168,47 +166,6 @@ def test_values_from_json_are_validated() -> None:
 def test_configs_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         SearchConfig().beam_size = 3  # type: ignore[misc]
-
-
-def test_atomic_write_replaces(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "config.json"
-    for text in ("old", "new"):
-        with atomic_write(path) as temporary:
-            assert temporary.parent == path.parent
-            assert temporary.suffix == ".json"
-            temporary.write_text(text)
-    assert path.read_text() == "new"
-    assert list(path.parent.iterdir()) == [path]
-    assert path.stat().st_mode & 0o777 == 0o644
-
-
-def test_atomic_write_follows_links_and_spares_what_is_no_file(tmp_path: Path) -> None:
-    link, pipe = tmp_path / "link", tmp_path / "pipe"
-    link.symlink_to(tmp_path / "real")
-    os.mkfifo(pipe)
-    with atomic_write(link) as temporary:
-        temporary.write_text("new")
-    assert (link.is_symlink(), (tmp_path / "real").read_text()) == (True, "new")
-    for path in (pipe, tmp_path):
-        with pytest.raises(OSError, match="must be a file, or nothing yet"), atomic_write(path):
-            pytest.fail("there is nothing to write to")
-    assert pipe.is_fifo()
-
-
-def test_atomic_write_keeps_the_old_file_when_the_block_raises(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text("old")
-
-    def fail() -> None:
-        with atomic_write(path) as temporary:
-            temporary.write_text("half")
-            assert path.read_text() == "old"
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_run_folder(tmp_path: Path) -> None:
