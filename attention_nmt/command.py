@@ -32,6 +32,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "data": Command("training.corpus.command", "look at a corpus, or write a cleaned copy of it"),
     "train": Command("training.train", "train a model on text pairs, or go on training"),
     "evaluate": Command("training.evaluate", "score a run: BLEU, chrF, TER, alignments"),
     "translate": Command("serving.translate", "translate texts, a file or standard input"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.files import atomic_write
 from attention_nmt.run_folder import RunFolder
 
+from .corpus.report import dropped_warning
+from .corpus.splits import look_at_start
 from .data import Corpus, iterate_texts
 from .folder import Tokenizers, alone, claim, load_tokenizers, write_sizes
 from .presets import TrainConfig
@@ -34,8 +38,15 @@ class Prepared(NamedTuple):
 
 
 @contextmanager
-def prepare(config: TrainConfig, run: RunFolder) -> Iterator[Prepared]:
+def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iterator[Prepared]:
     """A block in which this process alone has the run folder, with all but the weights in it.
+
+    A run that is new looks at its corpus first, and says what is likely wrong with it.
+
+    Args:
+        config: the settings.
+        run: the folder.
+        quiet: print warnings only.
 
     Raises:
         ValueError: the run folder is of another config or other texts, or the data or the config
@@ -63,6 +74,9 @@ def prepare(config: TrainConfig, run: RunFolder) -> Iterator[Prepared]:
     }
     with alone(run.path):
         claim(run, config, data)
+        if not run.source_tokenizer.is_file():
+            _look(config, dev_split, quiet)
+
         tokenizers = _tokenizers(run, config, pairs)
         write_sizes(run, config, tokenizers)
 
@@ -78,6 +92,23 @@ def prepare(config: TrainConfig, run: RunFolder) -> Iterator[Prepared]:
         )
 
 
+def _look(config: TrainConfig, dev_split: str, quiet: bool) -> None:
+    """Prints what the texts are, and a line for each thing that is likely wrong with them."""
+    found = look_at_start(config, dev_split)
+    if not quiet:
+        print(found.summary, flush=True)
+
+    for line in found.warnings:
+        warn(line)
+    if found.warnings:
+        warn("`attention-nmt data` with the same flags says more, and `--clean` leaves out faults")
+
+
+def warn(line: str) -> None:
+    """Prints a warning of one line."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
 def _tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> Tokenizers:
     """The run's tokenizers, trained on the training texts if it has none yet."""
     sides: list[tuple[Path, list[int]]] = [(run.source_tokenizer, [0, 1])]
@@ -87,7 +118,12 @@ def _tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> 
     for path, columns in sides:
         if not path.is_file():
             texts = iterate_texts(pairs, columns)
-            tokenizer = Tokenizer.train(texts, config.vocabulary_size, config.character_coverage)
+            with warnings.catch_warnings():
+                # Lines that are left out have been warned of, with their numbers.
+                warnings.simplefilter("ignore")
+                tokenizer = Tokenizer.train(
+                    texts, config.vocabulary_size, config.character_coverage
+                )
             tokenizer.save(path)
     return load_tokenizers(run)
 
@@ -95,7 +131,7 @@ def _tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> 
 def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
     """The batches of a training."""
     source, target = data.tokenizers
-    return TrainingBatches(
+    batches = TrainingBatches(
         data.pairs,
         source,
         target,
@@ -103,6 +139,17 @@ def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
         seed=config.seed,
         copies=2 if config.consistency else 1,
     )
+
+    counts = batches.statistics
+    dropped = {
+        "empty": counts.empty,
+        "too long": counts.too_long,
+        "of too unequal lengths": counts.uneven,
+    }
+    line = dropped_warning(counts.kept, dropped)
+    if line:
+        warn(f"{config.train_split}: {line}")
+    return batches
 
 
 def describe(config: TrainConfig, batches: TrainingBatches) -> str:

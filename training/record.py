@@ -36,7 +36,7 @@ def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
     if run.checkpoint.is_file() or run.best.is_file():
         raise ValueError(f"{run.path} must be a run folder that is new. It holds a model.")
 
-    with prepare(config, run) as data:
+    with prepare(config, run, quiet=quiet) as data:
         # A model or a search that cannot be made is refused here, and not where the recording is
         # sent to.
         source, target = data.tokenizers

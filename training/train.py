@@ -86,7 +86,7 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
     from .prepare import describe, prepare, training_batches
     from .progress import BatchSource
 
-    with prepare(config, run) as data:
+    with prepare(config, run, quiet=quiet) as data:
         if run.recording.is_file() and run.best.is_file() and not run.checkpoint.is_file():
             raise ValueError(
                 f"{run.path} holds a model of training.replay, which cannot be trained on."

@@ -1,0 +1,243 @@
+"""Faults of a corpus, each made in a good one: they are found, and nothing else is."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from training.corpus.command import main
+from training.corpus.splits import look_at_start
+from training.grammar_en_fr.sampler import Sampler
+from training.grammar_en_fr.sentences import text
+from training.presets import TrainConfig
+
+Pairs = list[tuple[str, str]]
+
+TRAIN = 3000
+DEV = 200
+
+
+@pytest.fixture(scope="module")
+def good() -> Pairs:
+    """Distinct English sentences with French ones."""
+    sampler = Sampler(random.Random(7))
+    found: dict[str, str] = {}
+    while len(found) < TRAIN + 2 * DEV:
+        pair = text(sampler).realize()
+        found[pair.en] = pair.fr
+    return list(found.items())
+
+
+def write(
+    folder: Path, train: Pairs, good: Pairs, languages: tuple[str, str] = ("en", "fr")
+) -> Path:
+    """Writes a corpus whose dev and test split are those of the good one."""
+    folder.mkdir(exist_ok=True)
+    splits = {"train": train, "val": good[TRAIN : TRAIN + DEV], "test": good[TRAIN + DEV :]}
+    for split, pairs in splits.items():
+        for side, language in enumerate(languages):
+            lines = "".join(f"{pair[side]}\n" for pair in pairs)
+            (folder / f"{language}.{split}.txt").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def warnings(folder: Path, source: str = "en", target: str = "fr") -> list[str]:
+    """The warnings at the start of a training."""
+    config = TrainConfig(dataset=str(folder), source=source, target=target)
+    return list(look_at_start(config, "val").warnings)
+
+
+def sides(pairs: Pairs) -> tuple[list[str], list[str]]:
+    return [source for source, _ in pairs], [target for _, target in pairs]
+
+
+def late(pairs: Pairs, first: int = 0, *, lines: int = 1) -> Pairs:
+    """From a pair on, each target stands some lines below its source; above, if less than 0."""
+    sources, targets = sides(pairs)
+    moved = targets[:first] + targets[-lines:] + targets[first:-lines]
+    if lines < 0:
+        moved = targets[-lines:] + targets[:-lines]
+    return list(zip(sources, moved, strict=True))
+
+
+def swapped(pairs: Pairs) -> Pairs:
+    return [(target, source) for source, target in pairs]
+
+
+def each(pairs: Pairs, count: int, change: Callable[[str, str], tuple[str, str]]) -> Pairs:
+    """The pairs with every `count`-th one changed."""
+    return [change(*pair) if number % count == 0 else pair for number, pair in enumerate(pairs, 1)]
+
+
+def shuffled(pairs: Pairs) -> Pairs:
+    sources, targets = sides(pairs)
+    random.Random(3).shuffle(targets)
+    return list(zip(sources, targets, strict=True))
+
+
+CYRILLIC = str.maketrans("abeiou", "абеиоу") | {ord(c): "ж" for c in "cdfghjklmnpqrstvwxyz"}
+
+FAULTS: dict[str, tuple[Callable[[Pairs], Pairs], str]] = {
+    "misaligned by one line": (
+        late,
+        "train: the targets of lines 1 to 3,000 stand 1 line below their sources",
+    ),
+    "misaligned by three lines, the other way": (
+        lambda pairs: late(pairs, lines=-3),
+        "train: the targets of lines 1 to 3,000 stand 3 lines above their sources",
+    ),
+    "misaligned from the middle on": (
+        lambda pairs: late(pairs, 1536),
+        "train: the targets of lines 1,537 to 3,000 stand 1 line below their sources",
+    ),
+    "a shuffled side": (
+        shuffled,
+        "train: the sides of lines 1 to 3,000 have nothing to do with each other",
+    ),
+    "a shuffled stretch": (
+        lambda pairs: pairs[:1024] + shuffled(pairs[1024:2048]) + pairs[2048:],
+        "train: the sides of lines 1,025 to 2,048 have nothing to do with each other",
+    ),
+    "sides swapped": (
+        swapped,
+        "train: the sides look swapped: en is fr, fr is en",
+    ),
+    "some pairs swapped": (
+        lambda pairs: pairs[:2000] + swapped(pairs[2000:2400]) + pairs[2400:],
+        "pairs (12 %) look swapped, each side in the other's language: lines",
+    ),
+    "every line three times": (
+        lambda pairs: [*itertools.chain(*zip(pairs, pairs, pairs, strict=True))],
+        "train: 6,000 pairs (67 %) stand there before: lines 2, 3, 5, 6, 8",
+    ),
+    "all targets identical": (
+        lambda pairs: [(source, pairs[0][1]) for source, _ in pairs],
+        "train: 100 % of the targets are the same line, that of line 1",
+    ),
+    "all sources identical": (
+        lambda pairs: [(pairs[0][0], target) for _, target in pairs],
+        "train: 100 % of the sources are the same line, that of line 1",
+    ),
+    "targets are copies": (
+        lambda pairs: each(pairs, 10, lambda source, _: (source, source)),
+        "train: 300 pairs (10 %) have a target that is a copy of the source: lines",
+    ),
+    "targets that were not translated": (
+        lambda pairs: each(pairs, 10, lambda source, _: (source, f"{source} It is that.")),
+        "look as if the target were in the source's language: lines",
+    ),
+    "sources that were not translated": (
+        lambda pairs: each(pairs, 10, lambda _, target: (f"{target} Oui.", target)),
+        "look as if the source were in the target's language: lines",
+    ),
+    "another script": (
+        lambda pairs: each(pairs, 50, lambda s, t: (s.lower().translate(CYRILLIC), t)),
+        "train: 60 pairs (2 %) are written in another script than the rest: lines",
+    ),
+    "control characters": (
+        lambda pairs: each(pairs, 50, lambda source, target: (f"{source}\x07\x00", target)),
+        "train: 60 pairs (2 %) hold control characters or damaged ones: lines 50, 100",
+    ),
+    "a carriage return in a line": (
+        lambda pairs: each(pairs, 50, lambda s, t: (s.replace(" ", "\r", 1), t)),
+        "hold control characters or damaged ones: lines 50, 100, 150, 200, 250",
+    ),
+    "damaged characters": (
+        lambda pairs: each(pairs, 50, lambda source, target: (source, f"{target}\ufffd")),
+        "train: 60 pairs (2 %) hold control characters or damaged ones: lines",
+    ),
+    "UTF-8 read as Latin-1": (
+        lambda pairs: each(pairs, 2, lambda s, t: (s, t.encode().decode("latin-1"))),
+        "look like UTF-8 that was read as Latin-1: lines",
+    ),
+    "HTML tags": (
+        lambda pairs: each(pairs, 50, lambda source, target: (f"<b>{source}</b>", target)),
+        "train: 60 pairs (2 %) hold HTML tags: lines 50, 100, 150, 200, 250",
+    ),
+    "HTML entities": (
+        lambda pairs: each(pairs, 50, lambda source, target: (source, f"{target} &nbsp;&#39;")),
+        "train: 60 pairs (2 %) hold HTML entities such as &amp;: lines 50, 100, 150, 200, 250",
+    ),
+    "lines over 4,000 characters": (
+        lambda pairs: each(pairs, 1000, lambda source, target: (f"{source} " * 200, target)),
+        "train: 3 pairs (0.1 %) have a line over 4000 characters: lines 1000, 2000, 3000",
+    ),
+    "empty lines": (
+        lambda pairs: each(pairs, 50, lambda source, _: (source, " ")),
+        "train: 60 pairs (2 %) have an empty side: lines 50, 100, 150, 200, 250",
+    ),
+    "sides of different lengths": (
+        lambda pairs: each(pairs, 20, lambda source, target: (source, target * 6)),
+        "have sides of very different lengths: lines",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_warned_of_in_one_line(name: str, good: Pairs, tmp_path: Path) -> None:
+    spoil, expected = FAULTS[name]
+    found = warnings(write(tmp_path, spoil(good[:TRAIN]), good))
+    assert any(expected in line for line in found), found
+    assert all("\n" not in line for line in found)
+
+
+def test_a_good_corpus_raises_no_alarm(good: Pairs, tmp_path: Path) -> None:
+    assert warnings(write(tmp_path, good[:TRAIN], good)) == []
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 30, 129])
+def test_a_small_corpus_raises_no_alarm(pairs: int, good: Pairs, tmp_path: Path) -> None:
+    assert warnings(write(tmp_path, good[:pairs], good)) == []
+
+
+def test_only_the_faults_that_were_made_are_found(good: Pairs, tmp_path: Path) -> None:
+    spoil, expected = FAULTS["HTML tags"]
+    assert warnings(write(tmp_path, spoil(good[:TRAIN]), good)) == [expected]
+    spoil, expected = FAULTS["another script"]
+    (line,) = warnings(write(tmp_path, spoil(good[:TRAIN]), good))
+    assert expected in line
+
+
+def test_dev_pairs_that_are_trained_on(good: Pairs, tmp_path: Path) -> None:
+    train = good[: TRAIN - 100] + good[TRAIN : TRAIN + 100]
+    (line,) = warnings(write(tmp_path, train, good))
+    assert line == "val: 100 pairs (50 %) stand in train, too: lines 1, 2, 3, 4, 5"
+
+
+def test_a_dev_split_whose_sides_are_swapped(good: Pairs, tmp_path: Path) -> None:
+    """Languages without a list of common words, too: they are compared with the other split."""
+    folder = write(tmp_path, good[:TRAIN], good, ("xx", "yy"))
+    (folder / "xx.val.txt").rename(folder / "kept")
+    (folder / "yy.val.txt").rename(folder / "xx.val.txt")
+    (folder / "kept").rename(folder / "yy.val.txt")
+    (line,) = warnings(folder, source="xx", target="yy")
+    assert line == "val: its sides look like those of train swapped"
+
+
+def test_a_file_of_another_language(good: Pairs, tmp_path: Path) -> None:
+    folder = write(tmp_path, good[:TRAIN], good, ("de", "fr"))
+    found = warnings(folder, source="de")
+    assert "train: the side of de looks like en" in found
+
+
+def test_another_script_than_the_languages(good: Pairs, tmp_path: Path) -> None:
+    folder = write(tmp_path, good[:TRAIN], good, ("ru", "fr"))
+    found = warnings(folder, source="ru")
+    assert any("3,000 pairs (100 %) are written in another script" in line for line in found)
+
+
+def test_a_line_that_one_side_lacks_is_found(
+    good: Pairs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A training refuses such a folder; `data` says where it begins."""
+    folder = write(tmp_path, good[:TRAIN], good)
+    lines = (folder / "fr.train.txt").read_text().splitlines(keepends=True)
+    (folder / "fr.train.txt").write_text("".join(lines[:1536] + lines[1537:]))
+    assert main(["--dataset", str(folder), "--vocabulary-size=400"]) == 0
+    said = capsys.readouterr().out
+    assert "train: the sides have different numbers of lines: 3,000 en and 2,999 fr" in said
+    assert "the targets of lines 1,537 to 2,999 stand 1 line above their sources" in said

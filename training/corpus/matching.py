@@ -1,0 +1,188 @@
+"""Pairs that fit their neighbours better than each other: files that are out of step.
+
+Three things are compared of a source and a target: their lengths, their punctuation and digits, and
+the words that both have. For each of them the one target fits better, or the other, or neither: a
+sign test.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .reading import BLOCK
+from .sides import Pairs
+
+SHIFTS = (-4, -3, -2, -1, 1, 2, 3, 4)
+"""The lines by which a target may be away from its source."""
+
+_FAR = 61
+"""A distance at which a source and a target have nothing to do with each other."""
+
+_SURE = 6.0
+"""Standard deviations from which on a block is out of step."""
+
+_UNRELATED = 1.5
+_RELATED = 6.0
+_STRETCH = 4
+"""Blocks that are looked at together for sides that are unrelated."""
+
+_LEAST_PAIRS = 300
+_LEAST_EFFECT = 0.1
+"""The standard deviations, for each root of a pair, below which a whole file is unrelated."""
+
+
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
+"""The bits that are set in each byte."""
+
+
+class Fit(NamedTuple):
+    """The sign tests of `M` blocks of pairs."""
+
+    shifts: np.ndarray
+    """`[M]` int64: the shift whose targets fit best, 0 if no other is surely better."""
+    own: np.ndarray
+    """`[M]`: the sum of signs of own targets against far ones."""
+    squares: np.ndarray
+    """`[M]`: the sum of their squares."""
+    total: np.ndarray
+    """`[2, shifts]`: the sums of signs and of squares of each shift, of all blocks."""
+
+
+class Run(NamedTuple):
+    """Pairs from the number `first` to `last` that do not belong together."""
+
+    first: int
+    last: int
+    shift: int
+    """The lines by which targets are late, 0 where they are unrelated."""
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs."""
+        return self.last - self.first + 1
+
+
+def fit(pairs: Pairs, median: float) -> Fit:
+    """Compares each pair with its neighbours.
+
+    Args:
+        pairs: the pairs.
+        median: the median of their `log_ratios`.
+    """
+    starts = np.arange(0, pairs.size, BLOCK)
+    own = _closeness(pairs, 0, median)
+    sums = np.zeros((len(SHIFTS), len(starts)))
+    squares = np.zeros((len(SHIFTS), len(starts)))
+
+    for row, shift in enumerate(SHIFTS):
+        signs = _signs(_closeness(pairs, shift, median), own, shift)
+        sums[row] = np.add.reduceat(signs, starts)
+        squares[row] = np.add.reduceat(signs**2, starts)
+
+    scores = sums / np.sqrt(np.maximum(squares, 1))
+    best = scores.argmax(axis=0)
+    sure = scores.max(axis=0) >= _SURE
+
+    signs = -_signs(_closeness(pairs, _FAR, median), own, _FAR)
+    return Fit(
+        shifts=np.where(sure, np.array(SHIFTS)[best], 0),
+        own=np.add.reduceat(signs, starts),
+        squares=np.add.reduceat(signs**2, starts),
+        total=np.stack([sums.sum(axis=1), squares.sum(axis=1)]),
+    )
+
+
+def _closeness(pairs: Pairs, shift: int, median: float) -> np.ndarray:
+    """How well each source fits the target that is `shift` lines later, `[3, N]`."""
+    source = pairs.source
+    target = pairs.target
+
+    characters = np.roll(target.characters, -shift)
+    ratios = np.log((characters + 10) / (source.characters + 10)) - median
+    punctuation = np.abs(np.roll(target.punctuation, -shift, axis=0) - source.punctuation)
+    both = np.roll(target.word_sets, -shift, axis=0) & source.word_sets
+
+    return np.stack(
+        [
+            -np.abs(ratios),
+            -punctuation.sum(axis=1),
+            _BITS[both.view(np.uint8)].sum(axis=1, dtype=np.int64),
+        ]
+    )
+
+
+def _signs(other: np.ndarray, own: np.ndarray, shift: int) -> np.ndarray:
+    """From -3, if the own target fits better, to 3, if the other does, `[N]`."""
+    signs = np.sign(other - own).sum(axis=0)
+    # The first or last ones have been compared with the other end.
+    if shift > 0:
+        signs[-shift:] = 0
+    else:
+        signs[:-shift] = 0
+    return signs
+
+
+def runs(fits: Fit, pairs: int) -> list[Run]:
+    """The stretches of a file that do not belong together, the longest first.
+
+    Args:
+        fits: of all of its blocks.
+        pairs: the number of its pairs.
+    """
+    shifts = _bridged(fits.shifts, pairs)
+    found = _runs(shifts != 0, shifts, pairs)
+    if found:
+        return sorted(found, key=lambda run: -run.pairs)
+
+    sums, squares = fits.total
+    scores = sums / np.sqrt(np.maximum(squares, 1))
+    if scores.max() >= _SURE:
+        return [Run(1, pairs, SHIFTS[int(scores.argmax())])]
+    return sorted(_unrelated(fits, pairs), key=lambda run: -run.pairs)
+
+
+def _bridged(shifts: np.ndarray, pairs: int) -> np.ndarray:
+    """Shifts of blocks, with one that is not sure taken for what is beside it."""
+    bridged = shifts.copy()
+    between = (shifts[1:-1] == 0) & (shifts[:-2] == shifts[2:])
+    bridged[1:-1][between] = shifts[:-2][between]
+
+    # A last block that is not whole may have too few pairs for any to be sure of.
+    if pairs % BLOCK and len(shifts) > 1 and shifts[-1] == 0:
+        bridged[-1] = bridged[-2]
+    return bridged
+
+
+def _runs(wanted: np.ndarray, shifts: np.ndarray, pairs: int, size: int = BLOCK) -> list[Run]:
+    """Runs of blocks of one shift."""
+    changes = np.flatnonzero((np.diff(shifts) != 0) | (np.diff(wanted) != 0)) + 1
+    begins = np.concatenate([[0], changes])
+    ends = np.append(changes, len(wanted))
+
+    return [
+        Run(int(begin) * size + 1, min(int(end) * size, pairs), int(shifts[begin]))
+        for begin, end in zip(begins, ends, strict=True)
+        if wanted[begin]
+    ]
+
+
+def _unrelated(fits: Fit, pairs: int) -> list[Run]:
+    """Stretches whose targets fit no better than any others."""
+    total = fits.own.sum() / np.sqrt(max(fits.squares.sum(), 1))
+    told = fits.squares.sum() >= _LEAST_PAIRS
+    if told and total < _LEAST_EFFECT * np.sqrt(pairs):
+        return [Run(1, pairs, 0)]
+
+    starts = np.arange(0, len(fits.own), _STRETCH)
+    own = np.add.reduceat(fits.own, starts)
+    squares = np.add.reduceat(fits.squares, starts)
+    scores = own / np.sqrt(np.maximum(squares, 1))
+
+    # A stretch tells something only where the others do, and only if it is whole.
+    if np.median(scores) < _RELATED:
+        return []
+    whole = np.arange(len(scores)) < len(fits.own) // _STRETCH
+    unrelated = (scores < _UNRELATED) & whole
+    return _runs(unrelated, np.zeros(len(scores), int), pairs, BLOCK * _STRETCH)
