@@ -11,6 +11,8 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from tensorflow_text.python.ops.sentencepiece_tokenizer import gen_sentencepiece_tokenizer
 
+from attention_nmt.checks import require
+from attention_nmt.data.limits import cut_texts
 from attention_nmt.data.tokenizer import Tokenizer
 
 UNLIMITED = 2**31 - 1
@@ -47,8 +49,12 @@ class GraphTokenizer:
         return module
 
     def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
-        """Ids `[B, (pieces)]` of strings `[B]`, without start and end."""
-        text = tf.ensure_shape(text, [None])
+        """Ids `[B, (pieces)]` of strings `[B]`, without start and end.
+
+        Raises:
+            ValueError: `text` is something else than a vector of strings.
+        """
+        text = _checked(text, "text", tf.string, rank=1)
         valid = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
 
         return self.module.tokenize(valid)
@@ -58,7 +64,8 @@ class GraphTokenizer:
 
         Args:
             text: the sources.
-            limit: the most ids of a source; pieces beyond it are cut off.
+            limit: the most ids of a source; pieces beyond it are cut off. With a limit, a text is
+                cut at `MAXIMUM_TEXT_BYTES`, too.
         """
         return self._encode(text, self._source_prefix, limit)
 
@@ -67,12 +74,18 @@ class GraphTokenizer:
 
         Args:
             text: the targets.
-            limit: the most ids of a target; pieces beyond it are cut off.
+            limit: the most ids of a target; pieces beyond it are cut off. With a limit, a text is
+                cut at `MAXIMUM_TEXT_BYTES`, too.
         """
         return self._encode(text, (), limit)
 
     def detokenize(self, ids: tf.Tensor) -> tf.Tensor:
-        """Strings `[B]` of ids `[B, T]`, up to the first end symbol or padding."""
+        """Strings `[B]` of ids `[B, T]`, up to the first end symbol or padding.
+
+        Raises:
+            ValueError: `ids` is something else than a matrix of int32.
+        """
+        ids = _checked(ids, "ids", tf.int32, rank=2)
         stops = (ids == self._special.end) | (ids == self._special.pad)
         ended = tf.cumsum(tf.cast(stops, tf.int32), axis=1)
 
@@ -85,9 +98,15 @@ class GraphTokenizer:
         return tf.where(ids == self._special.pad, "", strings)
 
     def _encode(self, text: tf.Tensor, prefix: Sequence[int], limit: int) -> EncodedTexts:
+        text = _checked(text, "text", tf.string, rank=1)
+        truncated = tf.zeros_like(text, tf.bool)
+        if limit != UNLIMITED:
+            text, truncated = cut_texts(text)
+
         pieces = self.tokenize(text)
         lengths = pieces.row_lengths()
         most = limit - 1 - len(prefix)
+        truncated |= lengths > most
 
         pieces = pieces[:, :most]
         end = tf.fill([pieces.nrows(), 1], self._special.end)
@@ -97,7 +116,21 @@ class GraphTokenizer:
 
         ids = tf.concat(parts, axis=1).to_tensor(self._special.pad)
 
-        return EncodedTexts(ids=ids, truncated=lengths > most, empty=lengths == 0)
+        return EncodedTexts(ids=ids, truncated=truncated, empty=lengths == 0)
+
+
+def _checked(value: tf.Tensor, name: str, dtype: tf.DType, rank: int) -> tf.Tensor:
+    """A tensor of the type and the rank that are expected.
+
+    Raises:
+        ValueError: it has others; those that a graph does not know fail when it is run.
+    """
+    value = tf.convert_to_tensor(value)
+    fits = value.dtype == dtype and value.shape.rank in (None, rank)
+    received = f"{value.dtype.name} of shape {value.shape}"
+    require(fits, name, f"{dtype.name} of rank {rank}", received)
+
+    return tf.ensure_shape(value, [None] * rank)
 
 
 class _SharedModel(tf.saved_model.experimental.TrackableResource):

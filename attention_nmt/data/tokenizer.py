@@ -13,11 +13,13 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sentencepiece
 
 from attention_nmt.checks import missing_package, require
+from attention_nmt.data.limits import cut_text
+from attention_nmt.data.normalization import Normalization, training_options
 from attention_nmt.data.segmentations import SegmentationSampler
 from attention_nmt.files import atomic_write
 from attention_nmt.types import SPECIAL, SpecialIds
@@ -48,9 +50,10 @@ MAXIMUM_TRAINING_BYTES = 2**20
 class Tokenizer:
     """Turns text into pieces and back.
 
-    Text is normalized (Unicode NFKC, runs of spaces to one, none at the ends). From then on nothing
-    is lost: `decode(encode([text])) == [normalize(text)]` for any Unicode text, because characters
-    outside the vocabulary are spelled as bytes. Invalid UTF-8 is read as U+FFFD.
+    Text is normalized as the tokenizer's file says (see `data.normalization`; by default Unicode
+    NFC), and runs of spaces become one, with none at the ends. From then on nothing is lost:
+    `decode(encode([text])) == [normalize(text)]` for any Unicode text, because characters outside
+    the vocabulary are spelled as bytes. Invalid UTF-8 is read as U+FFFD.
 
     Args:
         model_proto: a serialized SentencePiece model, as `train` and `load` give it.
@@ -61,6 +64,7 @@ class Tokenizer:
         source_prefix: the ids that stand before the pieces of a source; none here.
 
     Raises:
+        TypeError: `model_proto` is not bytes.
         ValueError: `model_proto` is not a SentencePiece model with the ids 0 to 3 for padding,
             unknown, start and end.
 
@@ -78,6 +82,10 @@ class Tokenizer:
     source_prefix: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, model_proto: bytes) -> None:
+        if not isinstance(model_proto, bytes):
+            expected = "`model_proto` must be the bytes of a file, which `load` reads"
+            raise TypeError(f"{expected}. Received: {model_proto!r}.")
+
         self.model_proto = model_proto
         try:
             processor = sentencepiece.SentencePieceProcessor(model_proto=model_proto)
@@ -104,7 +112,11 @@ class Tokenizer:
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], vocabulary_size: int, character_coverage: float = 0.9999
+        cls,
+        texts: Iterable[str],
+        vocabulary_size: int,
+        character_coverage: float = 0.9999,
+        normalization: Normalization = "nfc",
     ) -> Tokenizer:
         """Learns a vocabulary.
 
@@ -115,8 +127,11 @@ class Tokenizer:
             vocabulary_size: pieces, the special ones, 256 bytes and all characters included.
             character_coverage: the share of the characters of `texts`, from 0.98 to 1, that get
                 pieces of their own; rarer ones are spelled as bytes.
+            normalization: the spelling that texts are brought into, one of
+                `data.normalization.NORMALIZATIONS`; it is kept in the tokenizer's file.
 
         Raises:
+            TypeError: `texts` is one string, or has something else than strings.
             ValueError: `texts` is empty, or supports no vocabulary of this size, and the message
                 says what it supports; or a value outside its range.
         """
@@ -128,40 +143,27 @@ class Tokenizer:
             character_coverage,
         )
 
-        short = _Short(texts)
-        texts = iter(short)
-        first = next((text for text in texts if text.strip()), None)
-        require(first is not None, "texts", "at least one sentence that is not empty", "none")
+        whole = isinstance(vocabulary_size, int) and vocabulary_size >= 1
+        require(whole, "vocabulary_size", "an integer of at least 1", vocabulary_size)
 
-        writer = io.BytesIO()
-        sentencepiece.set_random_generator_seed(1)
+        options = training_options(normalization)
+        kept = _KeptTexts(texts)
         try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=itertools.chain([first], texts),
-                model_writer=writer,
-                model_type="unigram",
-                vocab_size=vocabulary_size,
-                character_coverage=character_coverage,
-                byte_fallback=True,
-                normalization_rule_name="nmt_nfkc",
-                input_sentence_size=MAXIMUM_TRAINING_LINES,
-                max_sentence_length=MAXIMUM_TRAINING_BYTES,
-                pad_id=SPECIAL.pad,
-                unk_id=SPECIAL.unknown,
-                bos_id=SPECIAL.start,
-                eos_id=SPECIAL.end,
-                minloglevel=2,
-            )
+            model_proto = _train(iter(kept), vocabulary_size, character_coverage, options)
         except RuntimeError as error:
+            if kept.error is not None:  # that of the texts, which SentencePiece makes its own of
+                raise kept.error from error
+
             reason = _training_error(error, character_coverage)
             expected = "`vocabulary_size` must be a size that the text supports."
             message = f"{expected} Received: {vocabulary_size}. {reason}"
             raise ValueError(message) from error
 
-        if short.left_out:
-            message = f"{short.left_out} texts over {MAXIMUM_CHARACTERS} characters were left out"
+        if kept.too_long:
+            message = f"{kept.too_long} texts over {MAXIMUM_CHARACTERS} characters were left out"
             warnings.warn(message, stacklevel=2)
-        return cls(writer.getvalue())
+
+        return cls(model_proto)
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -185,14 +187,24 @@ class Tokenizer:
 
     def normalize(self, text: str) -> str:
         """The text that encoding and decoding `text` gives."""
-        return self._normalized(text).lstrip(" ")
+        (valid,) = _valid_texts([text])
+
+        return self._normalized(valid).lstrip(" ")
 
     def encode(self, texts: Sequence[str | bytes]) -> list[list[int]]:
-        """The ids of the best segmentation of each text, without end symbols."""
-        return [self._processor.encode(_valid(text)) for text in texts]
+        """The ids of the best segmentation of each text, without end symbols.
+
+        Raises:
+            TypeError: `texts` is one string, or has something else than strings.
+        """
+        return [self._processor.encode(text) for text in _valid_texts(texts)]
 
     def decode(self, rows: Iterable[Sequence[int]]) -> list[str]:
-        """The text of each row of ids, up to its first end symbol or padding."""
+        """The text of each row of ids, up to its first end symbol or padding.
+
+        Raises:
+            TypeError: `rows` is one row.
+        """
         return [self._processor.decode(self._before_end(row)) for row in rows]
 
     def source_ids(self, texts: Sequence[str | bytes], limit: int) -> list[list[int]]:
@@ -200,13 +212,13 @@ class Tokenizer:
 
         Args:
             texts: the sources.
-            limit: the most ids of a source; pieces beyond it are cut off.
+            limit: the most ids of a source; pieces beyond it are cut off. A text is cut at
+                `MAXIMUM_TEXT_BYTES`, too.
         """
         pieces = limit - 1 - len(self.source_prefix)
+        rows = [self._processor.encode(text) for text in _valid_texts(texts, cut=True)]
 
-        return [
-            [*self.source_prefix, *ids[:pieces], self.special.end] for ids in self.encode(texts)
-        ]
+        return [[*self.source_prefix, *ids[:pieces], self.special.end] for ids in rows]
 
     def sample(
         self, texts: Sequence[str | bytes], seed: Sequence[int], alpha: float
@@ -224,7 +236,7 @@ class Tokenizer:
         a sentence's segmentations are those of its words in any combination. SentencePiece itself
         draws differently in each process.
         """
-        lines = [self._normalized(text).split(" ") for text in texts]
+        lines = [self._normalized(text).split(" ") for text in _valid_texts(texts)]
 
         return self._sampler.sample(lines, seed, alpha)
 
@@ -260,36 +272,85 @@ class Tokenizer:
         """The strings of ids of any shape, in a graph, padding as empty strings."""
         return self.graph.pieces(ids)
 
-    def _normalized(self, text: str | bytes) -> str:
+    def _normalized(self, text: str) -> str:
         """The normalized text, with a space before its first word."""
-        return self._processor.normalize(_valid(text)).replace(SPACE, " ")
+        return self._processor.normalize(text).replace(SPACE, " ")
 
     def _before_end(self, row: Sequence[int]) -> list[int]:
+        if not isinstance(row, Iterable):
+            raise TypeError(f"`rows` must be rows of ids. Received one row, with {row!r}.")
+
         stops = (self.special.end, self.special.pad)
 
         return [int(i) for i in itertools.takewhile(lambda i: i not in stops, row)]
 
 
-class _Short:
-    """The texts of at most `MAXIMUM_CHARACTERS`.
+class _KeptTexts:
+    """The texts that a vocabulary is trained on, those of at most `MAXIMUM_CHARACTERS`.
 
     Args:
         texts: all texts.
 
     Attributes:
-        left_out: the number of longer ones, so far.
+        too_long: the number of longer ones, so far.
+        error: what was raised when a text was read.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self.left_out = 0
+        self.too_long = 0
+        self.error: BaseException | None = None
         self._texts = texts
 
     def __iter__(self) -> Iterator[str]:
-        for text in self._texts:
-            if len(text) > MAXIMUM_CHARACTERS:
-                self.left_out += 1
-            else:
-                yield text
+        try:
+            for text in _valid_texts(self._texts):
+                if len(text) > MAXIMUM_CHARACTERS:
+                    self.too_long += 1
+                else:
+                    yield text
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+def _train(
+    texts: Iterator[str], vocabulary_size: int, character_coverage: float, options: dict[str, Any]
+) -> bytes:
+    """A SentencePiece model, trained with the options of a normalization.
+
+    Raises:
+        RuntimeError: the texts support no vocabulary of this size, or could not be read.
+        ValueError: there is no text.
+    """
+    first = next((text for text in texts if text.strip()), None)
+    expected = "at least one sentence that is not empty"
+    require(
+        first is not None,
+        "texts",
+        f"{expected}, of at most {MAXIMUM_CHARACTERS} characters",
+        "none",
+    )
+
+    writer = io.BytesIO()
+    sentencepiece.set_random_generator_seed(1)
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=itertools.chain([first], texts),
+        model_writer=writer,
+        model_type="unigram",
+        vocab_size=vocabulary_size,
+        character_coverage=character_coverage,
+        byte_fallback=True,
+        input_sentence_size=MAXIMUM_TRAINING_LINES,
+        max_sentence_length=MAXIMUM_TRAINING_BYTES,
+        pad_id=SPECIAL.pad,
+        unk_id=SPECIAL.unknown,
+        bos_id=SPECIAL.start,
+        eos_id=SPECIAL.end,
+        minloglevel=2,
+        **options,
+    )
+
+    return writer.getvalue()
 
 
 def _training_error(error: RuntimeError, character_coverage: float) -> str:
@@ -306,8 +367,24 @@ def _training_error(error: RuntimeError, character_coverage: float) -> str:
     )
 
 
-def _valid(text: str | bytes) -> str:
-    """The text as valid Unicode, with U+FFFD for what is not."""
-    encoded = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+def _valid_texts(texts: Iterable[str | bytes], *, cut: bool = False) -> Iterator[str]:
+    """Texts as valid Unicode, with U+FFFD for what is not.
 
-    return encoded.decode(errors="replace")
+    Args:
+        texts: the texts.
+        cut: cut them at `MAXIMUM_TEXT_BYTES`.
+
+    Raises:
+        TypeError: `texts` is one string, or has something else than strings.
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"`texts` must be a list of strings. Received one string: {texts[:50]!r}.")
+
+    for index, text in enumerate(texts):
+        if not isinstance(text, str | bytes):
+            raise TypeError(f"`texts` must be strings. Received at index {index}: {text!r}.")
+
+        encoded = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+        if cut:
+            encoded = cut_text(encoded)
+        yield encoded.decode(errors="replace")

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_normalization_by_hand(tokenizer: Tokenizer) -> None:
         "": "",
         "  \t\n": "",
         "  two   spaces  ": "two spaces",
-        "ﬁ ½": "fi 1⁄2",
+        "ﬁ ½": "ﬁ ½",
         "e\u0301": "é",
         "a\u3000b": "a b",
     }
@@ -113,10 +114,14 @@ BROKEN = [
 ]
 
 
-def test_invalid_utf8_is_read_as_replacement_characters(tokenizer: Tokenizer) -> None:
-    """Which normalization makes a space of."""
-    expected = [tokenizer.normalize(text.decode(errors="replace")) for text in BROKEN]
-    assert round_trip(tokenizer, BROKEN) == expected == ["", "dog", "a", "", "", "a b", ""]
+def test_invalid_utf8_is_read_as_replacement_characters(
+    tokenizer: Tokenizer, sentences: list[str]
+) -> None:
+    """Which SentencePiece's NFKC makes a space of."""
+    expected = [text.decode(errors="replace") for text in BROKEN]
+    assert round_trip(tokenizer, BROKEN) == expected
+    compatible = Tokenizer.train(sentences, 330, normalization="nfkc")
+    assert round_trip(compatible, BROKEN) == ["", "dog", "a", "", "", "a b", ""]
 
 
 def test_invalid_utf8_has_the_same_ids_in_a_graph_and_outside_of_it(tokenizer: Tokenizer) -> None:
@@ -262,9 +267,77 @@ def test_wrong_model_bytes(proto: bytes) -> None:
 
 def test_long_lines_are_learned_from(sentences: list[str]) -> None:
     """SentencePiece's own limit is 4,192 bytes."""
-    line = " ".join(sentences * 3)
+    line = " ".join([*sentences, "über Äcker"])[-10:] * 350 + " ".join(sentences)[:500]
+    assert len(line) == 4000
     assert len(line.encode()) > 4192
-    assert Tokenizer.train([line] * 4, 330).vocabulary_size == 330
+    assert Tokenizer.train([line] * 4, 320).vocabulary_size == 320
+
+
+def test_lines_over_4000_characters_are_left_out_of_a_vocabulary(sentences: list[str]) -> None:
+    """A line of a megabyte would take minutes. A warning says that they were left out."""
+    expected = Tokenizer.train(sentences, 330).model_proto
+    with pytest.warns(UserWarning, match="2 texts over 4000 characters were left out"):
+        found = Tokenizer.train(["dog" * 330_000, *sentences, "dog " * 1001], 330).model_proto
+    assert found == expected
+
+    with pytest.raises(ValueError, match="not empty, of at most 4000 characters"):
+        Tokenizer.train(["dog " * 1001], 330)
+
+
+def test_one_string_in_place_of_a_list_is_refused(tokenizer: Tokenizer) -> None:
+    """It was read as a list of letters."""
+    message = "`texts` must be a list of strings. Received one string: 'the red dress'"
+    for function in (
+        tokenizer.encode,
+        lambda text: tokenizer.source_ids(text, 10),
+        lambda text: tokenizer.sample(text, [1], 0.1),
+        lambda text: Tokenizer.train(text, 300),
+    ):
+        with pytest.raises(TypeError, match=message):
+            function("the red dress")
+
+    with pytest.raises(TypeError, match="`rows` must be rows of ids"):
+        tokenizer.decode([5, 6, 7])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), 3, ["a dog"]], ids=str)
+def test_what_is_no_string_is_named(value: object, tokenizer: Tokenizer) -> None:
+    texts: list = ["a dog", value]
+    for function in (tokenizer.encode, lambda texts: Tokenizer.train(texts, 300)):
+        with pytest.raises(TypeError, match=r"`texts` must be strings. Received at index 1: "):
+            function(texts)
+
+    with pytest.raises(TypeError, match="`texts` must be strings"):
+        tokenizer.normalize(value)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`model_proto` must be the bytes of a file"):
+        Tokenizer(value)  # type: ignore[arg-type]
+
+
+def test_an_error_of_the_texts_is_not_one_of_the_vocabulary(sentences: list[str]) -> None:
+    """SentencePiece hands on whatever is raised where texts are read as an error of its own."""
+
+    def texts() -> Iterator[str]:
+        yield from sentences
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        Tokenizer.train(texts(), 300)
+
+
+@pytest.mark.parametrize("size", [300.5, "300", 0], ids=str)
+def test_a_size_that_is_no_number_of_pieces(size: int, sentences: list[str]) -> None:
+    with pytest.raises(ValueError, match="`vocabulary_size` must be an integer of at least 1"):
+        Tokenizer.train(sentences, size)
+
+
+def test_ranks_and_types_of_tensors_are_checked(tokenizer: Tokenizer) -> None:
+    for text in ("a dog", [["a dog"]], [1, 2]):
+        for function in (tokenizer.tokenize, tokenizer.graph.source_ids):
+            with pytest.raises(ValueError, match="`text` must be string of rank 1"):
+                function(tf.constant(text))
+    for ids in ([5, 6], [[5.0]]):
+        with pytest.raises(ValueError, match="`ids` must be int32 of rank 2"):
+            tokenizer.detokenize(tf.constant(ids))
 
 
 def test_training_is_deterministic(sentences: list[str]) -> None:
