@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from training.corpus.cleaning import clean, summary
 from training.corpus.command import main
-from training.corpus.splits import look_at_start
+from training.corpus.inspection import inspect
+from training.corpus.splits import every_split, look_at_start
 from training.grammar_en_fr.sampler import Sampler
 from training.grammar_en_fr.sentences import text
 from training.presets import TrainConfig
@@ -230,14 +233,130 @@ def test_another_script_than_the_languages(good: Pairs, tmp_path: Path) -> None:
     assert any("3,000 pairs (100 %) are written in another script" in line for line in found)
 
 
-def test_a_line_that_one_side_lacks_is_found(
-    good: Pairs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_line_that_one_side_lacks_is_found(good: Pairs, tmp_path: Path) -> None:
     """A training refuses such a folder; `data` says where it begins."""
     folder = write(tmp_path, good[:TRAIN], good)
     lines = (folder / "fr.train.txt").read_text().splitlines(keepends=True)
     (folder / "fr.train.txt").write_text("".join(lines[:1536] + lines[1537:]))
-    assert main(["--dataset", str(folder), "--vocabulary-size=400"]) == 0
+    found = warnings(folder)
+    assert "train: the sides have different numbers of lines: 3,000 en and 2,999 fr" in found
+    shift = "train: the targets of lines 1,537 to 2,999 stand 1 line above their sources"
+    assert shift in found
+
+
+def look(*arguments: str | Path) -> int:
+    """The command `data`, with a vocabulary that the corpus supports."""
+    return main(["--vocabulary-size=400", *map(str, arguments)])
+
+
+def cleaned(folder: Path, output: Path) -> str:
+    """Writes a cleaned copy; gives what is said of it."""
+    splits = every_split(TrainConfig(dataset=str(folder)))
+    inspected = inspect(splits, keep_keys=True)
+    left_out = clean(splits, inspected, output)
+    return summary(left_out, inspected.inspections[-1].pairs, output)
+
+
+@pytest.fixture(scope="module")
+def spoiled(good: Pairs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus with ten faults, some pairs of each, in places that are known."""
+    train = good[:TRAIN]
+    source, target = train[0]
+    faulty = {
+        10: ("", target),
+        20: (f"{source} " * 400, target),
+        30: (source, target * 6),
+        40: (source, source),
+        50: (target, source),
+        60: (source.lower().translate(CYRILLIC), target),
+        70: (f"{source}\x01", target),
+        80: (source, target.encode().decode("latin-1") + "Ã©"),
+        90: (source, f"<i>{target}</i>"),
+        100: train[1],
+        110: good[TRAIN],
+    }
+    for line, pair in faulty.items():
+        train[line - 1] = pair
+    return write(tmp_path_factory.mktemp("spoiled"), train, good)
+
+
+def test_a_cleaned_copy_and_what_was_left_out(spoiled: Path, good: Pairs, tmp_path: Path) -> None:
+    output = tmp_path / "clean"
+    said = cleaned(spoiled, output)
+    assert f"{output}: 2,989 of 3,000 pairs; left out were 11" in said
+    assert "  1 that hold HTML tags" in said
+
+    rows = (output / "left_out.train.tsv").read_text(encoding="utf-8").splitlines()
+    reasons = [row.split("\t")[:2] for row in rows]
+    assert reasons == [
+        ["line", "reason"],
+        ["10", "empty"],
+        ["20", "long"],
+        ["30", "uneven"],
+        ["40", "copy"],
+        ["50", "swapped"],
+        ["60", "script"],
+        ["70", "control"],
+        ["80", "misread"],
+        ["90", "tags"],
+        ["100", "duplicate"],
+        ["110", "leaked"],
+    ]
+    assert all(len(row) < 500 for row in rows)
+
+    kept = [pair for number, pair in enumerate(good[:TRAIN], 1) if number % 10 or number > 110]
+    for side, language in enumerate(("en", "fr")):
+        lines = (output / f"{language}.train.txt").read_text(encoding="utf-8")
+        assert lines == "".join(f"{pair[side]}\n" for pair in kept)
+        for split in ("val", "test"):
+            name = f"{language}.{split}.txt"
+            assert (output / name).read_bytes() == (spoiled / name).read_bytes()
+    assert warnings(output) == []
+
+
+def test_stretches_that_are_out_of_step_are_left_out(good: Pairs, tmp_path: Path) -> None:
+    train = late(good[:TRAIN], 1536)
+    folder = write(tmp_path / "corpus", train, good)
+    cleaned(folder, tmp_path / "clean")
+    kept = (tmp_path / "clean/fr.train.txt").read_text().splitlines()
+    assert kept == [target for _, target in good[: len(kept)]]
+    assert 1536 - 128 - 10 <= len(kept) <= 1536
+
+
+def test_a_folder_that_holds_something_is_not_cleaned_into(
+    spoiled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert look("--dataset", spoiled, "--clean", spoiled) == 1
+    assert "error: --clean must be an empty folder" in capsys.readouterr().err
+
+
+def test_nothing_is_written_where_nothing_would_be_left(good: Pairs, tmp_path: Path) -> None:
+    folder = write(tmp_path / "corpus", late(good[:TRAIN]), good)
+    with pytest.raises(ValueError, match="`dataset` must be a corpus of which something is left"):
+        cleaned(folder, tmp_path / "clean")
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_the_report_in_files(
+    spoiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--output", tmp_path / "report", "--clean", tmp_path / "clean"]
+    assert look("--dataset", spoiled, *files) == 0
     said = capsys.readouterr().out
-    assert "train: the sides have different numbers of lines: 3,000 en and 2,999 fr" in said
-    assert "the targets of lines 1,537 to 2,999 stand 1 line above their sources" in said
+    assert f"{tmp_path / 'clean'}: 2,989 of 3,000 pairs; left out were 11" in said
+    assert "fr has 1." in said
+    assert "A training drops, of 3,000 pairs: 1 (0.033 %) empty, " in said
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    train = report["splits"][-1]
+    assert (train["name"], train["pairs"]) == ("train", 3000)
+    assert sum(train["sides"][0]["lengths"]) == 3000
+    assert train["faults"]["control"] == {"pairs": 1, "lines": [70]}
+    assert sum(report["dropped"][name] for name in ("kept", "empty", "too_long", "uneven")) == 3000
+    overlap = report["overlaps"][-1]
+    assert (overlap["split"], overlap["other"], overlap["pairs"]) == ("val", "train", 1)
+    printed = [line for line in said.splitlines() if line.startswith("warning: ")]
+    assert [f"warning: {line}" for line in report["warnings"]] == printed
+
+    with (tmp_path / "report.png").open("rb") as file:
+        assert file.read(4) == b"\x89PNG"
