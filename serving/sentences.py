@@ -18,6 +18,7 @@ The rule asks for no language. In doubt it joins: two sentences at once cost les
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -106,18 +107,28 @@ def rejoin(parts: Iterable[str], translations: Iterator[str]) -> str:
     """Joins the parts of a text, with translations in the place of those that hold words.
 
     Args:
-        parts: the parts; their white space stays.
+        parts: the parts; their white space stays. Between sentences of scripts that have none, a
+            space is added where the translations' script has one.
         translations: one for each part that is not white space alone.
     """
-    texts = []
+    texts: list[str] = []
     for part in parts:
         text = part.strip()
-        if text:
-            before, _, behind = part.partition(text)
-            texts.append(f"{before}{next(translations)}{behind}")
-        else:
+        if not text:
             texts.append(part)
+            continue
+
+        before, _, behind = part.partition(text)
+        if texts and not before and _needs_space(texts[-1]):
+            before = " "
+        texts.append(f"{before}{next(translations)}{behind}")
     return "".join(texts)
+
+
+def _needs_space(text: str) -> bool:
+    """Another sentence goes behind a space: none is there, and the script is not a wide one."""
+    last = text[-1:]
+    return bool(last) and not last.isspace() and unicodedata.east_asian_width(last) not in "WF"
 
 
 def _split_line(line: str) -> list[str]:

@@ -110,11 +110,29 @@ def test_sentences_of_a_language(language: str) -> None:
         assert split("".join(sentences)) == sentences
 
 
-def test_a_text_comes_back_from_its_sentences() -> None:
-    for cases in LANGUAGES.values():
-        text = "\n".join("".join(sentences) for sentences in cases)
-        parts = split(text)
-        assert rejoin(parts, (part.strip() for part in parts if part.strip())) == text
+def test_translations_take_the_places_of_sentences() -> None:
+    text = "One. Two!\n\n  Three?\tFour"
+    parts = split(text)
+    assert rejoin(parts, (part.strip().upper() for part in parts if part.strip())) == text.upper()
+
+
+@pytest.mark.parametrize(
+    ("text", "translations", "joined"),
+    [
+        (
+            "我走了。你好吗？\n很好！",
+            ["I left.", "How are you?", "Fine!"],
+            "I left. How are you?\nFine!",
+        ),
+        ("我走了。“好。”", ["行きました。", "「はい。」"], "行きました。「はい。」"),
+        ("वह गया।वह सोया।", ["He left.", ""], "He left. "),
+        ("I left. How are you?", ["我走了。", "你好吗？"], "我走了。 你好吗？"),
+    ],
+)
+def test_a_script_without_spaces_becomes_one_with_them(
+    text: str, translations: list[str], joined: str
+) -> None:
+    assert rejoin(split(text), iter(translations)) == joined
 
 
 def test_abbreviations_are_words_as_the_rule_looks_them_up() -> None:
