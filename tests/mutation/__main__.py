@@ -1,0 +1,221 @@
+"""`make mutants`: puts faults into the code, one at a time, and counts those that a test notices.
+
+Each mutant is a process that is forked where TensorFlow and pytest have been imported and nothing
+of the project has, so that a mutant costs its tests alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import NamedTuple
+
+from .operators import Site, mutated, sites
+
+ROOT = Path(__file__).parents[2]
+
+_LAYERS = "tests/attention_nmt/layers"
+_MODELS = "tests/attention_nmt/models"
+_SEARCH = "tests/attention_nmt/search"
+_DATA = "tests/attention_nmt/data"
+
+_RECURRENCE = (f"{_LAYERS}/test_recurrence.py", f"{_MODELS}/test_conformance.py")
+_BEHAVIOUR = f"{_LAYERS}/test_keras_behaviour.py"
+_ALL_SEARCHES = (
+    f"{_SEARCH}/test_search.py",
+    f"{_SEARCH}/test_sampling.py",
+    f"{_SEARCH}/test_search_of_models.py",
+)
+_BATCHES = (f"{_DATA}/test_joining.py", f"{_DATA}/test_batches.py")
+
+TESTS: dict[str, tuple[str, ...]] = {
+    "layers/attention.py": (f"{_MODELS}/test_conformance.py", f"{_MODELS}/test_invariance.py"),
+    "layers/attending_gru.py": _RECURRENCE,
+    "layers/cells.py": (*_RECURRENCE, _BEHAVIOUR),
+    "layers/recurrence.py": (*_RECURRENCE, f"{_MODELS}/test_invariance.py"),
+    "layers/recurrent.py": (*_RECURRENCE, f"{_MODELS}/test_invariance.py", _BEHAVIOUR),
+    "layers/decoder_recurrence.py": (*_RECURRENCE, *_ALL_SEARCHES[2:]),
+    "search/beam.py": _ALL_SEARCHES,
+    "search/greedy.py": _ALL_SEARCHES,
+    "search/hypotheses.py": _ALL_SEARCHES,
+    "search/loop.py": _ALL_SEARCHES,
+    "search/noise.py": _ALL_SEARCHES[1:],
+    "search/ranking.py": _ALL_SEARCHES,
+    "search/sampling.py": _ALL_SEARCHES[1:],
+    "search/search.py": (*_ALL_SEARCHES, "tests/attention_nmt/translation/test_translator.py"),
+    "losses.py": ("tests/attention_nmt/test_losses.py", _BEHAVIOUR),
+    "data/tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
+    "data/graph_tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
+    "data/segmentations.py": (f"{_DATA}/test_tokenizer.py", *_BATCHES),
+    "data/batches.py": _BATCHES,
+    "data/buckets.py": _BATCHES,
+    "data/chunks.py": _BATCHES,
+    "data/examples.py": _BATCHES,
+    "data/joining.py": _BATCHES,
+}
+"""The tests of each file below `attention_nmt`, the quick ones first."""
+
+SECONDS = 240
+"""The time after which a mutant's tests are ended: a loop without end is noticed, too."""
+
+KILLED = "killed"
+SURVIVED = "survived"
+
+
+class Mutant(NamedTuple):
+    """A fault in a file; without a site there is none, and its tests have to pass."""
+
+    file: str
+    site: Site | None
+
+    def __str__(self) -> str:
+        if self.site is None:
+            return f"attention_nmt/{self.file} as it is"
+        where = f"attention_nmt/{self.file}:{self.site.line}"
+        return f"{where} {self.site.kind}: {self.site.before} -> {self.site.after}"
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives one module its faulty code, and leaves all others to Python."""
+
+    def __init__(self, name: str, code: CodeType) -> None:
+        self.name = name
+        self.code = code
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        del path, target  # the contract of importlib
+        if fullname != self.name:
+            return None
+        return importlib.util.spec_from_loader(fullname, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.code, module.__dict__)
+
+
+def drawn(count: int, seed: int, only: str) -> list[Mutant]:
+    """Mutants drawn from all sites of the files whose names contain `only`."""
+    everything = []
+    for file in TESTS:
+        if only in file:
+            source = (ROOT / "attention_nmt" / file).read_text(encoding="utf-8")
+            everything += [Mutant(file, site) for site in sites(source)]
+
+    chosen = random.Random(seed).sample(everything, min(count, len(everything)))
+    print(f"{len(chosen)} of {len(everything)} sites, seed {seed}.", flush=True)
+    return sorted(chosen, key=str)
+
+
+def run(mutants: Sequence[Mutant], processes: int) -> Iterator[tuple[Mutant, str, float]]:
+    """Runs each mutant's tests; gives its fate and its seconds as they end."""
+    waiting = list(reversed(mutants))
+    running: dict[int, tuple[Mutant, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < processes:
+            mutant = waiting.pop()
+            running[_fork(mutant)] = (mutant, time.monotonic())
+
+        pid, status = os.wait()
+        mutant, began = running.pop(pid)
+        survived = os.waitstatus_to_exitcode(status) == 0
+        yield mutant, SURVIVED if survived else KILLED, time.monotonic() - began
+
+
+def passes_as_it_is(mutants: Sequence[Mutant], processes: int) -> bool:
+    """Whether all tests pass without a fault: only then does a failure say that one was noticed."""
+    one_of_each = {TESTS[mutant.file]: Mutant(mutant.file, None) for mutant in mutants}
+    failed = [
+        mutant for mutant, fate, _ in run(list(one_of_each.values()), processes) if fate == KILLED
+    ]
+    for mutant in failed:
+        print(f"{mutant}: its tests fail.")
+    return not failed
+
+
+def _import_what_is_slow() -> None:
+    """What the tests import and is not the project's; nothing of it has been used at the fork."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    import keras  # noqa: F401
+    import pytest  # noqa: F401
+    import sentencepiece  # noqa: F401
+    import tensorflow  # noqa: F401
+    import tensorflow_text  # noqa: F401
+
+
+def _fork(mutant: Mutant) -> int:
+    """Starts the tests of a mutant; the process ends with pytest's status."""
+    pid = os.fork()
+    if pid:
+        return pid
+
+    signal.alarm(SECONDS)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    status = 3
+    try:
+        if mutant.site is not None:
+            _install(mutant.file, mutant.site)
+        status = _tests(mutant.file)
+    finally:
+        os._exit(status)
+
+
+def _install(file: str, site: Site) -> None:
+    path = ROOT / "attention_nmt" / file
+    tree = mutated(path.read_text(encoding="utf-8"), site)
+    name = ".".join(("attention_nmt", *Path(file).with_suffix("").parts))
+    sys.meta_path.insert(0, _Finder(name, compile(tree, str(path), "exec")))
+
+
+def _tests(file: str) -> int:
+    import pytest
+
+    flags = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-m", "not long"]
+    return int(pytest.main([*flags, *(str(ROOT / test) for test in TESTS[file])]))
+
+
+def main() -> int:
+    """Prints survivors and the share that was killed; 1 if it is below the aim."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("--count", type=int, default=300, help="mutants to draw")
+    parser.add_argument("--seed", type=int, default=1, help="of the draw")
+    parser.add_argument("--only", default="", help="a part of the names of files")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time")
+    parser.add_argument("--aim", type=float, default=0.95, help="the least share to be killed")
+    flags = parser.parse_args()
+
+    os.chdir(ROOT)
+    mutants = drawn(flags.count, flags.seed, flags.only)
+    _import_what_is_slow()
+    if not passes_as_it_is(mutants, flags.processes):
+        return 1
+
+    survivors = []
+    for number, (mutant, fate, seconds) in enumerate(run(mutants, flags.processes), 1):
+        print(f"{number:4d} {fate:8s} {seconds:5.0f} s  {mutant}", flush=True)
+        if fate == SURVIVED:
+            survivors.append(mutant)
+
+    share = 1 - len(survivors) / len(mutants)
+    print(f"\n{len(mutants) - len(survivors)} of {len(mutants)} killed: {share:.1%}. Survivors:")
+    for mutant in survivors:
+        print(f"  {mutant}")
+    return int(share < flags.aim)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

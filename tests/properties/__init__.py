@@ -1,0 +1,1 @@
+"""Properties that hold for anything that can be put in, on inputs that hypothesis makes up."""
