@@ -138,7 +138,7 @@ def _empty(run: RunFolder) -> None:
 def read_config(run: RunFolder) -> TrainConfig:
     """The settings of a run.
 
-    A run that is older than a setting has its default, with which it was trained.
+    A run that is older than a setting has the value with which it was trained.
 
     Raises:
         FileNotFoundError: the folder holds no `config.json`.

@@ -122,7 +122,7 @@ def _tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> 
                 # Lines that are left out have been warned of, with their numbers.
                 warnings.simplefilter("ignore")
                 tokenizer = Tokenizer.train(
-                    texts, config.vocabulary_size, config.character_coverage
+                    texts, config.vocabulary_size, config.character_coverage, config.normalization
                 )
             tokenizer.save(path)
     return load_tokenizers(run)

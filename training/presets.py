@@ -8,11 +8,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX
 from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig
+from attention_nmt.data.normalization import NORMALIZATIONS, Normalization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,9 @@ class TrainConfig:
         vocabulary_size: pieces of each vocabulary, or of both languages' together.
         character_coverage: see `Tokenizer.train`; 0.9995 suits languages with thousands of
             characters.
+        normalization: of every text, kept in the tokenizer's file: `nfc` makes one spelling of
+            those that look the same, `nfkc` full-width and other variants plain ones, too, `none`
+            changes no character.
         shared_vocabulary: one vocabulary for both languages.
         model: sizes and options of the model.
         batches: the way from pairs to batches.
@@ -66,6 +70,7 @@ class TrainConfig:
     dev_sentences: int = 1000
     vocabulary_size: int = 4000
     character_coverage: float = 0.9999
+    normalization: Normalization = "nfc"
     shared_vocabulary: bool = True
     model: Annotated[ModelConfig, NO_PREFIX] = field(default_factory=ModelConfig)
     batches: Annotated[BatchConfig, NO_PREFIX] = field(default_factory=BatchConfig)
@@ -103,6 +108,9 @@ class TrainConfig:
             value = getattr(self, name)
             require(0 <= value < 1, name, "in [0, 1)", value)
 
+        known = self.normalization in NORMALIZATIONS
+        require(known, "normalization", f"one of {NORMALIZATIONS}", self.normalization)
+
         final = self.final_learning_rate
         require(0 <= final <= 1, "final_learning_rate", "a share in [0, 1]", final)
 
@@ -114,6 +122,11 @@ class TrainConfig:
 
         other = f"another language than source={self.source!r}"
         require(self.source != self.target, "target", other, self.target)
+
+    @staticmethod
+    def upgrade(values: dict[str, Any]) -> dict[str, Any]:
+        """Gives the fields of an older file, which had one normalization and did not name it."""
+        return {"normalization": "nfkc", **values}
 
 
 def base() -> TrainConfig:

@@ -13,11 +13,12 @@ import itertools
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
-
-import sentencepiece
+from typing import TYPE_CHECKING, Any, Literal
 
 from attention_nmt.checks import require
+
+if TYPE_CHECKING:
+    import sentencepiece
 
 Normalization = Literal["nfc", "nfkc", "none"]
 
@@ -75,6 +76,8 @@ def training_options(normalization: str) -> dict[str, Any]:
 
 @functools.cache
 def _compiled_rules() -> sentencepiece.SentencePieceNormalizer:
+    import sentencepiece  # not above: a command's help needs the names alone
+
     sentencepiece.set_min_log_level(2)  # the compiler writes two lines to standard error
 
     return sentencepiece.SentencePieceNormalizer(norm_map=sorted(rules().items()))
