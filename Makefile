@@ -11,7 +11,7 @@ SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup demo multi30k test test-long check wheel
+.PHONY: setup demo multi30k test test-long mutants properties coverage check wheel
 
 setup: .venv/installed
 
@@ -44,12 +44,24 @@ multi30k: setup
 	  --run-dir $(RUNS)/seed-$(SEED)
 	$(NMT) evaluate --run-dir $(RUNS)/seed-$(SEED) --dataset $(DATA) --split $(SPLIT)
 
-# A short form of every check; `test-long` has the rest, too.
+# A short form of every check, in the order of the files; `test-long` has the rest, too, in an order drawn anew.
 test: setup
-	$(PYTHON) -m pytest -m "not long"
+	$(PYTHON) -m pytest -p no:randomly -m "not long"
 
 test-long: setup
 	$(PYTHON) -m pytest
+
+# Properties on inputs that are drawn anew, many more than in the tests.
+properties: setup
+	ATTENTION_NMT_EXAMPLES=500 $(PYTHON) -m pytest -p no:randomly --timeout=3600 tests/properties
+
+# Faults put into the code: the share that some test notices, and the survivors.
+mutants: setup
+	$(PYTHON) -m tests.mutation
+
+# Branches of the library that the tests reach.
+coverage: setup
+	$(PYTHON) -m pytest -p no:randomly --cov=attention_nmt --cov-branch --cov-report=term-missing:skip-covered
 
 check: setup
 	.venv/bin/ruff format --check
