@@ -14,8 +14,9 @@ from typing import Annotated, BinaryIO, NamedTuple
 import tyro
 
 from attention_nmt.checks import require
+from attention_nmt.text_files import count_lines, decode, iterate_lines
 
-from .lines import Output, Translate, fresh, is_plain, read_lines, resumed, translate_lines
+from .lines import Output, Translate, fresh, is_plain, resumed, translate_lines
 from .progress import with_progress
 
 
@@ -24,7 +25,8 @@ class JobConfig:
     """Texts to translate, and where their translations go.
 
     Attributes:
-        texts: texts to translate; with none, the lines of the input.
+        texts: texts to translate; with none, the lines of the input. Put `--` before a text that
+            begins with a dash.
         input: a UTF-8 file with one text a line; standard input by default.
         output: a file for the translations, which appears when all are there; standard output by
             default. With an input file, the same command goes on with a run that was stopped.
@@ -60,19 +62,28 @@ class Source(NamedTuple):
 def open_source(job: JobConfig) -> Iterator[Source]:
     """Opens what is to be translated.
 
+    A file is read to its end first: nothing of one that is not UTF-8 is translated.
+
     Raises:
+        ValueError: a text or a line is not UTF-8; the message has its place.
         OSError: the input cannot be read.
     """
     if job.texts:
-        texts = (os.fsencode(text).decode("utf-8", "replace") for text in job.texts)
-        yield Source(texts, file=None, interactive=False)
+        texts = [
+            decode(os.fsencode(text), f"text {number}") for number, text in enumerate(job.texts, 1)
+        ]
+        yield Source(iter(texts), file=None, interactive=False)
     elif job.input is None:
         stream = sys.stdin.buffer
-        yield Source(read_lines(stream), file=None, interactive=stream.isatty())
+        lines = iterate_lines(stream, "standard input")
+        yield Source(lines, file=None, interactive=stream.isatty())
     else:
+        if job.input.is_file():
+            count_lines(job.input)
         with job.input.open("rb") as stream:
             file = stream if job.input.is_file() else None
-            yield Source(read_lines(stream), file=file, interactive=stream.isatty())
+            lines = iterate_lines(stream, str(job.input))
+            yield Source(lines, file=file, interactive=stream.isatty())
 
 
 def write_translations(
@@ -89,6 +100,7 @@ def write_translations(
             gone on with.
 
     Raises:
+        ValueError: a line of a pipe is not UTF-8.
         OSError: a file cannot be read or written.
     """
     with _open_output(job, source, task) as output:

@@ -1,4 +1,4 @@
-"""Files of lines: read as a stream, written whole, and gone on with where a run has stopped.
+"""Lines translated as a stream, written whole, and gone on with where a run has stopped.
 
 Nothing here knows who translates: it is a function from texts to translations.
 """
@@ -39,15 +39,6 @@ class Output(NamedTuple):
 
     file: BinaryIO
     done: int  # lines that an earlier run has written
-
-
-def read_lines(source: BinaryIO) -> Iterator[str]:
-    r"""Yields the lines of `source`, which end with "\n" or "\r\n".
-
-    No other character ends a line, even if Unicode counts it as a line break.
-    """
-    for line in source:
-        yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
 
 
 def translate_lines(

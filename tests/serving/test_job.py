@@ -84,3 +84,49 @@ def test_an_output_that_is_a_folder_is_refused_before_anything_is_translated(
     source = Source(iter(["a"]), file=None, interactive=False)
     with pytest.raises(OSError, match="must be a file to write, not a folder"):
         write_translations(job, source, lambda _: pytest.fail("called"), batch_size=1, task="")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "one\ncafé\n".encode("latin-1"),
+            "line 2, byte 4: expected UTF-8. Received: 0xe9, as of L",
+        ),
+        ("one\ncafé\n".encode("utf-16"), "line 1, byte 1: expected UTF-8. Received: 0xff, as of U"),
+    ],
+)
+def test_a_file_of_another_encoding_is_refused_before_anything_is_translated(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(content)
+    with (
+        pytest.raises(ValueError, match=f"{path}, {message}"),
+        open_source(JobConfig(input=path)),
+    ):
+        pytest.fail("opened")
+
+
+def test_a_text_of_another_encoding_is_refused() -> None:
+    texts = ("fine", os.fsdecode(b"caf\xe9"))
+    with pytest.raises(ValueError, match="text 2, byte 4"), open_source(JobConfig(texts=texts)):
+        pytest.fail("opened")
+
+
+def test_lines_are_those_that_training_reads(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """A byte order mark, carriage returns of Windows, one within a line, a separator of lines."""
+    path = tmp_path / "in"
+    path.write_bytes(b"\xef\xbb\xbfone\r\nanna\rlikes\r\n" + "a\u2028b\n".encode())
+    given = []
+
+    def note(texts: list[str]) -> list[ClientTranslation]:
+        given.extend(texts)
+        return upper(texts)
+
+    with open_source(JobConfig(input=path)) as source:
+        write_translations(JobConfig(input=path), source, note, batch_size=2, task="")
+    assert given == ["one", "anna\rlikes", "a\u2028b"]
+    assert capfdbinary.readouterr().out == "ONE\nANNA LIKES\nA\u2028B\n".encode()

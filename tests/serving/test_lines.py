@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving.client import ClientTranslation
-from serving.lines import fresh, read_lines, resumed, translate_lines
+from serving.lines import fresh, resumed, translate_lines
 
 
 class Shouting:
@@ -52,13 +52,6 @@ def test_sentences_of_a_line_are_translated_one_by_one() -> None:
     translated = list(translate_lines(lines, shout, batch_size=3, document=True))
     assert translated == ["Go.! ! Now!! !  Hello! !", "", "dog! !"]
     assert shout.given == [["Go.", "Now!", "Hello", "dog"]]
-
-
-def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes("a\u2028b\u0085c\r\n\nd\re".encode() + b"\xff")
-    with path.open("rb") as file:
-        assert list(read_lines(file)) == ["a\u2028b\u0085c", "", "d\re\ufffd"]
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
