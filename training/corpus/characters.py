@@ -69,6 +69,10 @@ _EXCEPTIONS = {
 }
 
 
+_SPARSE = 20
+"""Characters for each marked one, from which on it is quicker to look for the lines of these."""
+
+
 def kind_of(script: str) -> int:
     """The kind of a script's letters."""
     return Kind.LETTER + SCRIPTS.index(script)
@@ -134,8 +138,23 @@ class Lines(NamedTuple):
         Args:
             marked: `[C]` bool.
         """
+        places = np.flatnonzero(marked)
+        if len(places) * _SPARSE < len(marked):
+            return self.of_lines(places, np.zeros(len(places), np.int64), 1)[:, 0]
         # A line has its newline at least: no segment is empty, which `reduceat` would not count.
         return np.add.reduceat(marked, self.starts, dtype=np.int64)
+
+    def of_lines(self, places: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+        """The number of characters of each class in each line, `[N, count]` int64.
+
+        Args:
+            places: `[M]`: the positions of the characters.
+            classes: `[M]` int64: the class of each, from 0 to `count - 1`.
+            count: the number of classes.
+        """
+        lines = np.searchsorted(self.starts, places, side="right") - 1
+        size = len(self.starts) * count
+        return np.bincount(lines * count + classes, minlength=size).reshape(-1, count)
 
     def lengths(self) -> np.ndarray:
         """The number of characters of each line, `[N]` int64."""

@@ -158,9 +158,10 @@ def _punctuation_classes() -> np.ndarray:
 
 
 def _punctuation(lines: Lines) -> np.ndarray:
-    classes = _punctuation_classes()[np.minimum(lines.codes, 2**16 - 1)]
-    numbers = range(1, len(_PUNCTUATION) + 1)
-    return np.stack([lines.totals(classes == number) for number in numbers], axis=1)
+    places = np.flatnonzero((lines.kinds == Kind.OTHER) | (lines.kinds == Kind.DIGIT))
+    codes = np.minimum(lines.codes[places], 2**16 - 1)
+    classes = _punctuation_classes()[codes].astype(np.int64)
+    return lines.of_lines(places, classes, len(_PUNCTUATION) + 1)[:, 1:]
 
 
 def _matches(lines: Lines, text: str, needed: str, pattern: re.Pattern[str]) -> np.ndarray:
