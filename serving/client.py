@@ -7,9 +7,11 @@ Needs grpcio, protobuf and tyro, and no TensorFlow.
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +21,11 @@ import grpc
 
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
+from attention_nmt.data.limits import cut_text
 
 from . import wire
 from .job import JobConfig, open_source, write_translations
+from .lines import LineTranslation, RefusedText
 from .sentences import rejoin, split
 
 # Four attempts within about 2 s: enough for a lost connection, and soon over if there is no server.
@@ -34,7 +38,8 @@ _RETRIES = {
                 "initialBackoff": "0.25s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                # The second is what the local server answers when too many requests wait.
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
             },
         }
     ],
@@ -42,12 +47,18 @@ _RETRIES = {
     # multiplied by retries.
     "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
 }
-_OPTIONS = [
+_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.service_config", json.dumps(_RETRIES)),
     ("grpc.initial_reconnect_backoff_ms", 250),
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.max_receive_message_length", 64 * 2**20),  # gRPC's default is 4 MB
 ]
+
+MAXIMUM_REQUEST_BYTES = 2**21
+"""The most bytes of texts in one request: servers take messages of 4 MiB, unless told otherwise."""
+
+PROBE = "a"
+"""A text that no server refuses, if it answers at all."""
 
 
 class ClientTranslation(NamedTuple):
@@ -71,18 +82,27 @@ class ClientError(RuntimeError):
     Attributes:
         address: of the server.
         code: the name of the gRPC status, such as "UNAVAILABLE".
+        message: what the server says.
     """
 
     def __init__(self, address: str, code: str, message: str) -> None:
         self.address = address
         self.code = code
+        self.message = message
         super().__init__(f"{address}: {code}: {message}")
+
+    @property
+    def may_be_of_a_text(self) -> bool:
+        """A text may be at fault, and not the connection, the model or the load."""
+        too_large = self.code == "RESOURCE_EXHAUSTED" and "larger than max" in self.message
+        return too_large or self.code in ("INVALID_ARGUMENT", "OUT_OF_RANGE")
 
 
 class Client:
     """A connection to a translation server; a context manager, and safe to share between threads.
 
-    It connects at the first request.
+    It connects at the first request, to this machine itself without the proxy that `http_proxy`
+    names.
 
     Args:
         address: the server as `host:port`.
@@ -129,11 +149,14 @@ class Client:
         self.timeout_s = timeout_s
         self.batch_size = batch_size
 
+        options = list(_OPTIONS)
+        if is_loopback(address):
+            options.append(("grpc.enable_http_proxy", 0))
         if tls:
             credentials = grpc.ssl_channel_credentials(root_certificates)
-            self._channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
+            self._channel = grpc.secure_channel(address, credentials, options=options)
         else:
-            self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+            self._channel = grpc.insecure_channel(address, options=options)
         self._predict = self._channel.unary_unary(
             wire.PREDICT_METHOD,
             request_serializer=wire.PredictRequest.SerializeToString,
@@ -158,8 +181,10 @@ class Client:
     def translate(self, texts: Sequence[str]) -> list[ClientTranslation]:
         """Translates texts, in requests of at most `batch_size` one after another.
 
+        A text is cut at 64 KiB, as servers cut it.
+
         Raises:
-            TypeError: `texts` is one string.
+            TypeError: `texts` is one string, or an element is no string.
             ValueError: a text cannot be written as UTF-8.
             ClientError: the server did not translate them.
         """
@@ -168,8 +193,8 @@ class Client:
             raise TypeError(f"`texts` must be a sequence of strings. Received {received}")
 
         translations = []
-        for begin in range(0, len(texts), self.batch_size):
-            translations += self._translate_batch(texts[begin : begin + self.batch_size])
+        for batch in self._batches(texts):
+            translations += self._translate_batch(batch)
         return translations
 
     def translate_document(self, text: str) -> str:
@@ -185,17 +210,42 @@ class Client:
         found = self.translate([part.strip() for part in parts if part.strip()])
         return rejoin(parts, (translation.text for translation in found))
 
-    def _translate_batch(self, texts: Sequence[str]) -> list[ClientTranslation]:
-        request = wire.predict_request(self.name, texts)
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[_CutText]]:
+        """Yields the texts of each request."""
+        batch: list[_CutText] = []
+        size = 0
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise TypeError(f"`texts[{index}]` must be a string. Received: {text!r}.")
+
+            encoded = text.encode("utf-8")
+            cut = cut_text(encoded)
+            is_full = len(batch) == self.batch_size or size + len(cut) > MAXIMUM_REQUEST_BYTES
+            if batch and is_full:
+                yield batch
+                batch = []
+                size = 0
+            batch.append(_CutText(cut, truncated=len(cut) < len(encoded)))
+            size += len(cut)
+        if batch:
+            yield batch
+
+    def _translate_batch(self, batch: Sequence[_CutText]) -> list[ClientTranslation]:
+        request = wire.predict_request(self.name, [cut.text for cut in batch])
         try:
             response = self._predict(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
             raise ClientError(self.address, error.code().name, error.details()) from error
         try:
-            answers = wire.read_translations(response, len(texts))
+            answers = wire.read_translations(response, len(batch))
         except ValueError as error:
             raise ClientError(self.address, "INTERNAL", str(error)) from error
-        return [ClientTranslation(*answer) for answer in answers]
+
+        found = []
+        for cut, answer in zip(batch, answers, strict=True):
+            truncated = answer.truncated or cut.truncated
+            found.append(ClientTranslation(answer.text, answer.score, truncated))
+        return found
 
     def close(self) -> None:
         """Closes the connection."""
@@ -211,6 +261,53 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _CutText(NamedTuple):
+    """A text as it is sent."""
+
+    text: bytes
+    truncated: bool
+
+
+def is_loopback(address: str) -> bool:
+    """The address of a server is on this machine, as far as its name tells.
+
+    Args:
+        address: `host:port`, also with one of gRPC's schemes, such as `dns:///host:port`.
+    """
+    target = re.sub(r"^(dns|ipv4|ipv6):(//[^/]*/)?", "", address)
+    match = re.match(r"\[([^]]*)\]|([^:]*)", target)
+    assert match is not None, "it may match nothing"
+    host = match[1] or match[2] or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return number.is_loopback or number.is_unspecified
+
+
+def translate_accepted(client: Client, texts: Sequence[str]) -> list[LineTranslation]:
+    """Translates texts; one that the server refuses is a `RefusedText`, and the others are not.
+
+    Raises:
+        ClientError: the server refuses a text without a fault, too, or cannot be reached.
+    """
+    try:
+        return list(client.translate(texts))
+    except ClientError as error:
+        if not error.may_be_of_a_text:
+            raise
+        if len(texts) == 1:
+            client.translate([PROBE])
+            return [RefusedText(f"{error.code}: {error.message}")]
+
+    half = len(texts) // 2
+    first = translate_accepted(client, texts[:half])
+    return first + translate_accepted(client, texts[half:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,21 +369,33 @@ def run(config: ClientConfig) -> None:
     """Translates what a config names.
 
     Raises:
-        OSError: a file cannot be read or written, or the server did not translate it.
+        OSError: a file cannot be read or written, or the server did not translate it, or not all of
+            its texts; the others' lines are written then.
     """
+    refused = 0
     try:
         with open_source(config.job) as source, config.connect() as client:
             if config.wait_s > 0:
                 client.wait(config.wait_s)
+
+            def translate(texts: list[str]) -> list[LineTranslation]:
+                nonlocal refused
+                found = translate_accepted(client, texts)
+                refused += sum(isinstance(translation, RefusedText) for translation in found)
+                return found
+
             write_translations(
                 config.job,
                 source,
-                client.translate,
+                translate,
                 batch_size=config.batch_size,
                 task=f"{config.address}\0{config.name}\0{config.job.document}",
             )
     except ClientError as error:
         raise OSError(str(error)) from error
+    if refused:
+        fault = f"{config.address}: the server refused {refused} of the texts"
+        raise OSError(f"{fault}: their translations are empty")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,6 +30,14 @@ class LineTranslation(Protocol):
         """Only the beginning of the text was translated."""
 
 
+class RefusedText(NamedTuple):
+    """Stands for the translation of a text that a server refused."""
+
+    reason: str
+    text: str = ""
+    truncated: bool = False
+
+
 Translate: TypeAlias = Callable[[list[str]], Sequence[LineTranslation]]
 """A function from texts, none of them empty, to as many translations; from none to none."""
 
@@ -87,6 +95,11 @@ def _translate_batch(
     for number in sorted({number for number, answer in answers if answer.truncated}):
         message = f"warning: line {number} is too long: only its beginning was translated"
         print(message, file=sys.stderr)
+
+    for number, answer in zip(numbers, found, strict=True):
+        if isinstance(answer, RefusedText):
+            message = f"warning: line {number} was refused, and is left empty: {answer.reason}"
+            print(message, file=sys.stderr)
 
     translations = (answer.text for answer in found)
     for line in parts:

@@ -96,12 +96,12 @@ class WireTranslation(NamedTuple):
     truncated: bool
 
 
-def predict_request(name: str, texts: Sequence[str]) -> Any:
+def predict_request(name: str, texts: Sequence[str | bytes]) -> Any:
     """Makes a `PredictRequest` for the signature `serving_default`.
 
     Args:
         name: the model's name.
-        texts: its input `text`.
+        texts: its input `text`; bytes are sent as they are.
 
     Raises:
         ValueError: a text holds a lone surrogate, which UTF-8 cannot express.
@@ -113,7 +113,7 @@ def predict_request(name: str, texts: Sequence[str]) -> Any:
     tensor = request.inputs.add(key="text").value
     tensor.dtype = DT_STRING
     tensor.tensor_shape.dim.add(size=len(texts))
-    tensor.string_val.extend(text.encode("utf-8") for text in texts)
+    tensor.string_val.extend(t.encode("utf-8") if isinstance(t, str) else t for t in texts)
     return request
 
 
