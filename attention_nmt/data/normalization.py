@@ -31,9 +31,6 @@ NORMALIZATIONS = ("nfc", "nfkc", "none")
 - `none`: no character changes. Runs of plain spaces become one.
 """
 
-SENTENCEPIECE_RULES = {"nfkc": "nmt_nfkc", "none": "identity"}
-"""SentencePiece's names of the normalizations that it ships."""
-
 DROPPED = "\u00ad\u2060\ufeff"
 """Characters that show nothing and join nothing: soft hyphen, word joiner, byte order mark.
 
@@ -68,19 +65,22 @@ def training_options(normalization: str) -> dict[str, Any]:
     known = normalization in NORMALIZATIONS
     require(known, "normalization", f"one of {NORMALIZATIONS}", normalization)
 
-    if normalization == "nfc":
-        return {"normalizer": _compiled_rules()}
+    if normalization == "nfkc":
+        return {"normalization_rule_name": "nmt_nfkc"}
 
-    return {"normalization_rule_name": SENTENCEPIECE_RULES[normalization]}
+    return {"normalizer": compiled(normalization)}
 
 
 @functools.cache
-def _compiled_rules() -> sentencepiece.SentencePieceNormalizer:
+def compiled(normalization: Literal["nfc", "none"]) -> sentencepiece.SentencePieceNormalizer:
+    """The rules of a normalization in SentencePiece's form, made once in a process."""
     import sentencepiece  # not above: a command's help needs the names alone
 
     sentencepiece.set_min_log_level(2)  # the compiler writes two lines to standard error
+    # Of an empty table tensorflow-text writes a line for each graph.
+    table = rules() if normalization == "nfc" else {SPELLED_SPACE: " "}
 
-    return sentencepiece.SentencePieceNormalizer(norm_map=sorted(rules().items()))
+    return sentencepiece.SentencePieceNormalizer(norm_map=sorted(table.items()))
 
 
 def rules() -> dict[str, str]:
