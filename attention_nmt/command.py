@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import importlib
 import importlib.util
 import inspect
 import logging
 import os
 import re
+import shlex
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -22,6 +24,9 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from attention_nmt.checks import missing_package
 
 Config = TypeVar("Config")
+
+_MISSPELT = 0.7
+"""The least similarity to a flag of what is taken for one, from 0 to 1 as `difflib` has it."""
 
 
 class Command(NamedTuple):
@@ -147,7 +152,38 @@ def parse(
         build.__defaults__ = (default,)
     text = inspect.cleandoc(kind.__doc__ or "")
     description = text.partition("\nAttributes:")[0].partition("\nRaises:")[0].strip()
-    return tyro.cli(build, prog=prog, args=arguments, description=description)
+    try:
+        return tyro.cli(build, prog=prog, args=arguments, description=description)
+    except SystemExit as end:
+        if end.code == 2 and _takes_texts(kind):
+            _explain_dash(kind, sys.argv[1:] if arguments is None else arguments, prog)
+        raise
+
+
+def _takes_texts(kind: Any) -> bool:
+    """True for a config that takes arguments which are no flags, in itself or a record within it."""
+    import tyro
+
+    for hint in typing.get_type_hints(kind, include_extras=True).values():
+        marks = getattr(hint, "__metadata__", ())
+        bare = typing.get_args(hint)[0] if marks else hint
+        within = dataclasses.is_dataclass(bare) and _takes_texts(bare)
+        if tyro.conf.Positional in marks or within:
+            return True
+    return False
+
+
+def _explain_dash(kind: Any, arguments: Sequence[str], prog: str) -> None:
+    """Says how a text that was taken for a flag is given, unless it looks like a misspelt flag."""
+    flags = list(_flags(kind).values())
+    for argument in arguments:
+        if argument == "--":
+            return
+        name = argument.partition("=")[0]
+        if name.startswith("-") and not difflib.get_close_matches(name, flags, 1, _MISSPELT):
+            example = f"{prog} -- {shlex.quote(argument)}"
+            print(f"A text that begins with a dash goes behind `--`: {example}", file=sys.stderr)
+            return
 
 
 def no_prefix() -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -57,10 +58,18 @@ def test_command_line_with_texts(server: ServerProcess) -> None:
 
 
 def test_command_line_with_standard_input(server: ServerProcess) -> None:
-    stdin = "hello\n\na\u2028b\u0085c\r\n  \ndog\ncat".encode() + b"\xff"
+    stdin = "\ufeffhello\n\na\u2028b\u0085c\r\n  \ndog\ncat".encode()
     done = command("--address", server.address, "--batch-size", "2", stdin=stdin)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode() == "bonjour\n\nA\u2028B\u0085C\n\nchien\nCAT\ufffd\n"
+    assert done.stdout.decode() == "bonjour\n\nA\u2028B\u0085C\n\nchien\nCAT\n"
+
+
+def test_a_pipe_of_another_encoding_is_refused_at_its_line(server: ServerProcess) -> None:
+    done = command("--address", server.address, "--batch-size", "1", stdin=b"dog\ncaf\xe9\ncat\n")
+    assert (done.returncode, done.stdout) == (1, b"chien\n")
+    message = b"error: standard input, line 2, byte 4: expected UTF-8. Received: 0xe9, "
+    assert done.stderr.startswith(message)
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_command_line_with_files(server: ServerProcess, tmp_path: Path) -> None:
@@ -129,6 +138,33 @@ def test_values_out_of_range_are_refused(
         status = int(exit_.code or 0)
     assert status != 0
     assert message in " ".join(capsys.readouterr().err.replace("│", "").split())
+
+
+@pytest.mark.parametrize("text", ["-Bonjour", "--Bonjour tout", "-Ja, klar"])
+def test_a_text_that_begins_with_a_dash_is_explained(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--address", DEAD, "--quiet", text])
+    assert end.value.code == 2
+    example = f"attention-nmt client -- {shlex.quote(text)}"
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == f"A text that begins with a dash goes behind `--`: {example}"
+    assert main(["--address", DEAD, "--", text]) == 1
+    assert "UNAVAILABLE" in capsys.readouterr().err
+
+
+def test_a_misspelt_flag_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--adress", DEAD, "a"])
+    assert "begins with a dash" not in capsys.readouterr().err
+
+
+def test_help_says_where_a_text_with_a_dash_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert "Put `--` before a text that begins with a dash." in said
 
 
 def test_a_failure_keeps_the_old_output(server: ServerProcess, tmp_path: Path) -> None:
