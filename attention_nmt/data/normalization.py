@@ -90,9 +90,10 @@ def rules() -> dict[str, str]:
     which NFC would make of it. They cover
 
     - every character by itself,
-    - every spelling of a composed character, with its marks in any order and partly composed,
-      Korean syllables included,
-    - a letter and two marks of which it can be composed with either, in any order,
+    - every spelling of a character that is made of others, with its marks in any order and partly
+      composed, Korean syllables included,
+    - a letter and two marks in any order, if it can be composed with either, or with one where the
+      other has a fixed position,
     - two marks of one script that have fixed positions, in any order.
 
     What is longer, such as three marks in an order that is not the canonical one, or a mark that
@@ -217,8 +218,8 @@ def _targets(decompositions: Mapping[str, str]) -> Iterator[str]:
     """The texts whose spellings need rules, each in one spelling."""
     composed = defaultdict(list)
     for character, decomposition in decompositions.items():
+        yield character
         if unicodedata.normalize("NFC", character) == character:
-            yield character
             composed[decomposition[0]].append(decomposition[1])
 
     fixed = _fixed_marks()
