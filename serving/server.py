@@ -37,6 +37,7 @@ class ServerConfig:
         host: the address to listen on; the default can be reached from this machine only.
         port: the port to listen on; 0 picks a free one.
         max_workers: the number of requests that run at the same time; others wait.
+        max_waiting: the most requests that wait; one more is answered with RESOURCE_EXHAUSTED.
         max_message_bytes: the size of the largest request, in bytes.
         grace_s: the time that running requests may take to finish after SIGTERM or SIGINT, in
             seconds.
@@ -50,15 +51,17 @@ class ServerConfig:
     host: str = "127.0.0.1"
     port: int = 8500
     max_workers: int = 4
-    max_message_bytes: int = 64 * 2**20
+    max_waiting: int = 64
+    max_message_bytes: int = 4 * 2**20
     grace_s: float = 30.0
 
     def __post_init__(self) -> None:
         require(bool(self.name), "name", "a name", self.name)
         require(0 <= self.port <= 65535, "port", "in 0..65535", self.port)
-        for name, least in (("max_workers", 1), ("max_message_bytes", 1), ("grace_s", 0)):
+        least = {"max_workers": 1, "max_waiting": 0, "max_message_bytes": 1, "grace_s": 0}
+        for name, lowest in least.items():
             value = getattr(self, name)
-            require(value >= least, name, f"at least {least}", value)
+            require(value >= lowest, name, f"at least {lowest}", value)
 
 
 def serve(config: ServerConfig) -> RunningServer:
@@ -78,6 +81,7 @@ def serve(config: ServerConfig) -> RunningServer:
         config.host,
         config.port,
         max_workers=config.max_workers,
+        max_waiting=config.max_waiting,
         max_message_bytes=config.max_message_bytes,
     )
 

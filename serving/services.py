@@ -192,7 +192,13 @@ class RunningServer(NamedTuple):
 
 
 def start(
-    servable: Servable, host: str, port: int, *, max_workers: int, max_message_bytes: int
+    servable: Servable,
+    host: str,
+    port: int,
+    *,
+    max_workers: int,
+    max_waiting: int,
+    max_message_bytes: int,
 ) -> RunningServer:
     """Starts to answer requests.
 
@@ -201,6 +207,8 @@ def start(
         host: the address to listen on.
         port: the port; 0 picks a free one.
         max_workers: the number of requests that run at the same time.
+        max_waiting: the most requests that wait for those; one more is answered with
+            RESOURCE_EXHAUSTED.
         max_message_bytes: the size of the largest request.
 
     Raises:
@@ -208,6 +216,7 @@ def start(
     """
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="serving"),
+        maximum_concurrent_rpcs=max_workers + max_waiting,
         options=[
             ("grpc.max_receive_message_length", max_message_bytes),
             # Otherwise a second server would quietly share the port of a first.

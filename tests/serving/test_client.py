@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
@@ -13,7 +14,14 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis import predict_pb2
 
-from serving.client import Client, ClientError, ClientTranslation
+from serving.client import (
+    MAXIMUM_REQUEST_BYTES,
+    Client,
+    ClientError,
+    ClientTranslation,
+    is_loopback,
+    main,
+)
 from tests.serving.conftest import ServerProcess
 
 DEAD = "127.0.0.1:1"
@@ -86,7 +94,32 @@ def test_translate_gives_texts_and_scores(server: ServerProcess) -> None:
             ClientTranslation("é\n", 1.5),
         ]
         assert client.translate([]) == []
-        assert client.translate(("x" * 100_000,))[0].text == "X" * 100_000
+        assert client.translate(("x" * 60_000,))[0].text == "X" * 60_000
+
+
+def test_a_long_text_is_cut_before_it_is_sent(server: ServerProcess) -> None:
+    """The server takes 2 MB in a message."""
+    long = "ä" * 5_000_000
+    with Client(server.address) as client:
+        short, cut, whole = client.translate(["dog", long, "ä" * 32_768])
+    assert short == ClientTranslation("chien", 1.5)
+    assert (cut.text, cut.truncated) == ("ä" * 32_768, True)
+    assert (whole.text, whole.truncated) == ("ä" * 32_768, False)
+
+
+def test_long_texts_are_sent_in_several_requests(scripted: Callable[[Answer], str]) -> None:
+    sizes = []
+
+    def answer(
+        request: predict_pb2.PredictRequest, _context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        sizes.append(request.ByteSize())
+        return response(["ok"] * len(request.inputs["text"].string_val))
+
+    with Client(scripted(answer), batch_size=100) as client:
+        assert len(client.translate(["x" * 70_000] * 100)) == 100
+    assert len(sizes) == 4
+    assert max(sizes) < MAXIMUM_REQUEST_BYTES + 1_000 < 4 * 2**20
 
 
 def test_requests_hold_at_most_batch_size_texts(scripted: Callable[[Answer], str]) -> None:
@@ -149,6 +182,119 @@ def test_other_errors_are_not_tried_again(scripted: Callable[[Answer], str]) -> 
         "INVALID_ARGUMENT",
         1,
     )
+
+
+def test_an_overloaded_server_is_asked_again(scripted: Callable[[Answer], str]) -> None:
+    attempts = []
+
+    def answer(
+        request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        attempts.append(request)
+        if len(attempts) < 3:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
+        return response(["ok"])
+
+    with Client(scripted(answer)) as client:
+        assert client.translate(["a"])[0].text == "ok"
+    assert len(attempts) == 3
+
+
+def refuse(
+    request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+) -> predict_pb2.PredictResponse:
+    """Refuses texts with an X."""
+    texts = [text.decode() for text in request.inputs["text"].string_val]
+    if any("X" in text for text in texts):
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no X")
+    return response([text.upper() for text in texts])
+
+
+def test_a_line_that_the_server_refuses_is_named_and_the_rest_goes_on(
+    scripted: Callable[[Answer], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("a\nb\nX\nc\n\nd X\ne\n", encoding="utf-8")
+    address = scripted(refuse)
+    flags = ["--address", address, "--batch-size", "4", "--quiet"]
+    assert main([*flags, "--input", str(source), "--output", str(target)]) == 1
+    assert target.read_text(encoding="utf-8") == "A\nB\n\nC\n\n\nE\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: line 3 was refused, and is left empty: INVALID_ARGUMENT: no X",
+        "warning: line 6 was refused, and is left empty: INVALID_ARGUMENT: no X",
+        f"error: {address}: the server refused 2 of the texts: their translations are empty",
+    ]
+
+
+def test_a_server_that_refuses_every_text_ends_a_file(
+    scripted: Callable[[Answer], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not the lines that are at fault: no file of empty lines is written."""
+
+    def answer(_request: object, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "input size does not match signature")
+        raise AssertionError
+
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("b\nc\n", encoding="utf-8")
+    address = scripted(answer)
+    assert main(["--address", address, "--input", str(source), "--output", str(target)]) == 1
+    assert "error: 127.0.0.1" in capsys.readouterr().err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("INVALID_ARGUMENT", "no X", True),
+        ("OUT_OF_RANGE", "too far", True),
+        ("RESOURCE_EXHAUSTED", "Received message larger than max (5000000 vs. 4194304)", True),
+        ("RESOURCE_EXHAUSTED", "Concurrent RPC limit exceeded!", False),
+        ("UNAVAILABLE", "no server", False),
+        ("NOT_FOUND", "Servable not found for request: Latest(no)", False),
+        ("DEADLINE_EXCEEDED", "Deadline Exceeded", False),
+    ],
+)
+def test_no_text_is_at_fault_for_an_overloaded_server(
+    code: str, message: str, expected: bool
+) -> None:
+    assert ClientError(DEAD, code, message).may_be_of_a_text == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("localhost:8500", True),
+        ("127.0.0.1:8500", True),
+        ("127.3.2.1:8500", True),
+        ("[::1]:8500", True),
+        ("0.0.0.0:8500", True),
+        ("dns:///localhost:8500", True),
+        ("ipv4:127.0.0.1:8500", True),
+        ("ipv6:[::1]:8500", True),
+        ("nmt.localhost", True),
+        ("localhost.example.org:8500", False),
+        ("nmt.example.org:8500", False),
+        ("10.0.0.7:8500", False),
+        ("dns://10.0.0.1/nmt:8500", False),
+        ("[2001:db8::1]:8500", False),
+    ],
+)
+def test_an_address_of_this_machine(address: str, here: bool) -> None:
+    assert is_loopback(address) == here
+
+
+def test_a_proxy_in_the_environment_is_not_asked_for_localhost(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, f"http://{DEAD}")
+    port = server.address.rpartition(":")[2]
+    for address in (server.address, f"localhost:{port}"):
+        with Client(address, timeout_s=20) as client:
+            assert client.translate(["dog"])[0].text == "chien"
 
 
 def test_a_slow_server_is_given_up(scripted: Callable[[Answer], str]) -> None:
@@ -234,6 +380,8 @@ def test_arguments_are_checked() -> None:
     with Client(DEAD) as client:
         with pytest.raises(TypeError, match="one string: 'hello'"):
             client.translate("hello")
+        with pytest.raises(TypeError, match=r"`texts\[1\]` must be a string. Received: nan"):
+            client.translate(["a", cast(Any, float("nan"))])
         with pytest.raises(ValueError, match="surrogates not allowed"):
             client.translate(["\ud800"])
 

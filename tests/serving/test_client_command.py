@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.client import Client, ClientConfig, ClientTranslation, main, run
+from serving.client import Client, ClientConfig, ClientError, ClientTranslation, main, run
 from serving.job import JobConfig
 from serving.lines import resumed
 from tests.serving.conftest import ENVIRONMENT, ROOT, ServerProcess
@@ -167,10 +167,20 @@ def test_help_says_where_a_text_with_a_dash_goes(capsys: pytest.CaptureFixture[s
     assert "Put `--` before a text that begins with a dash." in said
 
 
-def test_a_failure_keeps_the_old_output(server: ServerProcess, tmp_path: Path) -> None:
+def test_a_failure_keeps_the_old_output(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
-    source.write_text("hello\n" * 40 + "x" * 3_000_000, encoding="utf-8")
+    source.write_text("hello\n" * 40 + "dog", encoding="utf-8")
     target.write_text("old", encoding="utf-8")
+    translate = Client.translate
+
+    def lost(client: Client, texts: list[str]) -> list[ClientTranslation]:
+        if "dog" in texts:
+            raise ClientError(client.address, "RESOURCE_EXHAUSTED", "overload")
+        return translate(client, texts)
+
+    monkeypatch.setattr(Client, "translate", lost)
     config = ClientConfig(address=server.address, job=JobConfig(input=source, output=target))
     with pytest.raises(OSError, match="RESOURCE_EXHAUSTED"):
         run(config)

@@ -33,6 +33,40 @@ def test_sigterm_lets_a_running_request_finish(start_server: Callable[..., Serve
     assert "Traceback" not in log.read_text()
 
 
+def test_more_requests_than_may_wait_are_refused_at_once(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    """One runs, one waits; both are answered, and so is the next one behind them."""
+    _, address, log = start_server("--max-workers", "1", "--max-waiting", "1")
+    with grpc.insecure_channel(address) as channel:
+        service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        running = service.Predict.future(
+            request(strings("300000"), signature_name="count"), timeout=60
+        )
+        time.sleep(0.3)
+        waiting = service.Predict.future(request(), timeout=60)
+        time.sleep(0.2)
+        assert not running.done()
+        assert failure(service.Predict, request()) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "Concurrent RPC limit exceeded!",
+        )
+        assert running.result().outputs["counted"].int_val == [300_000]
+        assert waiting.result().outputs["translation"] == strings("bonjour")
+        assert service.Predict(request(), timeout=20).outputs["translation"] == strings("bonjour")
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_message_of_more_than_4_mib_is_refused_by_default(model_dir: Path) -> None:
+    running = serve(ServerConfig(model_dir=model_dir, port=0))
+    with grpc.insecure_channel(running.address) as channel:
+        service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        code, details = failure(service.Predict, request(strings("x" * 2**22)))
+        assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "larger than max" in details
+    running.stop()
+
+
 def test_a_taken_port_is_an_error(server: ServerProcess, model_dir: Path) -> None:
     with pytest.raises(OSError, match="cannot listen at 127"):
         serve(ServerConfig(model_dir=model_dir, port=int(server.address.rpartition(":")[2])))
@@ -74,7 +108,15 @@ def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": ""}, {"port": -1}, {"port": 65536}, {"max_workers": 0}, {"grace_s": -1}]
+    "change",
+    [
+        {"name": ""},
+        {"port": -1},
+        {"port": 65536},
+        {"max_workers": 0},
+        {"max_waiting": -1},
+        {"grace_s": -1},
+    ],
 )
 def test_config_is_checked(change: dict[str, Any]) -> None:
     config = ServerConfig(model_dir=Path("models"))
