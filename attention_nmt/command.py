@@ -161,7 +161,7 @@ def parse(
 
 
 def _takes_texts(kind: Any) -> bool:
-    """True for a config that takes arguments which are no flags, in itself or a record within it."""
+    """True for a config that takes arguments which are no flags, itself or in a record."""
     import tyro
 
     for hint in typing.get_type_hints(kind, include_extras=True).values():

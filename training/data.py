@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import tensorflow as tf
@@ -20,6 +21,7 @@ from attention_nmt.checks import require
 from attention_nmt.data.pipeline import untuned
 from attention_nmt.files import file_sum
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.text_files import count_lines, raw_lines
 
 from . import grammar_en_fr  # noqa: F401 - registers the bundled dataset
 from .folder import read_config
@@ -202,8 +204,24 @@ def _folder_pairs(corpus: Corpus, split: str) -> tf.data.Dataset:
     if source_lines == 0:
         raise DataError(f"{corpus.dataset}: the split {split!r} is empty.")
 
-    sides = [tf.data.TextLineDataset(str(path)) for path in (source, target)]
-    return tf.data.Dataset.zip(*sides)
+    return _zipped_lines(source, target)
+
+
+def _zipped_lines(source: Path, target: Path) -> tf.data.Dataset:
+    """The lines of two files side by side.
+
+    `tf.data.TextLineDataset` would delete carriage returns within a line, too.
+    """
+
+    def chunks() -> Iterator[tuple[list[bytes], list[bytes]]]:
+        with source.open("rb") as source_file, target.open("rb") as target_file:
+            sources = raw_lines(source_file)
+            targets = raw_lines(target_file)
+            while chunk := list(islice(sources, CHUNK)):
+                yield chunk, list(islice(targets, CHUNK))
+
+    texts = tf.TensorSpec([None], tf.string)
+    return tf.data.Dataset.from_generator(chunks, output_signature=(texts, texts)).unbatch()
 
 
 def _count_lines(path: Path) -> int:
@@ -213,15 +231,10 @@ def _count_lines(path: Path) -> int:
         expected = f"expected a file {path.name} (LANG.SPLIT.txt)"
         raise DataError(f"{path.parent}: {expected}. Received the files: {found}.")
 
-    count = 0
-    with path.open("rb") as file:
-        for count, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                place = f"{path}, line {count}"
-                raise DataError(f"{place}: expected UTF-8. Received: {error}.") from error
-    return count
+    try:
+        return count_lines(path)
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
 def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.DatasetBuilder:

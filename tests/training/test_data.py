@@ -110,7 +110,7 @@ def test_gold_links_that_are_no_text(tmp_path: Path) -> None:
     for language in ("en", "fr"):
         (tmp_path / f"{language}.test.txt").write_text("oui\n")
     (tmp_path / "align.test.txt").write_bytes(b"0-0 \xff\n")
-    with pytest.raises(DataError, match=r"align\.test\.txt: expected UTF-8"):
+    with pytest.raises(DataError, match=r"align\.test\.txt, line 1, byte 5: expected UTF-8"):
         gold_pairs(Corpus(str(tmp_path), "en", "fr"), "test")
 
 
@@ -124,6 +124,33 @@ def test_only_newlines_end_a_line(tmp_path: Path) -> None:
     assert Corpus(str(tmp_path), "en", "fr").texts("val")[0][0] == "a\u2028b\u0085c"
 
 
+def test_files_of_windows_and_a_carriage_return_within_a_line(tmp_path: Path) -> None:
+    """As all other readers have it: `Annalikes` is what TensorFlow's own would read."""
+    source = b"\xef\xbb\xbfone\r\nAnna\rlikes\r\nthree\r\n"
+    (tmp_path / "en.val.txt").write_bytes(source)
+    (tmp_path / "fr.val.txt").write_bytes("un\nd\u2028eux\r\r\ntrois\r".encode())
+    corpus = Corpus(str(tmp_path), "en", "fr")
+    expected = (["one", "Anna\rlikes", "three"], ["un", "d\u2028eux\r", "trois"])
+    assert corpus.texts("val") == expected
+    read = list(corpus.pairs("val").as_numpy_iterator())
+    assert [source.decode() for source, _ in read] == expected[0]
+
+
+def test_pairs_are_read_again_in_each_epoch_and_in_part(tmp_path: Path) -> None:
+    """More than one chunk of lines; a reader that stops early leaves no file open."""
+    pairs = [(f"{number}", f"n{number}") for number in range(2500)]
+    dataset = Corpus(str(write_folder(tmp_path, pairs)), "en", "fr").pairs("train")
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    for count in (5, 2480, 1025):
+        read = [source.decode() for source, _ in dataset.take(count).as_numpy_iterator()]
+        assert read == [str(number) for number in range(count)]
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened
+
+
+def spoil_utf16(folder: Path) -> None:
+    (folder / "en.train.txt").write_bytes("fine\n".encode("utf-16"))
+
+
 def spoil_counts(folder: Path) -> None:
     with (folder / "fr.train.txt").open("a") as file:
         file.write("de trop\n")
@@ -135,7 +162,12 @@ def spoil_encoding(folder: Path) -> None:
 
 BAD_FOLDERS: list[tuple[str, Callable[[Path], object], str]] = [
     ("counts", spoil_counts, "en.train.txt has 412, fr.train.txt has 413"),
-    ("encoding", spoil_encoding, "en.train.txt, line 2: expected UTF-8"),
+    ("encoding", spoil_encoding, "en.train.txt, line 2, byte 5: expected UTF-8. Received: 0xff"),
+    (
+        "UTF-16",
+        spoil_utf16,
+        "en.train.txt, line 1, byte 1: expected UTF-8. Received: 0xff, as of UTF-16",
+    ),
     ("language", lambda f: (f / "fr.train.txt").unlink(), "expected a file fr.train.txt"),
     ("name", lambda f: (f / "fr.train.txt").rename(f / "train.fr"), "'train.fr'"),
     (

@@ -147,7 +147,7 @@ def test_hypotheses_of_another_system(
     )
     hypotheses.write_bytes(b"caf\xe9\n")
     assert evaluate.main(arguments) == 1
-    assert "system.txt: expected UTF-8" in capsys.readouterr().err
+    assert "system.txt, line 1, byte 4: expected UTF-8" in capsys.readouterr().err
     for flags in (["--beam-size", "3"], ["--pictures", "1"], ["--reverse-run", "other"]):
         assert evaluate.main([*arguments, *flags]) == 1
         message = f"error: {flags[0]} must be left out with hypotheses"

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import tensorflow_datasets as tfds
 
+from attention_nmt.text_files import read_lines
+
 from ..data import Corpus, DataError, prepared_builder
 from .links import Link
 
@@ -62,9 +64,9 @@ def _in_direction(corpus: Corpus, link: Link) -> Link:
 
 def _folder_gold(corpus: Corpus, split: str, path: Path) -> list[GoldPair]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8. Received: {error}.") from error
+        lines = read_lines(path)
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
     sources, targets = corpus.texts(split)
     if len(lines) != len(sources):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attention_nmt.checks import require
 from attention_nmt.files import atomic_write, one_line
+from attention_nmt.text_files import read_lines
 
 HYPOTHESES = "hypotheses.txt"
 """The name of such a file in the folder of an evaluation."""
@@ -19,12 +20,7 @@ def read_hypotheses(path: Path, count: int) -> list[str]:
         ValueError: there are not `count` lines, or they are not UTF-8.
         OSError: the file cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected UTF-8. Received: {error}.") from error
-
-    lines = text.removesuffix("\n").split("\n") if text else []
+    lines = read_lines(path)
     expected = f"a file of {count} lines, one for each source"
     require(len(lines) == count, str(path), expected, len(lines))
     return lines
