@@ -31,7 +31,8 @@ def save_ids_model(translator: Translator, folder: str) -> None:
     """Writes a SavedModel without variables, from ids to ids.
 
     It gives `ids` `[B, T]` and `score` `[B]` of `source` `[B, S]`; ids are int32. Sources end with
-    the end symbol and are padded behind it; so are translations.
+    the end symbol and are padded behind it; so are translations. An id that is none of the source
+    vocabulary is unknown.
 
     Args:
         translator: what to write; not a frozen one, because LiteRT lays kernels out for itself and
@@ -39,8 +40,13 @@ def save_ids_model(translator: Translator, folder: str) -> None:
         folder: the SavedModel's folder.
     """
 
+    pieces = translator.model.source_vocabulary_size
+    unknown = translator.source_tokenizer.special.unknown
+
     @tf.function(input_signature=[SOURCE], autograph=False)
     def translate(source: tf.Tensor) -> dict[str, tf.Tensor]:
+        known = (source >= 0) & (source < pieces)
+        source = tf.where(known, source, unknown)
         found = translator.graph.search(source, alignments=False, loop=_LOOP)
         return {"ids": found.ids[:, 0], "score": found.scores[:, 0]}
 
@@ -50,7 +56,7 @@ def save_ids_model(translator: Translator, folder: str) -> None:
 def save_text_model(translator: Translator, folder: str) -> None:
     """Writes a SavedModel without variables, from text to text.
 
-    It gives `translation` `[1]` and `score` `[1]` of `text` `[1]`.
+    It gives `translation` `[1]`, `score` `[1]` and `truncated` `[1]` of `text` `[1]`.
 
     It tokenizes by tensorflow-text's fast SentencePiece, the only one that LiteRT has: a character
     that the vocabulary does not cover is unknown to it, where the server spells its bytes, and
@@ -69,7 +75,8 @@ def save_text_model(translator: Translator, folder: str) -> None:
 
     @tf.function(input_signature=[TEXT], autograph=False)
     def translate(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        pieces = source_tokenizer.tokenize(text).flat_values[:limit]
+        all_pieces = source_tokenizer.tokenize(text).flat_values
+        pieces = all_pieces[:limit]
         source = tf.concat([tf.constant(prefix, tf.int32), pieces, [source_end]], 0)
         # One row, which the graph is not to know beforehand: the loop of a greedy search does not
         # keep a known size.
@@ -84,6 +91,7 @@ def save_text_model(translator: Translator, folder: str) -> None:
         return {
             "translation": target_tokenizer.detokenize(row),
             "score": tf.where(blank, 0.0, found.scores[:, 0]),
+            "truncated": tf.size(all_pieces)[None] > limit,
         }
 
     _save_frozen(translate, folder)

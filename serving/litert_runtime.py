@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
-from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps
+from ai_edge_litert.interpreter import Interpreter, InterpreterWithCustomOps, SignatureRunner
 
 from attention_nmt.command import quiet_standard_error
+from attention_nmt.data.limits import cut_text
 from attention_nmt.types import SPECIAL, SpecialIds
 
 SIGNATURE = "translate"
@@ -20,8 +23,38 @@ TOLERANCE = 1e-3
 """The most by which scores of two runtimes differ in float32, relative to those below -1."""
 
 
+class _SharedInterpreter(InterpreterWithCustomOps):
+    """An interpreter whose runners may be called from several threads."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._lock = threading.Lock()
+
+    def get_signature_runner(self, signature_key: str | None = None) -> SignatureRunner:
+        runner = super().get_signature_runner(signature_key)
+        return _SharedRunner(self, runner._signature_key, self._lock)
+
+
+class _SharedRunner(SignatureRunner):
+    """A runner that runs one call at a time.
+
+    An interpreter has one memory for all of them: two calls at once end the process.
+    """
+
+    def __init__(self, interpreter: Interpreter, key: str, lock: threading.Lock) -> None:
+        super().__init__(interpreter, key)
+        self._lock = lock
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        with self._lock:
+            return super().__call__(**inputs)
+
+
 def interpreter(model: bytes | str, threads: int | None = None) -> Interpreter:
     """Makes the interpreter of a LiteRT model; it knows tensorflow-text's operations.
+
+    Its signature runners may be shared between threads, which then wait for each other; all else
+    of it is for one thread. Threads that are to run at the same time have an interpreter each.
 
     Args:
         model: a file's name or its content.
@@ -32,7 +65,7 @@ def interpreter(model: bytes | str, threads: int | None = None) -> Interpreter:
     operations = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
     # LiteRT tells of its delegate for the CPU when tensors are allocated for the first time.
     with quiet_standard_error():
-        made = InterpreterWithCustomOps(
+        made = _SharedInterpreter(
             custom_op_registerers=operations, num_threads=threads, **arguments
         )
         made.allocate_tensors()
@@ -68,14 +101,24 @@ def translate(
 def translate_text(model: bytes | str, texts: Sequence[str]) -> list[str]:
     """Translates text with a LiteRT model that was converted with `--text`.
 
+    A text of which only the beginning is translated is named by a `UserWarning`.
+
     Args:
         model: a file's name or its content.
         texts: the texts, which are translated one at a time.
     """
     runner = interpreter(model).get_signature_runner(SIGNATURE)
     found = []
-    for text in texts:
-        answer = runner(text=np.array([text.encode()], object))
+    for index, text in enumerate(texts):
+        encoded = text.encode()
+        cut = cut_text(encoded)
+        answer = runner(text=np.array([cut], object))
+
+        # A model that was converted by an earlier version does not say so.
+        truncated = bool(answer.get("truncated", [False])[0])
+        if truncated or len(cut) < len(encoded):
+            message = f"texts[{index}] is too long: only its beginning was translated"
+            warnings.warn(message, stacklevel=2)
         found.append(answer["translation"][0].decode())
     return found
 
@@ -113,7 +156,7 @@ def compare(model: bytes, folder: str, inputs: Sequence[np.ndarray], exact: bool
             fault = f"LiteRT and the SavedModel differ on {value}"
             raise ValueError(f"{fault}: {here} and {there}.")
 
-        (output,) = set(here) - {"score"}
+        (output,) = set(here) - {"score", "truncated"}
         equal += np.array_equal(here[output], there[output])
         found.append(here[output][0])
     return Comparison(equal, found)

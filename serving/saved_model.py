@@ -18,7 +18,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.translation.translator import Translator
 
-from .signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH, SCORE_PAIRS, signatures
+from .signatures import MAXIMUM_BATCH, SCORE_PAIRS, maximum_aligned, signatures
 
 WARM_UP_SIZES = (1, 16)
 """Texts in the requests that a server runs before it serves a version, for each signature."""
@@ -91,7 +91,7 @@ def model_card(translator: Translator) -> dict[str, Any]:
         "model": _describe(translator.model),
         "search": asdict(translator.search),
         "maximum_batch": MAXIMUM_BATCH,
-        "maximum_batch_with_alignment": MAXIMUM_ALIGNED,
+        "maximum_batch_with_alignment": maximum_aligned(translator.search),
         "tokenizers_sha256": sums,
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }

@@ -11,6 +11,8 @@ from dataclasses import replace
 
 import tensorflow as tf
 
+from attention_nmt.config import SearchConfig
+from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.graph import TranslationGraph
 from attention_nmt.translation.results import TranslationTensors
 from attention_nmt.translation.translator import Translator
@@ -22,9 +24,12 @@ With the limit of a text's length it bounds the memory that a request can take.
 """
 
 MAXIMUM_ALIGNED = 64
-"""The most texts in one request of alignments.
+"""The most texts in one request of alignments, however short the model lets them be."""
 
-They keep a weight for each pair of positions and hypothesis.
+MAXIMUM_WEIGHTS = 10 * 2**20
+"""The most weights in one answer of alignments, 40 MiB of them.
+
+A search keeps them for each of its hypotheses, too.
 """
 
 SCORE_PAIRS = "score_pairs"
@@ -32,6 +37,18 @@ SCORE_PAIRS = "score_pairs"
 
 Outputs = dict[str, tf.Tensor]
 Signature = Callable[..., Outputs]
+
+
+def maximum_aligned(search: SearchConfig) -> int:
+    """The most texts in one request of alignments.
+
+    An answer has a weight for each pair of positions, for all texts as many as for the longest: the
+    number follows from the lengths that a search allows, and never from the texts, because a server
+    puts those of several clients together.
+    """
+    source = search.maximum_source_length
+    weights = source * longest_translation(source, search)
+    return max(1, min(MAXIMUM_ALIGNED, MAXIMUM_WEIGHTS // weights))
 
 
 def signatures(translator: Translator) -> dict[str, Signature]:
@@ -81,7 +98,7 @@ def signatures(translator: Translator) -> dict[str, Signature]:
     }
     if translator.model.aligns:
         named["translate_with_alignment"] = _of_texts(
-            with_alignment, ["text"], maximum_batch=MAXIMUM_ALIGNED
+            with_alignment, ["text"], maximum_batch=maximum_aligned(translator.search)
         )
     named[SCORE_PAIRS] = _of_texts(score_pairs, ["source", "target"])
     return named

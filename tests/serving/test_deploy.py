@@ -9,8 +9,9 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from attention_nmt.config import SearchConfig
 from serving.client import ClientConfig
-from serving.signatures import MAXIMUM_ALIGNED, MAXIMUM_BATCH
+from serving.signatures import MAXIMUM_BATCH, maximum_aligned
 
 DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
 
@@ -91,7 +92,7 @@ def test_batches_are_of_a_size_that_every_signature_takes() -> None:
     assert (
         ClientConfig().batch_size
         <= batching.max_batch_size.value
-        <= min(MAXIMUM_ALIGNED, MAXIMUM_BATCH)
+        <= min(maximum_aligned(SearchConfig()), MAXIMUM_BATCH)
     )
     # Parts of an alignment have different widths: the server could not join them again.
     assert not batching.enable_large_batch_splitting.value

@@ -11,11 +11,12 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt.config import SearchConfig
+from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.translator import Translator
 from attention_nmt.types import SPECIAL
 from serving import saved_model
 from serving.servable import RequestError, Servable
-from serving.signatures import MAXIMUM_ALIGNED
+from serving.signatures import maximum_aligned
 from tests.serving.exported import SIGNATURES, TEXTS, string_proto
 
 
@@ -91,11 +92,43 @@ def test_scores_of_given_translations(servable: Servable, translator: Translator
         assert len(words(outputs["target_tokens"][row])) == len(labels)
 
 
-def test_alignments_of_few_texts_only(servable: Servable) -> None:
-    texts = ["dog"] * MAXIMUM_ALIGNED
-    assert len(ask(servable, "translate_with_alignment", text=texts)["score"]) == MAXIMUM_ALIGNED
-    with pytest.raises(RequestError, match="at most 64 texts"):
+def test_alignments_of_few_texts_only(servable: Servable, version: Path) -> None:
+    """As many as the model card says."""
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    most = card["maximum_batch_with_alignment"]
+    texts = ["dog"] * most
+    assert len(ask(servable, "translate_with_alignment", text=texts)["score"]) == most == 42
+    with pytest.raises(RequestError, match="at most 42 texts"):
         ask(servable, "translate_with_alignment", text=[*texts, "dog"])
+
+
+@pytest.mark.parametrize(
+    ("source", "ratio", "count"),
+    [
+        (400, 2.0, 32),  # 400 times 810 weights in each
+        (400, 1.5, 42),
+        (100, 2.0, 64),
+        (2000, 2.0, 1),
+        (5000, 2.0, 1),
+    ],
+)
+def test_an_answer_with_alignments_fits_a_client(source: int, ratio: float, count: int) -> None:
+    """It has at most 40 MiB of weights, and the client takes 64; a single text may have more."""
+    search = SearchConfig(maximum_source_length=source, maximum_length_ratio=ratio)
+    assert maximum_aligned(search) == count
+    size = 4 * count * source * longest_translation(source, search)
+    assert size <= 40 * 2**20 or count == 1
+
+
+def test_a_text_of_4_mib_is_cut_before_it_is_tokenized(servable: Servable) -> None:
+    """And is translated as its beginning is."""
+    long = "the dog " * 2**19
+    outputs = ask(servable, "serving_default", text=[long, long[:10_000], "x" * 2**22])
+    assert outputs["truncated"].tolist() == [True, True, True]
+    assert outputs["translation"][0] == outputs["translation"][1]
+    scored = ask(servable, "score_pairs", source=["a", "a"], target=["b", "b" + " " * 70_000])
+    assert scored["truncated"].tolist() == [False, True]
+    np.testing.assert_allclose(*scored["log_probability"], atol=1e-4)
 
 
 def test_as_many_targets_as_sources(servable: Servable) -> None:

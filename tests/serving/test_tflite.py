@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,29 @@ def test_other_searches_and_written_translations(
     assert translated[TEXTS.index("")] == ""
 
 
+def test_ids_outside_the_vocabulary_are_unknown(plain: Path) -> None:
+    rows = [[17, 30, 42], [17, -1, 42], [17, 310, 42], [17, -5, 2**31 - 1]]
+    unknown = [[17, 30, 42], [17, 1, 42], [17, 1, 42], [17, 1, 1]]
+    found = litert_runtime.translate(str(plain), rows)
+    assert found == litert_runtime.translate(str(plain), unknown)
+    assert found[0] != found[1] != found[3]
+
+
+def test_threads_may_share_a_runner(plain: Path, translator: Translator) -> None:
+    """LiteRT's own runner ends the process, or fails, where two threads call it at once."""
+    runner = litert_runtime.interpreter(str(plain)).get_signature_runner()
+    rows = [[*ids, 3] for ids in translator.source_tokenizer.encode(TEXTS[:4])]
+    inputs = [np.array([row], np.int32) for row in rows]
+    alone = [runner(source=row)["ids"].tolist() for row in inputs]
+
+    def translate(number: int) -> bool:
+        return runner(source=inputs[number % 4])["ids"].tolist() == alone[number % 4]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(translate, range(200)))
+    assert list(runner.get_input_details()) == ["source"]
+
+
 def test_text_to_text(run_dir: Path, translator: Translator, tmp_path: Path) -> None:
     output, written = tmp_path / "text.tflite", tmp_path / "written.txt"
     assert convert(run_dir, output, text=True, translations=written) == COUNT
@@ -94,6 +118,11 @@ def test_text_to_text(run_dir: Path, translator: Translator, tmp_path: Path) -> 
         pieces = [t for t in translation.target_tokens if not re.fullmatch("</?s>|<0x..>", t)]
         assert text.replace(" ", "") == "".join(pieces).replace(SPACE, "")
     assert litert_runtime.translate_text(str(output), ["", "  "]) == ["", ""]
+    long = "the dog " * 300
+    with pytest.warns(UserWarning, match=r"texts\[1\] is too long: only its beginning"):
+        short = litert_runtime.translate_text(str(output), ["dog", long])
+    with pytest.warns(UserWarning, match=r"texts\[0\] is too long"):
+        assert litert_runtime.translate_text(str(output), [long * 2000]) == short[1:]
     assert litert.custom_operations(output.read_bytes()) == litert.TEXT_OPERATIONS
     assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tflite", "written.txt"]
 
