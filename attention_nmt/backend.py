@@ -5,6 +5,7 @@ Everything else is written with `keras.ops` and with what stands here.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -79,6 +80,47 @@ def synchronize(model: keras.Model) -> None:
     """
     if name() == "jax":
         model.jax_state_sync()
+
+
+def is_dataset(data: Any) -> bool:
+    """Whether data is a `tf.data.Dataset`, which there can be on every backend."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(data, tensorflow.data.Dataset)
+
+
+def replicas() -> int:
+    """The number of replicas that share a step under a `tf.distribute.Strategy`; 1 without one."""
+    if name() != "tensorflow":
+        return 1
+
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def sum_over_replicas(x: Tensor) -> Tensor:
+    """The sum of each replica's `x`, for all of them."""
+    if replicas() == 1:
+        return x
+
+    import tensorflow as tf
+
+    # Keras looks at the shapes of a model outside of any replica.
+    replica = tf.distribute.get_replica_context()
+    return x if replica is None else replica.all_reduce(tf.distribute.ReduceOp.SUM, x)
+
+
+def current_value(model: keras.Model, variable: keras.Variable) -> Tensor:
+    """A variable of a model's optimizer as its last training step left it.
+
+    It is quicker than `synchronize`, for all that a callback asks for after every step.
+    """
+    state = getattr(model, "_jax_state", None)
+    if state is None or model._jax_state_synced:
+        return variable.value
+
+    variables = [id(known) for known in model.optimizer.variables]
+    return state["optimizer_variables"][variables.index(id(variable))]
 
 
 def take(table: Tensor, ids: Tensor) -> Tensor:

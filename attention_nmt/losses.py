@@ -8,8 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from attention_nmt.backend import replicas, sum_over_replicas
 from attention_nmt.checks import require
-from attention_nmt.types import Tensor
+from attention_nmt.types import SPECIAL, Tensor
 
 
 def smoothed_cross_entropy(
@@ -106,15 +107,52 @@ def _at(logits: Tensor, ids: Tensor) -> Tensor:
     return ops.take_along_axis(logits, ids[..., None], axis=-1)[..., 0]
 
 
+def token_weights(labels: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """The weights of positions `[B, T]` in float32: 0 on padding, whatever is given.
+
+    Args:
+        labels: ids `[B, T]`.
+        sample_weight: of sentences, `[B]` or `[B, 1]`, or of positions `[B, T]`; 1 by default.
+
+    Raises:
+        ValueError: the labels or the weights have other shapes.
+    """
+    labels = ops.convert_to_tensor(labels)
+    require(len(labels.shape) == 2, "y_true", "ids [B, T]", f"shape {tuple(labels.shape)}")
+
+    weights = ops.ones((), "float32")
+    if sample_weight is not None:
+        weights = ops.cast(ops.convert_to_tensor(sample_weight), "float32")
+        if len(weights.shape) == 1:
+            # Without this, weights of sentences would be taken for weights of positions.
+            weights = weights[:, None]
+        _check_weights(weights.shape, labels.shape)
+    return ops.where(ops.not_equal(labels, SPECIAL.pad), weights, 0.0)
+
+
+def _check_weights(weights: Any, labels: Any) -> None:
+    """Checks as much of the shapes as is known."""
+    fits = len(weights) == 2
+    for given, known in zip(weights, labels, strict=False):
+        fits = fits and (None in (given, known) or given in (1, known))
+    expected = f"[B], [B, 1] or [B, T] for labels of shape {tuple(labels)}"
+    require(fits, "sample_weight", expected, f"shape {tuple(weights)}")
+
+
 @keras.saving.register_keras_serializable("attention_nmt")
 class CrossEntropy(keras.losses.Loss):
-    """Label-smoothed cross-entropy, averaged over the positions whose weight is not 0.
+    """Label-smoothed cross-entropy, averaged over the tokens.
+
+    Those are the labels that are not padding, weighted by `sample_weight`. Under a
+    `tf.distribute.Strategy` each replica gives its share of the mean over the tokens of all.
 
     Args:
         label_smoothing: eps in [0, 1), see `smoothed_cross_entropy`.
         consistency: alpha of R-Drop, at least 0. Above 0 it is for batches that hold each pair
             twice, half of the rows apart, as `TrainingBatches` with `copies=2` gives them, and for
             no others: which rows belong together cannot be seen.
+        name: its name.
+        reduction: Keras' name of what is made of the losses of a batch.
 
     Raises:
         ValueError: a smoothing outside [0, 1), a consistency below 0, or, with one, a number of
@@ -126,13 +164,32 @@ class CrossEntropy(keras.losses.Loss):
         label_smoothing: float = 0.0,
         consistency: float = 0.0,
         name: str = "cross_entropy",
-        **kwargs: Any,
+        reduction: str | None = "mean_with_sample_weight",
     ) -> None:
         require(0 <= label_smoothing < 1, "label_smoothing", "in [0, 1)", label_smoothing)
         require(consistency >= 0, "consistency", "at least 0", consistency)
-        super().__init__(name=name, **{"reduction": "mean_with_sample_weight", **kwargs})
+
+        # Ids beyond 256 would not be exact in a lower precision.
+        super().__init__(name=name, reduction=reduction, dtype="float32")
         self.label_smoothing = label_smoothing
         self.consistency = consistency
+
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """The loss of a batch from ids `[B, T]`, logits `[B, T, V]` and weights.
+
+        See `token_weights` for the shapes of weights.
+        """
+        weights = token_weights(y_true, sample_weight)
+        loss = super().__call__(y_true, y_pred, weights)
+        if self.reduction != "mean_with_sample_weight" or replicas() == 1:
+            return loss
+
+        # Keras' is the mean over this replica's tokens, divided by the number of replicas.
+        tokens = ops.sum(weights)
+        share = ops.divide_no_nan(tokens, sum_over_replicas(tokens))
+        return loss * replicas() * share
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each position `[B, T]` from ids `[B, T]` and logits `[B, T, V]`."""
@@ -148,9 +205,22 @@ class CrossEntropy(keras.losses.Loss):
         return {**super().get_config(), **own}
 
 
+class _TokenMean(keras.metrics.Mean):
+    """A mean over the tokens of all batches, however wide each of them is."""
+
+    def _add(self, values: Tensor, labels: Tensor, sample_weight: Tensor | None) -> None:
+        """Adds the values of positions `[B, T]`."""
+        weights = token_weights(labels, sample_weight)
+
+        # Keras would take the mean of each row first, padding included.
+        super().update_state(ops.reshape(values, (-1,)), ops.reshape(weights, (-1,)))
+
+
 @keras.saving.register_keras_serializable("attention_nmt")
-class Perplexity(keras.metrics.Mean):
-    """exp of the mean cross-entropy without smoothing, over the positions whose weight is not 0."""
+class Perplexity(_TokenMean):
+    """exp of the mean cross-entropy without smoothing, over the tokens; padding is left out."""
+
+    _direction = "down"  # which way is better, for `EarlyStopping` and the like
 
     def __init__(self, name: str = "perplexity", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -158,8 +228,8 @@ class Perplexity(keras.metrics.Mean):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
-        """Adds ids `[B, T]` and logits `[B, T, V]`."""
-        super().update_state(smoothed_cross_entropy(y_true, y_pred), sample_weight)
+        """Adds ids `[B, T]` and logits `[B, T, V]`; weights as for `token_weights`."""
+        self._add(smoothed_cross_entropy(y_true, y_pred), y_true, sample_weight)
 
     def result(self) -> Tensor:
         """The perplexity so far."""
@@ -167,8 +237,10 @@ class Perplexity(keras.metrics.Mean):
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
-class TokenAccuracy(keras.metrics.Mean):
-    """The share of positions whose label has the highest logit, of those whose weight is not 0."""
+class TokenAccuracy(_TokenMean):
+    """The share of tokens whose label has the highest logit; padding is left out."""
+
+    _direction = "up"
 
     def __init__(self, name: str = "accuracy", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -176,15 +248,17 @@ class TokenAccuracy(keras.metrics.Mean):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
-        """Adds ids `[B, T]` and logits `[B, T, V]`."""
+        """Adds ids `[B, T]` and logits `[B, T, V]`; weights as for `token_weights`."""
         # A maximum is one vectorized pass over the logits, an argmax is not.
         best = ops.equal(_at(y_pred, ops.cast(y_true, "int32")), ops.max(y_pred, axis=-1))
-        super().update_state(ops.cast(best, "float32"), sample_weight)
+        self._add(ops.cast(best, "float32"), y_true, sample_weight)
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class TargetTokens(keras.metrics.Sum):
-    """The number of target tokens that were trained on: the sum of the weights."""
+    """The number of target tokens: the sum of the weights, padding left out."""
+
+    _direction = "up"
 
     def __init__(self, name: str = "tokens", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -192,8 +266,6 @@ class TargetTokens(keras.metrics.Sum):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
-        """Adds a batch of labels `[B, T]` with their weights."""
+        """Adds a batch of labels `[B, T]` with their weights, as for `token_weights`."""
         del y_pred  # the contract of Keras
-        if sample_weight is None:
-            sample_weight = ops.ones_like(y_true)
-        super().update_state(sample_weight)
+        super().update_state(token_weights(y_true, sample_weight))

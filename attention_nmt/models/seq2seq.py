@@ -24,6 +24,7 @@ from attention_nmt.layers.decoder_recurrence import DecoderState
 from attention_nmt.layers.dropout import WordDropout
 from attention_nmt.layers.encoder import Encoder
 from attention_nmt.models.interface import Step
+from attention_nmt.models.trainable import TrainableModel
 from attention_nmt.types import SPECIAL, Tensor
 
 
@@ -37,14 +38,15 @@ class SearchWeights(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
-class Seq2Seq(keras.Model):
+class Seq2Seq(TrainableModel):
     """The RNN encoder-decoder with attention; it keeps the contract of `TranslationModel`.
 
     Args:
         config: sizes and options.
 
     Call it on `{"source": ids [B, S], "target": ids [B, T]}`, targets with the start id first; it
-    gives logits `[B, T, V]`. A batch for `fit` is `(inputs, labels [B, T], sample_weight [B, T])`.
+    gives logits `[B, T, V]`. A batch for `fit` is `(inputs, labels [B, T], sample_weight [B, T])`;
+    what Keras does with it says `TrainableModel`.
 
     Source: Bahdanau, Cho and Bengio (2015), arXiv 1409.0473; with `attention="none"` the RNNencdec
     of its section 4.2. Other attentions, cells and more layers: see `ModelConfig`, and the layers
@@ -267,6 +269,15 @@ class Seq2Seq(keras.Model):
         if self.output_projection is None:
             return self.target_embedding(readout, reverse=True)
         return self.output_projection(readout)
+
+    def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Raises: Keras would quantize three layers of the model, and nothing that a search reads.
+
+        Raises:
+            ValueError: always.
+        """
+        expected = "left out: `attention-nmt tflite` makes a model with weights in int8"
+        require(False, "quantize", expected, mode)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

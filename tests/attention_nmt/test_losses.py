@@ -13,16 +13,17 @@ from attention_nmt.losses import (
     TargetTokens,
     TokenAccuracy,
     smoothed_cross_entropy,
+    token_weights,
 )
 from tests.attention_nmt.models import oracle
 
-# Probabilities 1/2, 1/4, 1/4 at the first position, 1/8, 3/4, 1/8 at the second, even ones at the
-# third (padding).
+# Probabilities 1/4, 1/2, 1/4 at the first position, 1/8, 3/4, 1/8 at the second, even ones at the
+# third, which is padding.
 LOGITS = (
-    np.log([[[0.5, 0.25, 0.25], [0.125, 0.75, 0.125], [1 / 3, 1 / 3, 1 / 3]]]).astype(np.float32)
+    np.log([[[0.25, 0.5, 0.25], [0.125, 0.75, 0.125], [1 / 3, 1 / 3, 1 / 3]]]).astype(np.float32)
     + 3
 )
-LABELS = np.array([[0, 2, 0]])
+LABELS = np.array([[1, 2, 0]])
 WEIGHTS = np.array([[1, 1, 0]], np.float32)
 
 
@@ -40,12 +41,12 @@ def test_smoothed_cross_entropy_by_hand() -> None:
 
 
 def test_the_mean_is_over_weights_and_not_over_padding() -> None:
-    assert float(CrossEntropy()(LABELS, LOGITS, WEIGHTS)) == pytest.approx(
-        (np.log(2) + np.log(8)) / 2
-    )
-    assert float(CrossEntropy()(LABELS, LOGITS)) == pytest.approx(
-        (np.log(2) + np.log(8) + np.log(3)) / 3
-    )
+    """With weights that leave out padding, with some that do not, and without any."""
+    expected = (np.log(2) + np.log(8)) / 2
+    for weights in (WEIGHTS, np.ones_like(WEIGHTS), np.ones(1), np.ones((1, 1)), None):
+        assert float(CrossEntropy()(LABELS, LOGITS, weights)) == pytest.approx(expected)
+    words = np.array([[1, 2, 1]])
+    assert float(CrossEntropy()(words, LOGITS)) == pytest.approx((2 * expected + np.log(3)) / 3)
     uneven = np.array([[3, 1, 0]], np.float32)
     assert float(CrossEntropy()(LABELS, LOGITS, uneven)) == pytest.approx(
         (3 * np.log(2) + np.log(8)) / 4
@@ -53,11 +54,50 @@ def test_the_mean_is_over_weights_and_not_over_padding() -> None:
     assert float(CrossEntropy()(LABELS, LOGITS, 0 * WEIGHTS)) == 0
 
 
+def test_the_loss_of_a_batch_of_padding_is_zero() -> None:
+    for weights in (None, WEIGHTS):
+        assert float(CrossEntropy()(0 * LABELS, LOGITS, weights)) == 0
+
+
+def test_other_reductions_leave_out_padding_too() -> None:
+    losses = [np.log(2), np.log(8), 0]
+    each = CrossEntropy(reduction="none")(LABELS, LOGITS)
+    np.testing.assert_allclose(each, [losses], rtol=1e-6)
+    assert float(CrossEntropy(reduction="sum")(LABELS, LOGITS)) == pytest.approx(sum(losses))
+
+
+def test_weights_of_sentences_are_not_those_of_positions() -> None:
+    """Two sentences of two words: `[B]` has the shape of a row of positions."""
+    weights = token_weights(np.array([[5, 6], [7, 0]]), np.array([3, 2]))
+    np.testing.assert_array_equal(weights, [[3, 3], [2, 0]])
+    for wrong in (np.ones(3), np.ones((2, 3)), np.ones((3, 2)), np.ones((2, 2, 1)), np.ones(())):
+        with pytest.raises(
+            ValueError, match=r"`sample_weight` must be \[B\], \[B, 1\] or \[B, T\]"
+        ):
+            token_weights(np.array([[5, 6], [7, 0]]), wrong)
+    with pytest.raises(
+        ValueError, match=r"`y_true` must be ids \[B, T\]\. Received: 'shape \(2,\)'"
+    ):
+        token_weights(np.array([5, 6]))
+
+
+@pytest.mark.parametrize("floatx", ["bfloat16", "float16"])
+def test_labels_are_exact_in_any_precision(floatx: str) -> None:
+    """4,001 has no bfloat16 and no float16."""
+    logits = np.zeros((1, 1, 5000), np.float32)
+    logits[..., 4001] = 50
+    keras.config.set_floatx(floatx)
+    try:
+        assert float(CrossEntropy()(np.array([[4001]]), logits)) == pytest.approx(0, abs=1e-6)
+    finally:
+        keras.config.set_floatx("float32")
+
+
 def test_consistency_by_hand() -> None:
     """p = (1/2, 1/4, 1/4) and q = (1/4, 1/4, 1/2): both divergences are 1/4 log 2, and half of
     alpha counts."""
     logits = np.log([[[0.5, 0.25, 0.25]], [[0.25, 0.25, 0.5]]]).astype(np.float32) - 2
-    labels = np.array([[0], [0]])
+    labels = np.array([[0], [0]])  # padding has a loss like any other, and no weight
     losses = smoothed_cross_entropy(labels, logits, consistency=6)
     np.testing.assert_allclose(losses, np.log([[2], [4]]) + 3 * np.log(2) / 4, rtol=1e-6)
     agreeing = np.concatenate([LOGITS, LOGITS])
@@ -147,15 +187,33 @@ def test_perplexity_by_hand() -> None:
     metric = Perplexity()
     metric.update_state(LABELS, LOGITS, WEIGHTS)
     assert float(metric.result()) == pytest.approx(4, rel=1e-6)
-    metric.update_state(LABELS, LOGITS, 1 - WEIGHTS)
+    metric.update_state(np.array([[1, 2, 1]]), LOGITS, 1 - WEIGHTS)
     assert float(metric.result()) == pytest.approx(48 ** (1 / 3), rel=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, np.ones((1, 3))])
+def test_metrics_leave_out_padding_by_themselves(weights: np.ndarray | None) -> None:
+    """As Keras calls those of `metrics=`, without weights, and with weights of sentences."""
+    for metric, value in ((Perplexity(), 4), (TokenAccuracy(), 0.5), (TargetTokens(), 2)):
+        metric.update_state(LABELS, LOGITS, weights)
+        assert float(metric.result()) == pytest.approx(value, rel=1e-6)
+
+
+def test_wide_batches_and_narrow_ones_count_by_their_tokens() -> None:
+    """Keras' mean of each row first would weight a token by the width of its batch."""
+    narrow = (LABELS[:, :1], LOGITS[:, :1])
+    wide = (np.repeat(LABELS[:, 1:2], 3, axis=1), np.repeat(LOGITS[:, 1:2], 3, axis=1))
+    for metric, value in ((Perplexity(), (2 * 8**3) ** (1 / 4)), (TokenAccuracy(), 1 / 4)):
+        for labels, logits in (narrow, wide):
+            metric.update_state(labels, logits)
+        assert float(metric.result()) == pytest.approx(value, rel=1e-6)
 
 
 def test_token_accuracy_by_hand() -> None:
     metric = TokenAccuracy()
     metric.update_state(LABELS, LOGITS, WEIGHTS)
     assert float(metric.result()) == 0.5  # the second label has 1/8 beside 3/4
-    metric.update_state(np.array([[0, 1, 0]]), LOGITS, WEIGHTS)
+    metric.update_state(np.array([[1, 1, 0]]), LOGITS, WEIGHTS)
     assert float(metric.result()) == 0.75
 
 
@@ -163,9 +221,9 @@ def test_target_tokens_by_hand() -> None:
     metric = TargetTokens()
     metric.update_state(LABELS, LOGITS, WEIGHTS)
     metric.update_state(LABELS, LOGITS, np.ones_like(WEIGHTS))
-    assert float(metric.result()) == 5
+    assert float(metric.result()) == 4
     metric.reset_state()
-    metric.update_state(LABELS, LOGITS)
+    metric.update_state(np.array([[1, 2, 1]]), LOGITS)
     assert float(metric.result()) == 3
 
 

@@ -1,0 +1,187 @@
+"""`TrainableModel`: a translation model under Keras' `fit`, `evaluate`, `predict` and `export`."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from attention_nmt.backend import sum_over_replicas
+from attention_nmt.checks import require
+from attention_nmt.losses import token_weights
+from attention_nmt.models.batch_checks import Expected, check_arrays, checked, plain_errors
+from attention_nmt.types import Tensor
+
+
+class TrainableModel(keras.Model):
+    """A translation model that Keras trains, evaluates and exports.
+
+    Its loss over an epoch or a dataset is the mean over the tokens: over the labels that are not
+    padding, weighted by `sample_weight`. Keras' own is the mean over batches, weighted by their
+    rows, those of padding included.
+
+    `fit`, `evaluate`, `predict` and their forms for one batch refuse what the model cannot read
+    before its step, on every backend, compiled or not: strings, and ids beyond a vocabulary. They
+    look into arrays, `tf.data.Dataset`s, `PyDataset`s and generators.
+
+    A subclass has the vocabulary sizes of `TranslationModel`. Its inputs are `source` and `target`,
+    and any others beside them.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._token_loss = keras.metrics.Mean(name="loss", dtype="float32")
+        self._loaded_optimizer: weakref.ref | None = None
+
+    @property
+    def source_vocabulary_size(self) -> int:
+        """Pieces of the source language."""
+        raise NotImplementedError
+
+    @property
+    def target_vocabulary_size(self) -> int:
+        """`V`, pieces of the target language."""
+        raise NotImplementedError
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Those of `compile`, with the loss by tokens in place of Keras' own."""
+        losses = {id(self._loss_tracker), id(self._token_loss)}
+        others = [metric for metric in super().metrics if id(metric) not in losses]
+        return [self._token_loss, *others] if self.compiled else others
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Tensor | None = None,
+        y_pred: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The loss of a batch, which counts in the loss over all batches by its tokens."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+
+        # The losses of replicas add up to the loss of the whole batch.
+        tokens = ops.sum(token_weights(y, sample_weight))
+        self._token_loss.total.assign_add(loss * sum_over_replicas(tokens))
+        self._token_loss.count.assign_add(tokens)
+        return loss
+
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit` does, and takes the same arguments but `class_weight`.
+
+        Raises:
+            ValueError: the model was not compiled, or was loaded with an optimizer whose learning
+                rate is 0; or the data is at fault, see above.
+        """
+        given = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
+        self._check_training(given.arguments)
+        given.arguments["x"] = self._checked(x, y)
+
+        validation = given.arguments.get("validation_data")
+        if validation is not None:
+            x, y, weights = keras.utils.unpack_x_y_sample_weight(validation)
+            given.arguments["validation_data"] = (self._checked(x, y), y, weights)
+
+        with plain_errors():
+            return super().fit(*given.args, **given.kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates as `keras.Model.evaluate` does; the data is checked, see above."""
+        with plain_errors():
+            return super().evaluate(self._checked(x, y), y, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """The logits of a corpus in one array `[N, T, V]`, as `keras.Model.predict` gives them.
+
+        The array takes `4 N T V` bytes. For translations there is `Translator`, for the loss of a
+        corpus `evaluate`, for the logits of one batch `predict_on_batch`.
+
+        Raises:
+            ValueError: targets are not equally wide in all batches, or the data is at fault, see
+                above.
+        """
+        with plain_errors():
+            data = self._checked(x, labels=False, one_width=True)
+            return super().predict(data, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.train_on_batch` does; raises what `fit` raises."""
+        given = inspect.signature(super().train_on_batch).bind(x, y, *args, **kwargs)
+        self._check_training(given.arguments)
+        self._checked(x, y)
+        return super().train_on_batch(*given.args, **given.kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates as `keras.Model.test_on_batch` does; the data is checked, see above."""
+        return super().test_on_batch(self._checked(x, y), y, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The logits `[B, T, V]` of one batch; the data is checked, see above."""
+        return super().predict_on_batch(self._checked(x, labels=False))
+
+    def _checked(
+        self, x: Any, y: Any = None, *, labels: bool = True, one_width: bool = False
+    ) -> Any:
+        """The data, which has been checked or checks itself batch by batch."""
+        expected = Expected(
+            source_size=self.source_vocabulary_size,
+            target_size=self.target_vocabulary_size,
+            labels=labels,
+            one_width=one_width,
+        )
+        in_memory = isinstance(x, (Mapping, list, tuple, str)) or hasattr(x, "dtype")
+        if in_memory or y is not None:
+            check_arrays(x, y, expected)
+            return x
+        return checked(x, expected)
+
+    def _check_training(self, arguments: Mapping[str, Any]) -> None:
+        """Checks what would train nothing, or something else."""
+        classes = arguments.get("class_weight")
+        # Keras would take the position of the greatest id in a row for the class of the row.
+        require(classes is None, "class_weight", "None: weights are `sample_weight`", classes)
+
+        if not self.compiled or self.optimizer is None:
+            return
+        step = int(_number(self.optimizer.iterations))
+        if step == 0 or _number(self.optimizer.learning_rate) > 0:
+            return
+
+        loaded = self._loaded_optimizer is not None and self._loaded_optimizer() is self.optimizer
+        expected = "a new one, by `compile`: the file's has come to a learning rate of 0"
+        require(not loaded, "optimizer", expected, f"{self.optimizer.name} at step {step}")
+        warnings.warn(
+            f"The learning rate is 0 at step {step}: no weight will change. "
+            "`compile` with a new optimizer to train on.",
+            stacklevel=3,
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a model that is loaded from a file, and notes whose optimizer it has."""
+        super().compile_from_config(config)
+        if self.optimizer is not None:
+            self._loaded_optimizer = weakref.ref(self.optimizer)
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Exports as `keras.Model.export` does, for ids of any shape unless a signature is given.
+
+        Serving translates with what `attention-nmt export` writes; this is logits of given targets.
+        """
+        given = inspect.signature(super().export).bind(filepath, *args, **kwargs)
+        if given.arguments.get("input_signature") is None:
+            ids = keras.layers.InputSpec(shape=(None, None), dtype="int32")
+            given.arguments["input_signature"] = [{"source": ids, "target": ids}]
+        super().export(*given.args, **given.kwargs)
+
+
+def _number(variable: Any) -> float:
+    """The value of a variable, which may have a copy on each of several devices."""
+    return float(ops.convert_to_numpy(ops.add(variable, 0)))
