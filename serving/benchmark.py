@@ -18,8 +18,9 @@ import numpy as np
 
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
+from attention_nmt.text_files import read_lines
 
-from .runtime import tensorflow_runtime
+from .runtime import check_backend, tensorflow_runtime
 
 if TYPE_CHECKING:
     from attention_nmt.translation.translator import Translator
@@ -175,7 +176,7 @@ def measure(config: BenchmarkConfig) -> dict[str, Any]:
         RuntimeError: the export cannot be loaded.
         tf.errors.OpError: TensorFlow fails.
     """
-    texts = config.input.read_text(encoding="utf-8").splitlines()
+    texts = read_lines(config.input)
     chosen = [text for text in texts if len(text.split()) == config.words]
     require(bool(chosen), "words", f"the length of some line of {config.input}", config.words)
     requests = [chosen[i % len(chosen)] for i in range(config.requests)]
@@ -213,8 +214,9 @@ def run(config: BenchmarkConfig) -> None:
 
     Raises:
         OSError: the run folder is not complete, the input cannot be read, or a runtime fails.
-        ValueError: no line of the input has that number of words.
+        ValueError: the backend is not TensorFlow, or no line of the input has that number of words.
     """
+    check_backend("serving-benchmark")
     with tensorflow_runtime(RuntimeError):
         report = measure(config)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import json
 import re
-import shutil
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,9 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
+from attention_nmt.files import make_folder, sync_folder, sync_tree, temporary_folder
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.text_files import read_lines
 
-from .runtime import tensorflow_runtime
+from .runtime import check_backend, tensorflow_runtime
 
 if TYPE_CHECKING:
     from attention_nmt.translation.translator import Translator
@@ -58,8 +59,9 @@ def export(
 ) -> Path:
     """Writes a translator as the next version of the model in a folder.
 
-    The version appears in one step, under its number, when it is complete: what watches the folder
-    never sees a part.
+    The version appears in one step, under its number, when it is complete and lasts: what watches
+    the folder never sees a part. An export that fails leaves nothing, and what one that was killed
+    has left is removed.
 
     Args:
         translator: what to export.
@@ -72,18 +74,33 @@ def export(
 
     Raises:
         OSError: the folder cannot be written.
+        ValueError: a weight is not finite.
     """
     from .saved_model import write_saved_model
 
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=output, prefix=".exporting-"))
-    try:
+    with _made(output), temporary_folder(output, ".exporting-") as temporary:
         model = temporary / "model"
         write_saved_model(translator, model, about or {}, samples)
-        return _publish(model, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+        sync_tree(model)
+        version = _publish(model, output)
+        sync_folder(output)
+        return version
+
+
+@contextlib.contextmanager
+def _made(output: Path) -> Iterator[None]:
+    """Makes a folder, and removes what it has made if the block fails."""
+    missing = [path for path in (output, *output.parents) if not path.exists()]
+    try:
+        make_folder(output)
+        yield
+    except BaseException:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def _publish(folder: Path, output: Path) -> Path:
@@ -101,16 +118,16 @@ def _publish(folder: Path, output: Path) -> Path:
     raise AssertionError("numbers have no end")
 
 
-def versions(output: Path) -> dict[int, Path]:
+def versions(output: str | Path) -> dict[int, Path]:
     """The versions in a folder by their numbers, the oldest first."""
     found = {}
-    for path in output.iterdir():
+    for path in Path(output).iterdir():
         if re.fullmatch("[0-9]+", path.name) and path.is_dir():
             found[int(path.name)] = path
     return dict(sorted(found.items()))
 
 
-def prune(output: Path, keep: int) -> list[int]:
+def prune(output: str | Path, keep: int) -> list[int]:
     """Removes old versions, each in one step.
 
     Args:
@@ -123,9 +140,8 @@ def prune(output: Path, keep: int) -> list[int]:
     removed = []
     for number, version in list(versions(output).items())[:-keep]:
         # Another name first: no reader finds half a version.
-        hidden = Path(tempfile.mkdtemp(dir=output, prefix=".removing-"))
-        version.rename(hidden / "model")
-        shutil.rmtree(hidden, ignore_errors=True)
+        with temporary_folder(Path(output), ".removing-") as hidden:
+            version.rename(hidden / "model")
         removed.append(number)
     return removed
 
@@ -135,9 +151,11 @@ def run(config: ExportConfig) -> None:
 
     Raises:
         OSError: the run folder is not complete, or the output cannot be written.
-        ValueError: a setting of the search is outside its range.
+        ValueError: the backend is not TensorFlow, a setting of the search is outside its range, or
+            a weight is not finite.
     """
-    folder = RunFolder(config.run_dir)
+    check_backend("export")
+    folder = RunFolder(Path(config.run_dir))
     search = folder.read_search(config.search, n_best=1)
 
     with tensorflow_runtime():
@@ -163,8 +181,7 @@ def _samples(folder: RunFolder) -> list[str]:
     """The source sentences that a run keeps."""
     if not folder.samples.is_file():
         return []
-    lines = folder.samples.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line.strip()]
+    return [line for line in read_lines(folder.samples) if line.strip()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

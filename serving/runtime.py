@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
+from attention_nmt.checks import require
 from attention_nmt.command import quiet_start
+
+
+def check_backend(command: str) -> None:
+    """Makes sure that Keras is not asked to run on another backend, before anything is loaded.
+
+    Args:
+        command: what needs TensorFlow, for the message.
+
+    Raises:
+        ValueError: `KERAS_BACKEND` names another one.
+    """
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    expected = f"'tensorflow' for {command}, which runs a graph of TensorFlow"
+    require(backend == "tensorflow", "KERAS_BACKEND", expected, backend)
 
 
 @contextlib.contextmanager

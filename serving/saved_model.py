@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from attention_nmt.archives import check_finite
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.translation.translator import Translator
 
@@ -28,7 +29,7 @@ PACKAGES = ("tensorflow", "tensorflow-text", "keras", "sentencepiece")
 
 
 def write_saved_model(
-    translator: Translator, folder: Path, about: dict[str, Any], samples: Sequence[str]
+    translator: Translator, folder: str | Path, about: dict[str, Any], samples: Sequence[str]
 ) -> None:
     """Writes a translator with the weights as they are now.
 
@@ -40,7 +41,12 @@ def write_saved_model(
 
     Raises:
         OSError: the folder cannot be written.
+        ValueError: a weight is not finite.
     """
+    if isinstance(translator.model, keras.Model):
+        check_finite(translator.model, "the translator's model")
+
+    folder = Path(folder)
     translator = translator.frozen()
     functions = signatures(translator)
 

@@ -7,6 +7,7 @@ and the message that TensorFlow Serving answers with. Nothing here knows about g
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,12 +22,17 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from attention_nmt.files import read_record
+
 from .tensors import RequestError, from_proto, invalid, to_proto
 
 DEFAULT_SIGNATURE = "serving_default"
 
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 """The file of warm-up requests in the folder of a version, by TensorFlow Serving's convention."""
+
+MODEL_CARD = "assets.extra/model_card.json"
+"""The model card in the folder of a version, where `export` has made it."""
 
 _METHODS = tuple(f"tensorflow/serving/{kind}" for kind in ("predict", "classify", "regress"))
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
@@ -35,7 +41,7 @@ _MAXIMUM_WARM_UP = 1000
 Tensors = Mapping[str, tensor_pb2.TensorProto]
 
 
-def latest_version(model_dir: Path) -> tuple[int, Path]:
+def latest_version(model_dir: str | Path) -> tuple[int, Path]:
     """Gives the highest number of a folder in `model_dir`, and that folder.
 
     Other names, such as temporary ones, are passed over.
@@ -43,6 +49,7 @@ def latest_version(model_dir: Path) -> tuple[int, Path]:
     Raises:
         FileNotFoundError: `model_dir` is no folder, or holds no numbered folder.
     """
+    model_dir = Path(model_dir)
     if not model_dir.is_dir():
         expected = "model_dir must be a folder of numbered version folders"
         raise FileNotFoundError(f"{expected}. Received: {model_dir}")
@@ -73,19 +80,22 @@ class Servable:
 
     Raises:
         OSError: there is no SavedModel in `folder`.
-        RuntimeError: it has no graph with the tag "serve", or a warm-up request fails.
+        RuntimeError: it has no graph with the tag "serve", its tokenizers are not those of its
+            model card, or a warm-up request fails.
         tf.errors.OpError: it cannot be initialized.
     """
 
-    def __init__(self, name: str, version: int, folder: Path) -> None:
+    def __init__(self, name: str, version: int, folder: str | Path) -> None:
         self.name = name
         self.version = version
 
+        folder = Path(folder)
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
         with graph.as_default():
             loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(loaded.signature_def)
+        _check_tokenizers(loaded, folder / MODEL_CARD)
 
         self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Any] = {}
         self._warm_up(folder / WARM_UP_FILE)
@@ -172,6 +182,28 @@ class Servable:
             return self._callables[key](*feeds.values())
         except tf.errors.OpError as error:
             raise RequestError(_STATUS[error.error_code], error.message) from error
+
+
+def _check_tokenizers(loaded: meta_graph_pb2.MetaGraphDef, card: Path) -> None:
+    """Compares the tokenizers of a graph with the sums in its model card, if there are any.
+
+    Raises:
+        RuntimeError: they differ.
+    """
+    if not card.is_file():
+        return
+    expected = set(read_record(card).get("tokenizers_sha256", {}).values())
+    if not expected:
+        return
+
+    nodes = list(loaded.graph_def.node)
+    for function in loaded.graph_def.library.function:
+        nodes += function.node_def
+    models = {node.attr["model"].s for node in nodes if node.op == "SentencepieceOp"}
+    found = {hashlib.sha256(model).hexdigest() for model in models}
+    if found != expected:
+        fault = f"{card}: expected tokenizers of the SHA-256 {sorted(expected)}"
+        raise RuntimeError(f"{fault}. The graph has: {sorted(found)}.")
 
 
 def _feeds(signature: meta_graph_pb2.SignatureDef, inputs: Tensors) -> dict[str, np.ndarray]:

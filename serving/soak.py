@@ -25,6 +25,7 @@ import numpy as np
 
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
+from attention_nmt.text_files import read_lines
 
 from . import wire
 from .client import Client, ClientError, ClientTranslation
@@ -242,7 +243,7 @@ def soak(config: SoakConfig) -> dict[str, Any]:
         ClientError: the server does not answer a text alone.
         ValueError: there is no text.
     """
-    lines = config.input.read_text(encoding="utf-8").splitlines()
+    lines = read_lines(config.input)
     texts = list(dict.fromkeys(line for line in lines if line.strip()))[: config.texts]
     if not texts:
         raise ValueError(f"{config.input} must hold a text")

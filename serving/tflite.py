@@ -15,8 +15,9 @@ from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
 from attention_nmt.files import atomic_write, one_line
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.text_files import read_lines
 
-from .runtime import tensorflow_runtime
+from .runtime import check_backend, tensorflow_runtime
 
 if TYPE_CHECKING:
     from attention_nmt.translation.translator import Translator
@@ -58,12 +59,13 @@ def convert(config: ConvertConfig) -> str:
     Raises:
         OSError: the run folder is not complete, a file cannot be read or written, or TensorFlow
             fails.
-        ValueError: the model cannot be converted, or translates differently after it.
+        ValueError: the backend is not TensorFlow, a weight is not finite, or the model cannot be
+            converted, or translates differently after it.
     """
-    folder = RunFolder(config.run_dir)
+    check_backend("tflite")
+    folder = RunFolder(Path(config.run_dir))
     search = folder.read_search(config.search, n_best=1)
-    lines = (config.check or folder.samples).read_text(encoding="utf-8")
-    sentences = lines.removesuffix("\n").split("\n")
+    sentences = read_lines(config.check or folder.samples)
 
     with tensorflow_runtime():
         from attention_nmt.translation.translator import Translator
@@ -84,11 +86,12 @@ def _convert(config: ConvertConfig, translator: Translator, sentences: list[str]
         exact = config.quantize == "none"
         compared = litert_runtime.compare(model, saved, present, exact)
 
-    with atomic_write(config.output) as temporary:
+    output = Path(config.output)
+    with atomic_write(output) as temporary:
         temporary.write_bytes(model)
     if not config.text:
-        translator.source_tokenizer.save(config.output.with_suffix(".source.model"))
-        translator.target_tokenizer.save(config.output.with_suffix(".target.model"))
+        translator.source_tokenizer.save(output.with_suffix(".source.model"))
+        translator.target_tokenizer.save(output.with_suffix(".target.model"))
     if config.translations:
         texts = iter(_texts(translator, compared.translations, text=config.text))
         written = ["" if value is None else one_line(next(texts)) for value in inputs]

@@ -15,7 +15,7 @@ from attention_nmt.config import SearchChanges, SearchConfig
 from attention_nmt.run_folder import RunFolder
 
 from .job import JobConfig, Source, open_source, write_translations
-from .runtime import tensorflow_runtime
+from .runtime import check_backend, tensorflow_runtime
 
 BATCHES_AT_A_TIME = 8
 """Batches of a file that are read together: sentences of about one length are translated together.
@@ -53,8 +53,9 @@ def run(config: TranslateConfig) -> None:
     Raises:
         OSError: the run folder is not complete, a file cannot be read or written, or TensorFlow
             fails.
-        ValueError: a setting of the search is outside its range.
+        ValueError: the backend is not TensorFlow, or a setting of the search is outside its range.
     """
+    check_backend("translate")
     with open_source(config.job) as source:
         # Before TensorFlow, so that what is at fault is said at once.
         search = RunFolder(config.run_dir).read_search(config.search, n_best=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -13,7 +13,9 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from attention_nmt.command import main
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.files import temporary_folder
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from serving import export, saved_model, tflite
@@ -120,6 +122,99 @@ def test_an_export_that_fails_leaves_nothing(
     with pytest.raises(OSError, match="disk full"):
         export.export(translator, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_export_leaves_no_folder(translator: Translator, tmp_path: Path) -> None:
+    """Nor one above it; a folder that was there stays."""
+    (tmp_path / "models").mkdir()
+
+    def fail(*_: Any) -> None:
+        raise OSError("disk full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_model, "write_saved_model", fail)
+        for output in ("models", "models/nmt", "other/models/nmt"):
+            with pytest.raises(OSError, match="disk full"):
+                export.export(translator, str(tmp_path / output))
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "models"]
+
+
+@pytest.mark.usefixtures("_one_signature")
+def test_what_a_killed_export_left_is_removed_by_the_next(
+    translator: Translator, tmp_path: Path
+) -> None:
+    """And what another process is writing is not."""
+    for name in (".exporting-0a1b2c3d", ".removing-0a1b2c3d", ".exporting-of-mine"):
+        (tmp_path / name / "model").mkdir(parents=True)
+    (tmp_path / "1").mkdir()
+    with temporary_folder(tmp_path, ".exporting-") as alive:
+        export.export(translator, tmp_path)
+        assert alive.is_dir()
+    export.prune(str(tmp_path), keep=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".exporting-of-mine", "2"]
+
+
+@pytest.mark.usefixtures("_one_signature")
+def test_a_published_version_lasts_when_the_power_goes(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is synchronized before it gets its name, and the folder that has the name after."""
+    steps = []
+    rename = Path.rename
+
+    def noted(path: Path, target: Path) -> Path:
+        steps.append(f"rename to {target.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    monkeypatch.setattr(export, "sync_tree", lambda path: steps.append(f"tree {path.name}"))
+    monkeypatch.setattr(export, "sync_folder", lambda path: steps.append(f"folder {path.name}"))
+    export.export(translator, tmp_path / "nmt")
+    assert steps == ["tree model", "rename to 1", "folder nmt"]
+
+
+def test_weights_that_are_not_finite_are_not_exported(run_dir: Path, tmp_path: Path) -> None:
+    broken = Translator.from_run(run_dir)
+    weight = cast(keras.Model, broken.model).weights[0]
+    weight.assign(weight * np.nan)
+    with pytest.raises(ValueError, match="expected weights that are finite numbers"):
+        export.export(broken, tmp_path / "nmt")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "--output", "OUT"],
+        ["tflite", "--output", "OUT/model.tflite"],
+        ["translate", "--output", "OUT/text", "--input", "OUT/../lines"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_another_backend_is_refused_at_once_and_in_one_line(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    name, *flags = [part.replace("OUT", str(tmp_path / "out")) for part in command]
+    assert main([name, "--run-dir", str(tmp_path), *flags]) == 1
+    expected = f"error: `KERAS_BACKEND` must be 'tensorflow' for {name}, which runs a graph of"
+    written = capsys.readouterr().err
+    assert written.startswith(expected)
+    assert written.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_tokenizers_than_the_cards_are_not_served(version: Path, tmp_path: Path) -> None:
+    shutil.copytree(version, tmp_path / "1")
+    path = tmp_path / "1" / "assets.extra" / "model_card.json"
+    card = json.loads(path.read_text())
+    card["tokenizers_sha256"]["target"] = "0" * 64
+    path.write_text(json.dumps(card))
+    with pytest.raises(RuntimeError, match=r"model_card.json: expected tokenizers of the SHA-256"):
+        Servable("nmt", 1, str(tmp_path / "1"))
 
 
 def test_a_run_without_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
