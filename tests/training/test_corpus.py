@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[Callable[[Pairs], Pairs], str]] = {
         "train: 60 pairs (2 %) are written in another script than the rest: lines",
     ),
     "control characters": (
-        lambda pairs: each(pairs, 50, lambda source, target: (f"{source}\x07\x00", target)),
+        lambda pairs: each(pairs, 50, lambda source, target: (f"{source}\x07", target)),
         "train: 60 pairs (2 %) hold control characters or damaged ones: lines 50, 100",
     ),
     "a carriage return in a line": (
@@ -340,7 +340,7 @@ def test_nothing_is_written_where_nothing_would_be_left(good: Pairs, tmp_path: P
 def test_the_report_in_files(
     spoiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = ["--output", tmp_path / "report", "--clean", tmp_path / "clean"]
+    files: list[str | Path] = ["--output", tmp_path / "report", "--clean", tmp_path / "clean"]
     assert look("--dataset", spoiled, *files) == 0
     said = capsys.readouterr().out
     assert f"{tmp_path / 'clean'}: 2,989 of 3,000 pairs; left out were 11" in said

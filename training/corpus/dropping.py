@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..presets import TrainConfig
 from .reading import Chunk
 from .report import DroppedReport
 
-SAMPLE = 20_000
-"""The most pairs of a sample."""
+if TYPE_CHECKING:
+    from attention_nmt.data.tokenizer import Tokenizer
+
+SAMPLE = 2**21
+"""The most characters of a sample, of both sides."""
+
+
+_LEAST_VOCABULARY = 300
 
 
 class Sample:
-    """Some pairs of a split, drawn by their texts: the same ones each time.
+    """Some pairs of a split, the same ones each time.
 
     Args:
-        most: the most pairs.
+        most: the most characters.
 
     Attributes:
         seen: the pairs that it was drawn from.
@@ -26,20 +35,28 @@ class Sample:
         self.seen = 0
         self._most = most
         self._level = 0
+        self._characters = 0
         self._pairs: list[tuple[int, str, str]] = []
 
     def add(self, chunk: Chunk) -> None:
         """Draws from a chunk."""
         for source, target in chunk.pairs():
             self.seen += 1
-            # The number is drawn along, so that copies of a pair are drawn one by one.
-            number = zlib.crc32(f"{self.seen} {source}".encode())
-            if not number >> (32 - self._level):
-                self._pairs.append((number, source, target))
+            self._add(zlib.crc32(f"{self.seen} {source}".encode()), source, target)
 
-        while len(self._pairs) > self._most:
+        while self._characters > self._most:
             self._level += 1
-            self._pairs = [pair for pair in self._pairs if not pair[0] >> (32 - self._level)]
+            pairs = self._pairs
+            self._pairs = []
+            self._characters = 0
+            for pair in pairs:
+                self._add(*pair)
+
+    def _add(self, number: int, source: str, target: str) -> None:
+        """Adds a pair, if the number that it has drawn is small enough."""
+        if not number >> (32 - self._level):
+            self._pairs.append((number, source, target))
+            self._characters += len(source) + len(target)
 
     def pairs(self) -> list[tuple[str, str]]:
         """The pairs, in the order of the split."""
@@ -55,7 +72,6 @@ def dropped(sample: Sample, config: TrainConfig) -> DroppedReport:
     import tensorflow as tf
 
     from attention_nmt.data.chunks import ChunkTokenizer
-    from attention_nmt.data.tokenizer import Tokenizer
 
     pairs = sample.pairs()
     whole = len(pairs) == sample.seen
@@ -64,10 +80,7 @@ def dropped(sample: Sample, config: TrainConfig) -> DroppedReport:
     sides = [sources + targets] if config.shared_vocabulary else [sources, targets]
 
     try:
-        tokenizers = [
-            Tokenizer.train(side, config.vocabulary_size, config.character_coverage)
-            for side in sides
-        ]
+        tokenizers = [_tokenizer(side, config, whole) for side in sides]
     except ValueError as error:
         return _unknown(len(pairs), whole, str(error))
 
@@ -82,6 +95,23 @@ def dropped(sample: Sample, config: TrainConfig) -> DroppedReport:
         uneven=found.uneven,
         note="",
     )
+
+
+def _tokenizer(texts: Sequence[str], config: TrainConfig, whole: bool) -> Tokenizer:
+    """A tokenizer of the size of the training's, or of a smaller one that a sample supports."""
+    from attention_nmt.data.tokenizer import Tokenizer
+
+    size = config.vocabulary_size
+    while True:
+        try:
+            with warnings.catch_warnings():
+                # Lines that are left out are warned of with their numbers.
+                warnings.simplefilter("ignore")
+                return Tokenizer.train(texts, size, config.character_coverage, config.normalization)
+        except ValueError:
+            if whole or size < _LEAST_VOCABULARY:
+                raise
+        size = size * 3 // 4
 
 
 def _unknown(pairs: int, whole: bool, note: str) -> DroppedReport:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_RATIO_RANGE = (0.25, 4.0)
+_RATIO_TICKS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def figure(report: CorpusReport) -> Figure:
@@ -51,7 +51,9 @@ def _draw_ratios(axes: Axes, split: SplitReport, languages: tuple[str, str]) -> 
 
     source, target = languages
     axes.set_xscale("log")
-    axes.set(xlim=_RATIO_RANGE, ylabel="pairs")
+    axes.set(xlim=(_RATIO_TICKS[0], _RATIO_TICKS[-1]), ylabel="pairs")
+    axes.set_xticks(_RATIO_TICKS, [f"{tick:g}" for tick in _RATIO_TICKS])
+    axes.minorticks_off()
     axes.set(xlabel=f"characters of {target} for one of {source} (10 added to both)")
 
 

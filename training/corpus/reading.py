@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS
 from attention_nmt.files import one_line
+from attention_nmt.text_files import raw_lines
+from attention_nmt.text_files import raw_lines
 
 LONGEST = MAXIMUM_CHARACTERS
 """The most characters of a line that is looked at as a whole, and trained on."""
@@ -18,6 +20,10 @@ BLOCK = 128
 
 _CHUNK_BLOCKS = 32
 _CHUNK_BYTES = 2**21
+
+
+class _NotTextError(ValueError):
+    """Lines that are not text."""
 
 
 class Chunk(NamedTuple):
@@ -38,7 +44,7 @@ class Chunk(NamedTuple):
         """Makes a chunk of lines of UTF-8.
 
         Raises:
-            UnicodeDecodeError: a line is something else.
+            ValueError: a line is something else.
         """
         return cls(first, _joined(sources), _joined(targets))
 
@@ -95,11 +101,11 @@ class Split:
 
         try:
             with paths[0].open("rb") as source, paths[1].open("rb") as target:
-                yield from self._file_chunks(source, target)
-        except UnicodeDecodeError as error:
-            self._refuse("UTF-8", error)
+                yield from self._file_chunks(raw_lines(source), raw_lines(target))
+        except _NotTextError as error:
+            self._refuse("UTF-8 without NUL characters", error)
 
-    def _file_chunks(self, source: IO[bytes], target: IO[bytes]) -> Iterator[Chunk]:
+    def _file_chunks(self, source: Iterator[bytes], target: Iterator[bytes]) -> Iterator[Chunk]:
         first = 1
         for sources, targets in _blocks_together(source, target, self._trim):
             pairs = min(len(sources), len(targets))
@@ -142,7 +148,7 @@ class Split:
 
 
 def _blocks_together(
-    source: IO[bytes], target: IO[bytes], trim: Callable[[bytes], bytes]
+    source: Iterator[bytes], target: Iterator[bytes], trim: Callable[[bytes], bytes]
 ) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """Lines of both files; one side has fewer only where its file ends."""
     sources: list[bytes] = []
@@ -172,13 +178,23 @@ def _cut(line: bytes) -> bytes:
     line = line.strip()
     if len(line) <= LONGEST:
         return line
-    return line.decode()[: LONGEST + 1].encode()
+    return _decoded(line)[: LONGEST + 1].encode()
 
 
 def _valid(text: bytes) -> bytes:
     """A text of TFDS as one line of UTF-8."""
-    return one_line(text.decode(errors="replace")).encode()
+    return one_line(text.decode(errors="replace").replace("\0", "\ufffd")).encode()
 
 
 def _joined(lines: Sequence[bytes]) -> str:
-    return b"".join([line + b"\n" for line in lines]).decode()
+    return _decoded(b"".join([line + b"\n" for line in lines]))
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError as error:
+        raise _NotTextError(str(error)) from error
+    if "\0" in decoded:
+        raise _NotTextError("a NUL character")
+    return decoded

@@ -37,7 +37,7 @@ _COMMON_LINES = 20
 _OVERLAP = 0.05
 """The share of a split's pairs in another split from which on it is warned of."""
 
-_DROPPED = 0.5
+_DROPPED = 0.2
 """The share of the pairs, dropped by a training, from which on it is warned of."""
 
 
@@ -157,7 +157,8 @@ class CorpusReport(NamedTuple):
         found = [line for split in self.splits for line in _split_warnings(self, split)]
         found += [line for overlap in self.overlaps for line in _overlap_warnings(overlap)]
         if self.dropped is not None:
-            found += _dropped_warnings(self.dropped)
+            name = self.splits[-1].name
+            found += [f"{name}: {line}" for line in _dropped_warnings(self.dropped)]
         return found
 
     def to_json(self) -> dict[str, Any]:
