@@ -1,6 +1,7 @@
 """The files for TensorFlow Serving: each is parsed as its reader parses it, and they agree with
 each other."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from tensorflow_serving.config import model_server_config_pb2
 
 from attention_nmt.config import SearchConfig
-from serving.client import ClientConfig
+from serving.client import MAXIMUM_REQUEST_BYTES, ClientConfig
+from serving.server import ServerConfig
 from serving.signatures import MAXIMUM_BATCH, maximum_aligned
 
 DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
@@ -36,6 +38,9 @@ MESSAGES = {
     "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
     "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
 }
+LIMITS = ("limit_conn requests", "client_body_buffer_size")
+"""Of nginx: requests at a time, and the memory for one of them in MiB."""
+
 FLAGS = {
     "port",
     "rest_api_port",
@@ -110,7 +115,9 @@ def test_metrics_are_read_where_the_server_has_them(compose: Any) -> None:
 
 
 def test_the_containers(compose: Any) -> None:
-    serving, prometheus = compose["services"]["serving"], compose["services"]["prometheus"]
+    serving, proxy, prometheus = (
+        compose["services"][name] for name in ("serving", "proxy", "prometheus")
+    )
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in serving["command"])
     assert set(flags) <= FLAGS
     files = [value for value in flags.values() if value.startswith("/config/")]
@@ -119,6 +126,25 @@ def test_the_containers(compose: Any) -> None:
     assert ".:/config:ro" in serving["volumes"]
     assert any(volume.endswith(":/models:ro") for volume in serving["volumes"])
     assert [volume for volume in prometheus["volumes"] if volume.startswith("./prometheus.yml:")]
-    ports = serving["ports"] + prometheus["ports"]
+    assert "ports" not in serving
+    ports = proxy["ports"] + prometheus["ports"]
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert [port.split(":")[2] for port in ports] == [flags["port"], flags["rest_api_port"], "9090"]
+    assert "./nginx.conf:/etc/nginx/nginx.conf:ro" in proxy["volumes"]
+
+
+def test_nothing_over_4_mib_reaches_the_server(compose: Any) -> None:
+    """The only published ports are nginx's, whose limits the client and the local server keep."""
+    conf = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    default = ServerConfig(model_dir=DEPLOY).max_message_bytes
+    assert f"client_max_body_size {default >> 20}m;" in conf
+    assert default == 4 * 2**20 > MAXIMUM_REQUEST_BYTES
+
+    flags = compose["services"]["serving"]["command"]
+    for scheme, flag in (("grpc", "--port"), ("http", "--rest_api_port")):
+        (port,) = (part.split("=")[1] for part in flags if part.startswith(f"{flag}="))
+        assert f"_pass {scheme}://serving:{port};" in conf
+        assert re.search(rf"listen {port}\b", conf)
+
+    most, buffer = (int(re.search(rf"{name} (\d+)", conf)[1]) for name in LIMITS)  # type: ignore[index]
+    assert most * buffer < int(compose["services"]["proxy"]["mem_limit"].removesuffix("m"))
