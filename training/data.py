@@ -131,6 +131,12 @@ class Corpus:
 
         return {"version": prepared_builder(self.dataset, self.data_dir).info.full_name}
 
+    def name(self, split: str, language: str) -> str:
+        """A name of the texts of a split in one language: the file, where there is one."""
+        if Path(self.dataset).is_dir():
+            return str(Path(self.dataset) / f"{language}.{split}.txt")
+        return f"{self.dataset}, {split}, {language}"
+
     def dev_split(self) -> str:
         """The name of the development split.
 

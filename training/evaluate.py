@@ -97,6 +97,11 @@ class EvaluateConfig:
 
 def evaluate(config: EvaluateConfig) -> None:
     """Translates a split, scores it, and writes what is found; see `evaluation.evaluate`."""
+    from attention_nmt.backend import check_tensorflow
+
+    if config.hypotheses is None:
+        check_tensorflow("evaluate")
+
     from . import evaluation
 
     evaluation.evaluate(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,8 +22,8 @@ from .alignment.plots import save_alignment
 from .data import Corpus
 from .evaluate import EvaluateConfig
 from .scoring.hypotheses import HYPOTHESES, read_hypotheses, write_hypotheses
-from .scoring.languages import spaced
-from .scoring.metrics import Score, corpus_bleu, corpus_scores
+from .scoring.languages import base_language, spaced
+from .scoring.metrics import Score, corpus_bleu, corpus_scores, warn_of_tokens
 from .scoring.moses import moses_bleu
 from .timing import timed_translations
 
@@ -49,13 +50,15 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         What was written to `scores.json`.
 
     Raises:
-        ValueError: the data or the file of hypotheses is at fault.
+        ValueError: the data or the file of hypotheses is at fault, the run translates in the other
+            direction, or the backend is not TensorFlow.
         FileNotFoundError: the run folder is not complete.
         ImportError: what scoring the target language needs is not installed.
     """
     corpus = _corpus(config)
     sources, references = corpus.texts(config.split)
     corpus_bleu(references, references, corpus.target)  # what this language lacks shows now
+    warn_of_tokens(references, corpus.name(config.split, corpus.target))
     texts = SplitTexts(corpus=corpus, split=config.split, sources=sources, references=references)
 
     output = config.folder()
@@ -66,6 +69,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     }
     if config.hypotheses is not None:
         hypotheses = read_hypotheses(config.hypotheses, len(sources))
+        warn_of_tokens(hypotheses, str(config.hypotheses))
     else:
         hypotheses, found = _translate(config, texts, output)
         report |= found
@@ -92,7 +96,35 @@ def _corpus(config: EvaluateConfig) -> Corpus:
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     if config.run_dir is None:
         return Corpus(**given)
-    return replace(Corpus.of_run(config.run_dir), **given)
+
+    run = Corpus.of_run(config.run_dir)
+    corpus = replace(run, **given)
+    if config.hypotheses is None:
+        _check_direction(run, corpus)
+    return corpus
+
+
+def _check_direction(run: Corpus, corpus: Corpus) -> None:
+    """Makes sure that a corpus has not its source in the run's target language, or the reverse.
+
+    Other languages are named on standard error: a dataset may call them by names of its own.
+
+    Raises:
+        ValueError: it has.
+    """
+    code = base_language
+    if code(run.source) == code(run.target):  # as from "en-GB" to "en-US"
+        code = str.lower
+
+    expected = f"of the run's direction, from {run.source!r} to {run.target!r}"
+    direction = (corpus.source, corpus.target)
+    require(code(corpus.source) != code(run.target), "source", expected, direction)
+    require(code(corpus.target) != code(run.source), "target", expected, direction)
+    if (code(corpus.source), code(corpus.target)) != (code(run.source), code(run.target)):
+        directions = (
+            f"from {run.source} to {run.target}, not from {corpus.source} to {corpus.target}"
+        )
+        print(f"warning: the run translates {directions}", file=sys.stderr)
 
 
 def _translate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from dataclasses import replace
@@ -12,11 +13,13 @@ import pytest
 import sacrebleu
 from matplotlib.image import imread
 
+from attention_nmt import backend
 from attention_nmt.config import SearchChanges, SearchConfig
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import PAIRS, write_folder
 from tests.training.runs import SEARCH, untrained_run
-from training import evaluate
+from training import evaluate, evaluation
+from training.data import Corpus
 from training.studies import search_study
 
 
@@ -152,6 +155,85 @@ def test_hypotheses_of_another_system(
         assert evaluate.main([*arguments, *flags]) == 1
         message = f"error: {flags[0]} must be left out with hypotheses"
         assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("languages", "flag"),
+    [
+        (["--source", "fr", "--target", "en"], "--source"),
+        (["--source", "FR"], "--source"),
+        (["--target", "en-GB"], "--target"),
+    ],
+)
+def test_a_run_is_not_evaluated_in_the_other_direction(
+    languages: list[str], flag: str, runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run = runs
+    assert evaluate.main(["--run-dir", str(run), *languages]) == 1
+    expected = f"error: {flag} must be of the run's direction, from 'en' to 'fr'. Received: ("
+    assert capsys.readouterr().err.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("run", "corpus", "refused", "said"),
+    [
+        ("en fr", "en fr", False, ""),
+        ("en fr", "en-GB fr_CA", False, ""),
+        ("en-GB en-US", "en-gb en-us", False, ""),
+        ("en-GB en-US", "en-US en-GB", True, ""),
+        ("en fr", "fr fr", True, ""),
+        ("en fr", "eng fra", False, "from en to fr, not from eng to fra"),
+    ],
+)
+def test_directions_by_their_codes(
+    run: str, corpus: str, refused: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_run, of_corpus = (Corpus("corpus", *codes.split()) for codes in (run, corpus))
+    with pytest.raises(ValueError, match="direction") if refused else contextlib.nullcontext():
+        evaluation._check_direction(of_run, of_corpus)
+    expected = f"warning: the run translates {said}\n" if said else ""
+    assert capsys.readouterr().err == expected
+
+
+def test_another_backend_is_one_line_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backend, "name", lambda: "jax")
+    assert evaluate.main(["--run-dir", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: `KERAS_BACKEND` must be 'tensorflow' for evaluate")
+    assert said.count("\n") == 1
+
+
+def test_tokenized_references_are_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """sacreBLEU's own warning came three times and named no file."""
+    texts = "un chien .\n" * 120
+    for name in ("en.test.txt", "fr.test.txt", "system.txt"):
+        (tmp_path / name).write_text(texts if name != "en.test.txt" else "a dog .\n" * 120)
+    languages = ["--source", "en", "--target", "fr"]
+    arguments = ["--dataset", str(tmp_path), *languages, "--hypotheses"]
+    assert evaluate.main([*arguments, str(tmp_path / "system.txt")]) == 0
+    warning = "120 of 120 lines end in ' .', as tokenized text does: BLEU is for detokenized text"
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {tmp_path / name}: {warning}" for name in ("fr.test.txt", "system.txt")
+    ]
+    assert not caplog.records
+
+
+def test_a_byte_order_mark_costs_no_points(tmp_path: Path) -> None:
+    """BLEU was 99.68 for 100."""
+    references = b"le chien voit un chat\nAnna\raime le chat\n"
+    (tmp_path / "en.test.txt").write_bytes(b"\xef\xbb\xbfthe dog\r\nAnna\r\n")
+    (tmp_path / "fr.test.txt").write_bytes(references)
+    (tmp_path / "system.txt").write_bytes(b"\xef\xbb\xbf" + references.replace(b"\n", b"\r\n"))
+    config = evaluate.EvaluateConfig(
+        dataset=str(tmp_path), source="en", target="fr", hypotheses=tmp_path / "system.txt"
+    )
+    scores = evaluation.evaluate(config)["scores"]
+    assert scores[0]["name"] == "BLEU"
+    assert scores[0]["value"] == pytest.approx(100)
 
 
 @pytest.mark.long

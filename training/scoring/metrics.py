@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,9 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from attention_nmt.checks import require
 
 from .languages import bleu_tokenizer, check_language, spaced
+
+TOKENIZED_LINES = 100
+"""Lines that end in a period behind a space, as sacreBLEU counts them, of which it warns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +148,22 @@ def check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
     require(count > 0, "hypotheses", "of at least one sentence", count)
 
 
+def warn_of_tokens(texts: Sequence[str], name: str) -> None:
+    """Says in one line on standard error if texts look tokenized, which BLEU's are not to be.
+
+    They do if at least `TOKENIZED_LINES`, or half of them, end in a period behind a space.
+
+    Args:
+        texts: hypotheses or references.
+        name: of their file, for the message.
+    """
+    count = sum(text.endswith(" .") for text in texts)
+    if count >= TOKENIZED_LINES or 2 * count > len(texts):
+        lines = f"{count} of {len(texts)} lines end in ' .'"
+        message = f"{lines}, as tokenized text does: BLEU is for detokenized text"
+        print(f"warning: {name}: {message}", file=sys.stderr)
+
+
 def _score(
     metric: BLEU | CHRF | TER,
     hypotheses: Sequence[str],
@@ -173,7 +193,8 @@ def _metrics(language: str, lowercased: bool) -> list[BLEU | CHRF | TER]:
 def _bleu(language: str, lowercased: bool) -> BLEU:
     tokenizer = bleu_tokenizer(language)
     try:
-        return BLEU(lowercase=lowercased, tokenize=tokenizer)
+        # Its own warning of tokenized texts names no file: `warn_of_tokens` does.
+        return BLEU(lowercase=lowercased, tokenize=tokenizer, force=True)
     except RuntimeError as error:  # what sacreBLEU raises where MeCab or its dictionary is missing
         extra = tokenizer.partition("-")[0]
         message = f"BLEU in {language!r} needs MeCab: pip install 'sacrebleu[{extra}]'"

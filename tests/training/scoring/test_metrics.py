@@ -5,7 +5,14 @@ import pytest
 import sacrebleu
 
 from training.scoring.languages import count_words
-from training.scoring.metrics import LengthBucket, Score, bleu_by_length, corpus_bleu, corpus_scores
+from training.scoring.metrics import (
+    LengthBucket,
+    Score,
+    bleu_by_length,
+    corpus_bleu,
+    corpus_scores,
+    warn_of_tokens,
+)
 
 HYPOTHESES = [
     "The cat sits on the mat.",
@@ -187,3 +194,16 @@ def test_bleu_by_length_refuses_bad_lengths_and_edges() -> None:
     for edges in ([], [10, 10], [20, 10], [0, 10]):
         with pytest.raises(ValueError, match="`edges` must be positive and ascending"):
             scored([1, 2, 3], edges)
+
+
+@pytest.mark.parametrize(
+    ("tokenized", "plain", "warned"),
+    [(0, 0, False), (99, 900, False), (100, 9_900, True), (2, 1, True), (1, 1, False)],
+)
+def test_tokenized_texts_are_warned_of_in_one_line(
+    tokenized: int, plain: int, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warn_of_tokens(["a dog ."] * tokenized + ["a dog."] * plain, "file")
+    said = capsys.readouterr().err
+    assert said.count("\n") == int(warned)
+    assert said.startswith(f"warning: file: {tokenized} of ") == warned
