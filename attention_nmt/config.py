@@ -190,6 +190,9 @@ class BatchConfig:
         joined_pairs: from 1 to this number of pairs that follow one another in an epoch's random
             order become one, each number equally often, unless it would be too long. For sources
             longer than the corpus has.
+        capitals: the share of the pairs that are read in capitals or in title case, either equally
+            often, drawn anew in each epoch; for texts that come so. Pairs of a language without
+            capitals stay as they are.
 
     Raises:
         ValueError: a value outside its range.
@@ -205,6 +208,7 @@ class BatchConfig:
     sampling_alpha: float = 0.0
     sampled_sides: Literal["source", "both"] = "both"
     joined_pairs: int = 1
+    capitals: float = 0.0
 
     def __post_init__(self) -> None:
         least = {
@@ -220,6 +224,8 @@ class BatchConfig:
         for name, lowest in least.items():
             value = getattr(self, name)
             require(value >= lowest, name, f"at least {lowest}", value)
+
+        require(0 <= self.capitals <= 1, "capitals", "a share from 0 to 1", self.capitals)
 
         known = self.batch_unit in ("sentences", "tokens")
         require(known, "batch_unit", "'sentences' or 'tokens'", self.batch_unit)

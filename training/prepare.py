@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from attention_nmt import backend
 from attention_nmt.data.batches import TrainingBatches
+from attention_nmt.data.capitals import recased_texts
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.files import atomic_write
 from attention_nmt.run_folder import RunFolder
@@ -118,6 +119,8 @@ def _tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> 
     for path, columns in sides:
         if not path.is_file():
             texts = iterate_texts(pairs, columns)
+            if config.batches.capitals:
+                texts = recased_texts(texts, config.batches.capitals, config.seed)
             with warnings.catch_warnings():
                 # Lines that are left out have been warned of, with their numbers.
                 warnings.simplefilter("ignore")

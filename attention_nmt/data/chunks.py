@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_nmt.config import BatchConfig
+from attention_nmt.data.capitals import recased_pairs
 from attention_nmt.data.joining import draw_groups, join
 from attention_nmt.data.pipeline import untuned
 from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS, Tokenizer
@@ -27,6 +28,7 @@ class Draw(enum.IntEnum):
     SOURCE_SEGMENTATION = 0
     TARGET_SEGMENTATION = 1
     JOINING = 2
+    CAPITALS = 3
 
 
 class Outcome(enum.IntEnum):
@@ -106,6 +108,8 @@ class ChunkTokenizer:
             overlong = _overlong(texts)
             # A line of megabytes would take minutes to be tokenized.
             texts = (tf.where(overlong, "", texts[0]), tf.where(overlong, "", texts[1]))
+            if self._config.capitals:
+                texts = self._recased(texts, index, epoch)
             source = self._source_pieces(texts[0], index, epoch)
             target = self._target_pieces(texts[1], index, epoch)
 
@@ -153,6 +157,23 @@ class ChunkTokenizer:
             too_long=int(counts[Outcome.TOO_LONG]),
             uneven=int(counts[Outcome.UNEVEN]),
         )
+
+    def _recased(
+        self, texts: tuple[tf.Tensor, tf.Tensor], index: tf.Tensor, epoch: Epoch
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The texts `[N]` of both sides, some of them in capitals or in title case."""
+
+        def draw(index: np.ndarray, *sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            decoded = [[text.decode(errors="replace") for text in side.tolist()] for side in sides]
+            seed = (self._seed, epoch(), int(index), Draw.CAPITALS.value)
+            pairs = recased_pairs(list(zip(*decoded, strict=True)), self._config.capitals, seed)
+            source = np.array([text.encode() for text, _ in pairs], object)
+
+            return source, np.array([text.encode() for _, text in pairs], object)
+
+        source, target = tf.numpy_function(draw, [index, *texts], [tf.string, tf.string])
+
+        return tf.ensure_shape(source, [None]), tf.ensure_shape(target, [None])
 
     def _source_pieces(self, texts: tf.Tensor, index: tf.Tensor, epoch: Epoch) -> tf.RaggedTensor:
         if not self._config.sampling_alpha:
