@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,7 +112,7 @@ def _check_direction(run: Corpus, corpus: Corpus) -> None:
     Raises:
         ValueError: it has.
     """
-    code = base_language
+    code: Callable[[str], str] = base_language
     if code(run.source) == code(run.target):  # as from "en-GB" to "en-US"
         code = str.lower
 
