@@ -27,6 +27,8 @@ from attention_nmt.models.interface import Step
 from attention_nmt.models.trainable import TrainableModel
 from attention_nmt.types import SPECIAL, Tensor
 
+_UNQUANTIZED = "left out: `attention-nmt tflite` makes a model with weights in int8"
+
 
 class SearchWeights(NamedTuple):
     """The weights that every step of a search reads, laid out for it."""
@@ -199,7 +201,15 @@ class Seq2Seq(TrainableModel):
         source: Tensor,
         maximum_length: Tensor | int,  # noqa: ARG002 - there is no cache
     ) -> tuple[StepMemory, DecoderState]:
-        """Reads source ids `[B, S]` before a search; see `TranslationModel`."""
+        """Reads source ids `[B, S]` before a search; see `TranslationModel`.
+
+        Raises:
+            ValueError: a layer was quantized by itself.
+        """
+        for layer in (self.target_embedding, self.output_projection):
+            mode = getattr(layer, "quantization_mode", None)
+            require(mode is None, "quantize", _UNQUANTIZED, mode)
+
         memory, summary = self.encode(source)
         return self.decoder.project(memory), self.decoder.initial_state(summary)
 
@@ -271,13 +281,12 @@ class Seq2Seq(TrainableModel):
         return self.output_projection(readout)
 
     def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Raises: Keras would quantize three layers of the model, and nothing that a search reads.
+        """Is refused: Keras quantizes embeddings and output, which a search reads as floats.
 
         Raises:
             ValueError: always.
         """
-        expected = "left out: `attention-nmt tflite` makes a model with weights in int8"
-        require(False, "quantize", expected, mode)
+        require(False, "quantize", _UNQUANTIZED, mode)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -4,21 +4,23 @@ see `test_jax`."""
 import functools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from attention_nmt.backend import compiled
 from attention_nmt.config import SearchConfig
-from attention_nmt.losses import CrossEntropy
+from attention_nmt.losses import CrossEntropy, Perplexity, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import longest_translation, search_model
-from tests.attention_nmt.tiny import tiny_batch, tiny_config
+from tests.attention_nmt.tiny import Batch, tiny_batch, tiny_config
 
 LENGTHS = [(5, 4), (3, 6), (0, 0), (6, 5)]
 SEARCHES = {
@@ -37,6 +39,34 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
         found = compiled(search, jit_compile=False)(ops.convert_to_tensor(source))
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values
+
+
+def trained(model: Seq2Seq) -> dict[str, np.ndarray]:
+    """What Keras' `evaluate` and `fit` say of batches of other shapes, and learn, on any backend.
+
+    Ids beyond the vocabulary do not get as far as a step.
+    """
+    batches = [tiny_batch(LENGTHS), tiny_batch([(4, 3)], target_length=8)]
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        CrossEntropy(0.1),
+        metrics=[Perplexity(), TokenAccuracy()],
+        run_eagerly=keras.backend.backend() == "tensorflow",
+    )
+    values = {"evaluated": model.evaluate(stream(batches), verbose=0)}
+    history = model.fit(stream(batches), shuffle=False, verbose=0).history
+    values |= {f"fitted {name}": numbers for name, numbers in history.items()}
+
+    inputs, labels, weights = batches[0]
+    wrong = (inputs, labels + 40, weights)
+    with pytest.raises(ValueError, match="`y` must be ids from 0 to 39"):
+        model.fit(stream([wrong]), shuffle=False, verbose=0)
+    values["steps"] = [int(model.optimizer.iterations)]
+    return {name: np.array(numbers) for name, numbers in values.items()}
+
+
+def stream(batches: list[Batch]) -> Iterator[Batch]:
+    yield from batches
 
 
 def logits_and_gradients(model: Seq2Seq) -> dict[str, np.ndarray]:
@@ -67,6 +97,7 @@ def main() -> None:
                 weight.assign(weights[weight.path.split("/", 1)[1]])
         values: dict[str, Any] = logits_and_gradients(model)
         values |= searched(model)
+        values |= trained(model)
         values["imported"] = np.array(
             [name for name in sys.modules if name.split(".")[0] == "tensorflow"], str
         )

@@ -40,19 +40,20 @@ def computed(options: dict[str, Any], folder: Path) -> dict[str, np.ndarray]:
 
 
 def expected(model: Seq2Seq) -> dict[str, np.ndarray]:
-    from tests.attention_nmt.jax_process import LENGTHS, searched
+    from tests.attention_nmt.jax_process import LENGTHS, searched, trained
 
     batch = tiny_batch(LENGTHS)
     _, gradients = loss_and_gradients(model, batch, CrossEntropy(0.1))
     values = {"logits": np.asarray(model(batch[0]))} | {
         f"gradient {path}": g for path, g in gradients.items()
     }
-    return values | searched(model)
+    return values | searched(model) | trained(model)
 
 
 @pytest.mark.parametrize("kind", ["default", pytest.param("everything", marks=pytest.mark.long)])
 def test_a_model_on_jax(kind: str, tmp_path: Path) -> None:
-    """Logits, gradients of the loss, every search, with no module of TensorFlow imported."""
+    """Logits, gradients of the loss, every search, Keras' `evaluate` and `fit`, with no module of
+    TensorFlow imported."""
     options = VARIANTS[kind]
     values = expected(tiny_model(**options))
     on_jax = computed(options, tmp_path)

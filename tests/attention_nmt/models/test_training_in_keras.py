@@ -15,7 +15,7 @@ import tensorflow as tf
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 from tests.attention_nmt.models import oracle
-from tests.attention_nmt.tiny import Batch, tiny_batch, tiny_model
+from tests.attention_nmt.tiny import TIED, Batch, tiny_batch, tiny_model
 
 BATCHES = [
     tiny_batch([(4, 3), (2, 5)]),
@@ -367,10 +367,20 @@ def test_export_after_fit_gives_logits_for_ids_of_any_shape(tmp_path: Path) -> N
         np.testing.assert_allclose(served.serve(inputs), model(inputs), atol=1e-5)
 
 
-def test_quantizing_by_keras_is_refused() -> None:
+@pytest.mark.parametrize("options", [{}, TIED], ids=str)
+def test_quantizing_by_keras_is_refused(options: dict[str, Any]) -> None:
     """Searches would read weights in int8 as if they were floats, and the file would not load."""
-    model = tiny_model()
-    before = model.get_weights()
+    model = tiny_model(**options)
+    before = [weight.dtype for weight in model.weights]
     with pytest.raises(ValueError, match=r"`quantize` must be left out: `attention-nmt tflite`"):
         model.quantize("int8")
-    assert [weight.dtype for weight in model.get_weights()] == [w.dtype for w in before]
+    assert [weight.dtype for weight in model.weights] == before
+
+
+@pytest.mark.parametrize("name", ["target_embedding", "output_projection"])
+def test_a_search_refuses_layers_that_were_quantized_by_themselves(name: str) -> None:
+    """As those of a model within another one are, whose `quantize` asks nobody."""
+    model = tiny_model()
+    getattr(model, name).quantize("int8")
+    with pytest.raises(ValueError, match=r"`quantize` must be left out.* Received: 'int8'"):
+        model.start(BATCHES[0][0]["source"], 5)
