@@ -41,6 +41,7 @@ def test_its_config_is_read_as_its_type(run_dir: Path) -> None:
     config = read_config(RunFolder(run_dir))
     assert (config.model.cell.kind, config.model.cell.reset_after) == ("gru", True)
     assert (config.steps, config.batches.batch_size, config.search.beam_size) == (300, 32, 5)
+    assert config.normalization == "nfkc"
 
 
 def assert_expected(found: list[Translation]) -> None:
