@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ import numpy as np
 
 from attention_nmt.checks import missing_package, require
 from attention_nmt.files import atomic_write
+
+from .fonts import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,15 +28,6 @@ _CELL_INCHES = 0.28
 _BORDER_INCHES = 0.12
 _FONT_POINTS = 11
 _DOTS_PER_INCH = 100
-# DejaVu Sans comes with matplotlib and covers Latin, Greek and Cyrillic; the others are used where
-# they are installed.
-_FONTS = (
-    "DejaVu Sans",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK KR",
-    "Noto Sans Arabic",
-)
 
 
 def alignment_figure(
@@ -45,7 +37,8 @@ def alignment_figure(
 
     Args:
         weights: [T, S], from 0 to 1; values outside are drawn as the nearer of the two.
-        source_tokens: S labels for the columns, words or pieces.
+        source_tokens: S labels for the columns, words or pieces; one that no installed font has is
+            drawn as its number, from 1, and standard error says so once.
         target_tokens: T labels for the rows.
 
     Returns:
@@ -139,14 +132,15 @@ def _figure(**options: Any) -> Figure:
 
 
 def _label(axes: Axes, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> None:
+    labels = drawable(source_tokens, target_tokens)
     style: dict[str, Any] = {
         "fontsize": _FONT_POINTS,
-        "fontfamily": _installed_fonts(),
+        "fontfamily": labels.fonts,
         # A "$" in a token is a dollar sign: otherwise two of them would set a formula.
         "parse_math": False,
     }
-    axes.set_xticks(range(len(source_tokens)), source_tokens, rotation="vertical", **style)
-    axes.set_yticks(range(len(target_tokens)), target_tokens, **style)
+    axes.set_xticks(range(len(labels.source)), labels.source, rotation="vertical", **style)
+    axes.set_yticks(range(len(labels.target)), labels.target, **style)
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=2, pad=3)
 
 
@@ -171,11 +165,3 @@ def _fit(figure: Figure, axes: Axes, columns: int, rows: int) -> None:
         height / full_height,
     )
     axes.set_position(place)
-
-
-@cache
-def _installed_fonts() -> list[str]:
-    from matplotlib import font_manager
-
-    installed = set(font_manager.fontManager.get_font_names())
-    return [name for name in _FONTS if name in installed]

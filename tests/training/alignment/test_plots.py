@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from training.alignment import fonts
 from training.alignment.plots import alignment_figure, alignment_image, save_alignment
 
 SOURCE = ["L'", "accord", "été", "signé"]
@@ -89,6 +91,45 @@ def test_dollar_signs_are_not_formulas() -> None:
     figure = alignment_figure(np.eye(2), ["$x$", "$\\frac"], ["a_b", "$$"])
     figure.canvas.draw()
     assert not any(label.get_parse_math() for label in figure.axes[0].get_xticklabels(which="both"))
+
+
+def test_characters_that_no_font_has_are_numbers_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were boxes, and a warning for each: warnings are errors here."""
+    monkeypatch.setattr(fonts, "_others", lambda: iter(()))
+    fonts._warn.cache_clear()
+    source = ["▁一只", "狗", "。", "ab"]
+    target = ["犬が", "개", "dog\U000e0020", "！"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = alignment_figure(np.zeros((4, 4)), source, target)
+        figure.canvas.draw()
+        alignment_image(np.zeros((4, 4)), source, target)
+    columns, rows = figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in columns] == ["1", "2", "3", "ab"]
+    assert [label.get_text() for label in rows] == ["1", "2", "dog", "4"]
+    script = "Chinese, Japanese or Korean"
+    assert capsys.readouterr().err == (
+        f"warning: no installed font has {script} characters: pictures number the tokens with "
+        "them. The Noto fonts have most scripts.\n"
+    )
+
+
+def test_an_installed_font_that_has_the_characters_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A font of formulas stands for one of another script."""
+    own = sorted(fonts.characters("STIXGeneral") - fonts.characters(fonts.DEFAULT))
+    character = next(character for character in own if character.isalpha())
+    monkeypatch.setattr(fonts, "_others", lambda: iter(["no such font", "cmr10", "STIXGeneral"]))
+    labels = fonts.drawable(["a", character], [character])
+    assert labels == (["a", character], [character], [fonts.DEFAULT, "STIXGeneral"])
+    assert capsys.readouterr().err == ""
+
+
+def test_fonts_of_formulas_and_of_boxes_are_for_no_text() -> None:
+    assert not {"Last Resort High-Efficiency", "cmr10", fonts.DEFAULT} & set(fonts._others())
 
 
 def test_saved_png_holds_the_image_and_no_partial_file_remains(tmp_path: Path) -> None:
