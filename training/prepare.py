@@ -15,7 +15,7 @@ from attention_nmt import backend
 from attention_nmt.data.batches import TrainingBatches
 from attention_nmt.data.capitals import recased_texts
 from attention_nmt.data.tokenizer import Tokenizer
-from attention_nmt.files import atomic_write
+from attention_nmt.files import atomic_write, one_line
 from attention_nmt.run_folder import RunFolder
 
 from .corpus.report import dropped_warning
@@ -23,7 +23,7 @@ from .corpus.splits import look_at_start
 from .data import Corpus, iterate_texts
 from .folder import Tokenizers, alone, claim, load_tokenizers, write_sizes
 from .presets import TrainConfig
-from .scoring.metrics import corpus_bleu
+from .scoring.metrics import corpus_bleu, warn_of_tokens
 
 SAMPLES = 50
 """Dev sentences kept in the run folder, for exports to be checked on."""
@@ -68,6 +68,8 @@ def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iter
 
     # Anything that scoring this language lacks shows now.
     corpus_bleu(references, references, config.target)
+    if not quiet:
+        warn_of_tokens(references, corpus.name(dev_split, config.target))
 
     data = {
         "train": corpus.fingerprint(config.train_split),
@@ -81,7 +83,7 @@ def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iter
         tokenizers = _tokenizers(run, config, pairs)
         write_sizes(run, config, tokenizers)
 
-        lines = [f"{text}\n" for text in sources[:SAMPLES]]
+        lines = [f"{one_line(text)}\n" for text in sources[:SAMPLES]]
         with atomic_write(run.samples) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS
 from attention_nmt.files import one_line
 from attention_nmt.text_files import raw_lines
-from attention_nmt.text_files import raw_lines
 
 LONGEST = MAXIMUM_CHARACTERS
 """The most characters of a line that is looked at as a whole, and trained on."""
