@@ -68,8 +68,7 @@ def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iter
 
     # Anything that scoring this language lacks shows now.
     corpus_bleu(references, references, config.target)
-    if not quiet:
-        warn_of_tokens(references, corpus.name(dev_split, config.target))
+    warn_of_tokens(references, corpus.name(dev_split, config.target))
 
     data = {
         "train": corpus.fingerprint(config.train_split),
