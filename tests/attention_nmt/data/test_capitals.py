@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt.config import BatchConfig
-from attention_nmt.data.batches import TrainingBatches
 from attention_nmt.data.capitals import capitals, recased_pairs, recased_texts, title_case
+from attention_nmt.data.chunks import ChunkTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 
 PAIRS = [(f"the red dress {index}", f"la robe rouge {index}") for index in range(2000)]
@@ -68,7 +68,7 @@ def test_a_side_without_capitals_leaves_its_pair_as_it_is() -> None:
     assert recased_pairs(pairs * 20, 1.0, (1,)) == pairs * 20
 
 
-def test_batches_have_them_anew_in_each_epoch(sentences: list[str]) -> None:
+def test_they_are_drawn_anew_in_each_epoch(sentences: list[str]) -> None:
     """And the same ones in any process: a training that goes on sees what it would have seen.
 
     A text that is no UTF-8 is read as it is elsewhere.
@@ -77,13 +77,14 @@ def test_batches_have_them_anew_in_each_epoch(sentences: list[str]) -> None:
     english = [*sentences[:19], "a red dress\ufffd"]
     german = sentences[20:]
     encoded = [*english[:19], b"a red dress\xff"]
-    pairs = tf.data.Dataset.from_tensor_slices((encoded, german))
-    config = BatchConfig(batch_size=20, maximum_length=200, buckets=1, capitals=0.5)
-    batches = TrainingBatches(pairs, tokenizer, tokenizer, config, seed=3)
+    pairs = tf.data.Dataset.from_tensors((encoded, german))
+    config = BatchConfig(maximum_length=200, capitals=0.5)
+    chunks = ChunkTokenizer(tokenizer, tokenizer, config, seed=3)
 
     def epoch(number: int) -> list[tuple[str, str]]:
-        ((inputs, labels, _),) = batches.epoch(number).as_numpy_iterator()
-        return list(zip(*map(tokenizer.decode, (inputs["source"], labels)), strict=True))
+        (chunk,) = chunks.chunks(pairs, lambda: number)
+        sides = [tokenizer.decode(ids.to_list()) for ids in (chunk.source, chunk.target)]
+        return list(zip(*sides, strict=True))
 
     cases = {
         (case(source), case(target)): (source, case)
