@@ -6,13 +6,15 @@ embedding, `H` decoder units, `A` attention units, `D` annotation size, `l` read
 blocks of a cell's kernel: 3 of a GRU, 4 of an LSTM.
 
 A name is imported when it is first used. Layers, losses, models and searches need Keras alone, a
-`Tokenizer` needs SentencePiece; `TrainingBatches` and `Translator` need TensorFlow.
+`Tokenizer` needs SentencePiece; `TrainingBatches` and `Translator` need TensorFlow. Importing the
+package imports neither, and is enough for `keras.saving.load_model` to find the package's classes.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 from attention_nmt.checks import missing_package
+from attention_nmt.registration import register
 
 if TYPE_CHECKING:
     from attention_nmt.config import BatchConfig as BatchConfig
@@ -97,3 +99,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+register()

@@ -1,8 +1,4 @@
-"""Attention: what a decoder state reads from the annotations of the source.
-
-The layers are for models that call them, as `Seq2Seq` does: between `keras.Input`s a memory would
-not be kept whole.
-"""
+"""Attention: what a decoder state reads from the annotations of the source."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import keras
 from keras import ops
 
 from attention_nmt.backend import rows_by
-from attention_nmt.checks import require
+from attention_nmt.checks import require, require_axes, require_type
 from attention_nmt.layers.attending_gru import AttentionWeights, softmax
 from attention_nmt.types import Tensor
 
@@ -22,6 +18,9 @@ MASKED = -3e4
 Of float16, because a decoder may compute in it what attention does not; half of it, because the sum
 with an energy must stay finite: then a row without any word has a defined softmax.
 """
+
+EXPECTED_MEMORY = "what `prepare` gives, a Memory, or a decoder's StepMemory"
+"""The memory that an attention reads, in the words of messages."""
 
 
 class Memory(NamedTuple):
@@ -35,6 +34,17 @@ class Memory(NamedTuple):
     def values(self) -> Tensor:
         """The annotations, of which a context is a weighted sum."""
         return self.annotations
+
+
+class Annotations(NamedTuple):
+    """The annotations of a functional model, of which `call` makes the memory.
+
+    Between `keras.Input`s `prepare` puts its work off: a product of its own there would be a layer
+    of the model beside the attention, and a file would not keep that both have one kernel.
+    """
+
+    annotations: Tensor  # [B, S, D]
+    mask: Tensor  # [B, S]: True on words
 
 
 class StepMemory(NamedTuple):
@@ -52,7 +62,20 @@ class StepMemory(NamedTuple):
 
 def mask_bias(mask: Tensor, dtype: str) -> Tensor:
     """The bias of energies: 0 where `mask` is True, elsewhere `MASKED`."""
-    return ops.where(mask, ops.zeros((), dtype), ops.full((), MASKED, dtype))
+    return ops.where(ops.cast(mask, "bool"), ops.zeros((), dtype), ops.full((), MASKED, dtype))
+
+
+def _check_axes(annotations: Tensor, mask: Tensor) -> None:
+    require_axes("annotations", annotations, "[B, S, D]")
+    require_axes("mask", mask, "[B, S]")
+
+
+def _put_off(annotations: Tensor, mask: Tensor) -> Any:
+    """The `Annotations` of a functional model, of which `call` makes the memory; None elsewhere."""
+    _check_axes(annotations, mask)
+    if isinstance(annotations, keras.KerasTensor):
+        return Annotations(annotations, mask)
+    return None
 
 
 class Attention(keras.layers.Layer):
@@ -77,8 +100,46 @@ class Attention(keras.layers.Layer):
         Args:
             annotations: `[B, S, D]`.
             mask: True on words `[B, S]`.
+
+        Returns:
+            The memory; between `keras.Input`s the `Annotations` that `call` makes it of.
+
+        Raises:
+            TypeError: an argument is no tensor.
+            ValueError: an argument has more axes or fewer.
         """
         raise NotImplementedError(f"{type(self).__name__} must have a method `prepare`")
+
+    def prepared(self, memory: Any) -> Memory | StepMemory:
+        """The memory that `call` reads, of what it was given.
+
+        Args:
+            memory: from `prepare`, or a decoder's products of it, or the list that a file of a
+                functional model makes of either.
+
+        Raises:
+            TypeError: it is something else.
+        """
+        if isinstance(memory, (Memory, StepMemory)):
+            return memory
+
+        parts = len(memory) if isinstance(memory, (list, tuple)) else 0
+        require_type(parts in (2, 3), "memory", EXPECTED_MEMORY, memory)
+        if parts == 2:
+            return self.prepare(*memory)
+        return Memory(*memory)
+
+
+def annotations_shape(memory_shape: Any) -> tuple[int | None, ...]:
+    """The shape `[B, S, D]` of a memory's annotations, of the shapes of the memory.
+
+    Raises:
+        TypeError: they are of something else.
+    """
+    parts = len(memory_shape)
+    whole = parts in (2, 3) and isinstance(memory_shape[0], (list, tuple))
+    require_type(whole, "memory", EXPECTED_MEMORY, memory_shape)
+    return tuple(memory_shape[0])  # a saved shape is a list
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
@@ -121,14 +182,18 @@ class BahdanauAttention(Attention):
 
     def build(self, query_shape: tuple, memory_shape: Memory) -> None:
         """Makes the weights for queries `[B, Q, H]` and annotations `[B, S, D]`."""
-        annotations_shape = Memory(*memory_shape).annotations  # a saved shape is a list
+        shape = annotations_shape(memory_shape)
         self.query_kernel = self.add_weight((query_shape[-1], self.units), name="query_kernel")
         self.scale = self.add_weight((self.units,), initializer="random_uniform", name="scale")
         if not self.key_projection.built:
-            self.key_projection.build(annotations_shape)
+            self.key_projection.build(shape)
 
     def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
         """Multiplies annotations with U_a; see `Attention`."""
+        annotated = _put_off(annotations, mask)
+        if annotated is not None:
+            return annotated
+
         keys = self.key_projection(annotations)
         return Memory(annotations, keys, mask_bias(mask, self.compute_dtype))
 
@@ -146,6 +211,8 @@ class BahdanauAttention(Attention):
             The contexts, sums of the memory's values, `[B, Q, D]`, and the alignments `[B, Q, S]`,
             whose rows sum to 1.
         """
+        require_axes("query", query, "[B, Q, H]")
+        memory = self.prepared(memory)
         rows = rows_by(query, self.query_kernel)
         if added is not None:
             rows = rows + ops.reshape(added, (-1, self.units))
@@ -201,9 +268,9 @@ class LuongAttention(Attention):
 
     def build(self, query_shape: tuple, memory_shape: Memory) -> None:
         """Makes the weights for queries `[B, Q, H]` and annotations `[B, S, D]`."""
-        annotations_shape = Memory(*memory_shape).annotations  # a saved shape is a list
+        shape = annotations_shape(memory_shape)
         units = query_shape[-1]
-        depth = annotations_shape[-1]
+        depth = shape[-1]
         if self.score == "dot":
             expected = f"of the annotations' depth {depth} with the score 'dot'"
             require(units == depth, "query", expected, units)
@@ -212,10 +279,14 @@ class LuongAttention(Attention):
         self.key_projection = keras.layers.Dense(
             units, use_bias=False, dtype=self.dtype_policy, name="key_projection"
         )
-        self.key_projection.build(annotations_shape)
+        self.key_projection.build(shape)
 
     def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
         """Multiplies annotations with W_a where the score is general; see `Attention`."""
+        annotated = _put_off(annotations, mask)
+        if annotated is not None:
+            return annotated
+
         if self.score == "general" and not self.built:
             raise ValueError(
                 "`prepare` with the score 'general' must follow `build`, which learns `H`. "
@@ -234,6 +305,8 @@ class LuongAttention(Attention):
         Returns:
             The contexts `[B, Q, D]` and the alignments `[B, Q, S]`, whose rows sum to 1.
         """
+        require_axes("query", query, "[B, Q, H]")
+        memory = self.prepared(memory)
         energies = ops.matmul(query, ops.transpose(memory.keys, (0, 2, 1)))
         alignment = softmax(energies + memory.bias[:, None])
         return ops.matmul(alignment, memory.values), alignment
@@ -247,6 +320,8 @@ class LuongAttention(Attention):
 class FixedContext(Attention):
     """No attention: the context is the encoder's end state at every step, the alignment is None.
 
+    A functional model of Keras cannot have it, as it cannot have an output that is None.
+
     Source: Cho et al. (2014), arXiv 1406.1078, section 2.2: the RNN encoder-decoder (RNNencdec)
     that Bahdanau et al. compare with in their section 4.2.
     """
@@ -256,15 +331,18 @@ class FixedContext(Attention):
     def build(self, query_shape: tuple, memory_shape: Memory) -> None:
         """Nothing to make: there are no weights."""
 
-    def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:  # noqa: ARG002
+    def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
         """Keeps the annotation of the last position `[B, 1, D]`.
 
         Of an encoder with `bidirectional=False` this is the end state, whatever padding follows the
         words.
         """
+        _check_axes(annotations, mask)
         return Memory(annotations[:, -1:], None, None)
 
     def call(self, query: Tensor, memory: Memory | StepMemory) -> tuple[Tensor, None]:
         """The context `[B, Q, D]` for queries `[B, Q, H]`, and no alignment."""
+        require_axes("query", query, "[B, Q, H]")
+        memory = self.prepared(memory)
         # Not `ops.repeat`: XLA does not compile its gradient inside a loop.
         return memory.values + ops.zeros_like(query[:, :, :1]), None

@@ -9,9 +9,14 @@ import keras
 from keras import ops
 
 from attention_nmt.backend import flat_rows, scan
-from attention_nmt.checks import require
+from attention_nmt.checks import require, require_axes
 from attention_nmt.config import CellConfig
-from attention_nmt.layers.attention import Attention, Memory, StepMemory
+from attention_nmt.layers.attention import (
+    Attention,
+    Memory,
+    StepMemory,
+    annotations_shape,
+)
 from attention_nmt.layers.decoder_recurrence import DecoderRecurrence, DecoderState, Query
 from attention_nmt.layers.readout import Readout
 from attention_nmt.types import Tensor
@@ -110,7 +115,7 @@ class Decoder(keras.layers.Layer):
         hidden_shape = (None, None, self.recurrence.units)
         state_shape = DecoderState((hidden_shape,), ())
         self.recurrence.build(embedded_shape, state_shape, memory_shape)
-        context_shape = Memory(*memory_shape).annotations
+        context_shape = annotations_shape(memory_shape)
         self.readout.build(hidden_shape, embedded_shape, context_shape)
 
     def initial_state(self, summary: Tensor) -> DecoderState:
@@ -221,12 +226,19 @@ class Decoder(keras.layers.Layer):
 
         Returns:
             The readout `[B, T, l]` and the alignment `[B, T, S]`, None without attention.
+
+        Raises:
+            TypeError: the memory is not what `prepare` gives.
+            ValueError: a tensor has more axes or fewer.
         """
+        require_axes("embedded", embedded, "[B, T, E]")
+        require_axes("summary", summary, "[B, N]")
+        prepared: Any = self.attention.prepared(memory)
         state = self.initial_state(summary)
         if state.readouts:
-            return self._force_step_by_step(embedded, state, memory, training)
+            return self._force_step_by_step(embedded, state, prepared, training)
 
-        outputs = self.recurrence.unroll(embedded, state, memory, training)
+        outputs = self.recurrence.unroll(embedded, state, prepared, training)
         readout = self.readout(outputs.tops, embedded, outputs.contexts, training=training)
         return readout, outputs.alignments
 

@@ -11,7 +11,12 @@ from attention_nmt.backend import flat_rows, rows_by, scan
 from attention_nmt.checks import require
 from attention_nmt.config import CellConfig
 from attention_nmt.layers.attending_gru import attending_gru
-from attention_nmt.layers.attention import Attention, Memory, StepMemory
+from attention_nmt.layers.attention import (
+    Attention,
+    Memory,
+    StepMemory,
+    annotations_shape,
+)
 from attention_nmt.layers.cells import hidden
 from attention_nmt.layers.dropout import SentenceDropout
 from attention_nmt.layers.recurrent import CellLayer, Recurrent
@@ -145,7 +150,7 @@ class DecoderRecurrence(CellLayer):
         size = embedded_shape[-1]
         self.add_cell(size)
         if self.query == "previous":
-            depth = Memory(*memory_shape).annotations[-1]
+            depth = annotations_shape(memory_shape)[-1]
             self.context_kernel = self.add_weight((depth, self.columns), name="context_kernel")
         if self.word_query:
             shape = (size, self.attention.units)

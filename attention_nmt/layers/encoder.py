@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from attention_nmt.checks import require
+from attention_nmt.checks import require, require_axes
 from attention_nmt.config import CellConfig
 from attention_nmt.layers.dropout import SentenceDropout
 from attention_nmt.layers.recurrent import Recurrent
@@ -101,7 +101,12 @@ class Encoder(keras.layers.Layer):
 
         Returns:
             Annotations `[B, S, D]` and a summary `[B, units]`.
+
+        Raises:
+            ValueError: a tensor has more axes or fewer.
         """
+        require_axes("embedded", embedded, "[B, S, E]")
+        require_axes("mask", mask, "[B, S]")
         inputs = ops.transpose(embedded, (1, 0, 2))
         mask = ops.transpose(mask)
         for number, dropout in enumerate(self.dropouts):

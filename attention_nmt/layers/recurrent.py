@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attention_nmt.checks import require
+from attention_nmt.checks import require, require_axes
 from attention_nmt.config import CellConfig, from_dict
 from attention_nmt.layers.cells import CellWeights, hidden, make_cell
 from attention_nmt.layers.recurrence import unroll
@@ -196,7 +196,13 @@ class Recurrent(CellLayer):
 
         Returns:
             The hidden state after each position `[S, B, H]`.
+
+        Raises:
+            ValueError: a tensor has more axes or fewer.
         """
+        require_axes("inputs", inputs, "[S, B, E]")
+        if mask is not None:
+            require_axes("mask", mask, "[S, B]")
         return self.read(inputs, mask, initial, reverse=self.reverse, keep_tape=training)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:

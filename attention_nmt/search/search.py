@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from attention_nmt.checks import require_axes, require_ids, require_type
 from attention_nmt.config import SearchConfig
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.beam import beam_search
@@ -37,7 +38,12 @@ def search_steps(
     Raises:
         ValueError: a temperature without keys, or a coverage penalty with a step that gives no
             alignments.
+        TypeError: an argument is something else.
     """
+    expected = "a Problem; `search_model` makes one of a model and ids"
+    require_type(isinstance(problem, Problem), "problem", expected, problem)
+    require_type(isinstance(config, SearchConfig), "config", "a SearchConfig", config)
+    require_axes("maximum_lengths", problem.maximum_lengths, "[B]")
     if config.temperature:
         return sample(problem, config, options)
     if config.beam_size == 1:
@@ -67,8 +73,12 @@ def search_model(
         loop: how the loop runs.
 
     Raises:
-        ValueError: a coverage penalty for a model that does not align.
+        ValueError: a coverage penalty for a model that does not align, or ids of more axes or
+            fewer.
+        TypeError: an argument is something else.
     """
+    require_ids("source", source, "[B, S]")
+    require_type(isinstance(config, SearchConfig), "config", "a SearchConfig", config)
     maximum_lengths = longest_translations(source, config, special.pad)
     longest = loop.static_length
     if longest is None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import CellConfig, SearchConfig
+from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation import translator as translator_module
@@ -72,7 +72,7 @@ def test_translations(translator: Translator, tokenizer: Tokenizer) -> None:
     ("options", "maximum_bytes"),
     [
         ({}, 2**28),
-        ({"attention": "none", "cell": CellConfig(reset_after=False)}, 2**28),
+        ({"attention": "none", "cell": {"reset_after": False}}, 2**28),
         ({"tie_output": True, "readout_units": 6}, 100),
     ],
     ids=str,
