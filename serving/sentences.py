@@ -40,6 +40,7 @@ _STOPS = (
 _END = re.compile(
     rf"[.!?…．{_STOPS}]+"
     r"|(?<=[\u0561-\u0587]):(?=\s+[\u0531-\u0556])"  # a colon typed for the Armenian full stop
+    r"|(?<=[\u0370-\u03ff\u1f00-\u1fff])[;\u037e](?=\s+[\u0386-\u03ab])"  # of Greek questions
     "|፡፡"  # two word spaces, for the Ethiopic one
 )
 _LINE = re.compile("(?<=[\n\u2028\u2029])")
