@@ -347,7 +347,8 @@ def from_dict(cls: type[T], values: dict[str, Any], name: str = "config") -> T:
         name: of the config, for the message.
 
     Raises:
-        ValueError: a field that `cls` does not have, or a value that it refuses.
+        ValueError: a field that `cls` does not have, a value of another type than the field's, or
+            one that `cls` refuses.
     """
     require(isinstance(values, dict), name, "a record with fields", values)
     upgrade = getattr(cls, "upgrade", None)
@@ -362,6 +363,33 @@ def from_dict(cls: type[T], values: dict[str, Any], name: str = "config") -> T:
     arguments: dict[str, Any] = {}
     for key, value in values.items():
         hint = hints[key]
-        nested = dataclasses.is_dataclass(hint) and isinstance(value, dict)
-        arguments[key] = from_dict(typing.cast(type, hint), value, key) if nested else value
+        if dataclasses.is_dataclass(hint):
+            arguments[key] = from_dict(typing.cast(type, hint), value, key)
+        else:
+            expected = _type_name(hint)
+            require(_is_of(hint, value), key, expected, value)
+            arguments[key] = value
     return cls(**arguments)
+
+
+def _is_of(hint: Any, value: Any) -> bool:
+    """Whether a value that JSON gave is of a field's type; an integer is a float, too."""
+    if typing.get_origin(hint) is Literal:
+        return value in typing.get_args(hint)
+    if typing.get_args(hint):
+        return any(_is_of(kind, value) for kind in typing.get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _type_name(hint: Any) -> str:
+    """A field's type, for a message."""
+    if typing.get_origin(hint) is Literal:
+        return f"one of {typing.get_args(hint)}"
+    if typing.get_args(hint):
+        return " or ".join(_type_name(kind) for kind in typing.get_args(hint))
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+    return names.get(hint, "null")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attention_nmt.config import SearchChanges, SearchConfig, from_dict
+from attention_nmt.files import TOKENIZER_BYTES, file_sum, read_bounded, read_record
+
+if TYPE_CHECKING:
+    import keras
+
+    from attention_nmt.data.tokenizer import Tokenizer
+
+T = TypeVar("T")
+
+Sums = Mapping[str, str]
+"""SHA-256 of files, in hexadecimal digits, by their names."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +81,95 @@ class RunFolder:
         """TensorBoard's event files."""
         return self.path / "logs"
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all files that a training writes."""
+        files = (
+            self.config,
+            self.data,
+            self.source_tokenizer,
+            self.target_tokenizer,
+            self.best,
+            self.best_score,
+            self.checkpoint,
+            self.recording,
+            self.samples,
+        )
+        return [path.name for path in files]
+
+    def tokenizer_sums(self) -> dict[str, str]:
+        """SHA-256 of the tokenizers' files by their names."""
+        paths = (self.source_tokenizer, self.target_tokenizer)
+        return {path.name: file_sum(path) for path in paths if path.is_file()}
+
+    def check_tokenizers(self, sums: Sums | None, made_with: Path) -> None:
+        """Checks that the tokenizers are those that a file was made with.
+
+        Args:
+            sums: theirs, as `tokenizer_sums` gave them; None or empty where the file is older than
+                such sums, and is taken to be of these tokenizers.
+            made_with: the file, for the message.
+
+        Raises:
+            ValueError: one is another, or is missing.
+        """
+        if not sums:
+            return
+
+        here = self.tokenizer_sums()
+        for name in sorted({*sums, *here}):
+            expected = _described(sums.get(name))
+            found = _described(here.get(name))
+            if found != expected:
+                made = f"with which {made_with.name} was made"
+                raise ValueError(
+                    f"{self.path / name}: expected {expected}, {made}. Received: {found}."
+                )
+
+    def load_tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        """The tokenizers of source and target; the same one twice where the vocabulary is shared.
+
+        Raises:
+            FileNotFoundError: the folder holds none.
+            ValueError: a file is no SentencePiece model.
+        """
+        source = _load_tokenizer(self.source_tokenizer)
+        if not self.target_tokenizer.is_file():
+            return source, source
+        return source, _load_tokenizer(self.target_tokenizer)
+
+    def load_best(self) -> keras.Model:
+        """The model of the best weights, without an optimizer.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: the file is damaged or a weight is not finite, see `archives.load_model`; or
+                the run's tokenizers are others than those that the model was trained with.
+        """
+        from attention_nmt.archives import load_model
+
+        if not self.best.is_file():
+            message = (
+                f"{self.path} has no {self.best.name}: its training has not been evaluated yet."
+            )
+            raise FileNotFoundError(message)
+
+        sums = read_record(self.best_score).get("tokenizers") if self.best_score.is_file() else None
+        if sums is not None and not isinstance(sums, dict):
+            raise ValueError(f"{self.best_score}: expected sums of tokenizers. Received: {sums!r}.")
+        self.check_tokenizers(sums, self.best)
+        return load_model(self.best)
+
     def read_config(self) -> dict[str, Any]:
         """The fields of `config.json` as they are; `training.folder.read_config` gives their type.
 
         Raises:
             FileNotFoundError: the folder holds no `config.json`.
-            ValueError: the file is no JSON.
+            ValueError: the file holds no JSON record.
         """
         if not self.config.is_file():
             raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
-
-        try:
-            return json.loads(self.config.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{self.config}: expected JSON. Received: {error}.") from error
+        return read_record(self.config)
 
     def read_search(self, changes: SearchChanges | None = None, **fixed: Any) -> SearchConfig:
         """The run's search, with changes put over it.
@@ -94,7 +180,33 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: the folder holds no `config.json`.
-            ValueError: a value outside its range.
+            ValueError: it has no search, or a value of another type or outside its range.
         """
-        search = from_dict(SearchConfig, self.read_config()["search"], "search")
+        search = self.parse(SearchConfig, self.read_config().get("search"), "search")
         return (changes or SearchChanges()).apply(search, **fixed)
+
+    def parse(self, cls: type[T], values: Any, name: str = "config") -> T:
+        """`from_dict` of what `config.json` holds, whose message names the file.
+
+        Raises:
+            ValueError: a field that `cls` does not have, or a value that it refuses.
+        """
+        try:
+            return from_dict(cls, values, name)
+        except ValueError as error:
+            raise ValueError(f"{self.config}: {error}") from error
+
+
+def _described(digits: str | None) -> str:
+    """A file by its sum, for a message."""
+    return "no such file" if digits is None else f"a file of SHA-256 {digits[:16]}..."
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    from attention_nmt.data.tokenizer import Tokenizer
+
+    content = read_bounded(path, TOKENIZER_BYTES)
+    try:
+        return Tokenizer(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a SentencePiece model. {error}") from error

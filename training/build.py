@@ -8,9 +8,10 @@ import keras
 
 from attention_nmt import backend
 from attention_nmt.checks import require
-from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
+from attention_nmt.losses import Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 
+from .finite import CheckedCrossEntropy, optimizer
 from .presets import TrainConfig
 
 
@@ -39,14 +40,18 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     )
     model = Seq2Seq(sized, dtype=config.dtype_policy)
 
+    compiled = config.jit_compile or backend.compiles_always()
     model.compile(
-        keras.optimizers.Adam(_schedule(config), global_clipnorm=config.gradient_norm),
-        CrossEntropy(config.label_smoothing, config.consistency),
+        optimizer(
+            _schedule(config),
+            gradient_norm=config.gradient_norm,
+            compiled=compiled,
+            dtype_policy=config.dtype_policy,
+        ),
+        CheckedCrossEntropy(config.label_smoothing, config.consistency),
         weighted_metrics=[Perplexity(), TokenAccuracy(), TargetTokens()],
-        jit_compile=config.jit_compile or backend.compiles_always(),
+        jit_compile=compiled,
     )
-
-    # The model's own, not the one above: mixed_float16 wraps the optimizer.
     model.optimizer.build(model.trainable_variables)
     return model
 

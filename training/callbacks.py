@@ -13,9 +13,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from attention_nmt import backend
 from attention_nmt.run_folder import RunFolder
 
 from .dev_translation import DevTranslations, Drawing, Evaluator
+from .finite import NotFiniteError, read_skips
 from .folder import keep_best
 from .logs import EventLog
 from .presets import TrainConfig
@@ -24,6 +26,9 @@ from .scoring.metrics import corpus_bleu
 
 REPORT_EVERY_S = 10
 """Seconds between lines where there is no progress bar."""
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end a training behind a checkpoint."""
 
 Logs = dict[str, Any] | None
 """The metrics by their names, as Keras hands them to callbacks. Callbacks take arguments that they
@@ -35,6 +40,10 @@ class Throughput(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Starts the clock."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Starts the clock anew, as the count of tokens begins anew."""
         self.began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
@@ -112,8 +121,9 @@ class Evaluation(keras.callbacks.Callback):
             The dev BLEU.
         """
         progress = self.progress
-        if not self.run.checkpoint.is_file():
-            # Weights that are kept without a checkpoint are those of a replay of former times.
+        if progress.saved != progress.step:
+            # Nothing but the evaluation is lost where the process is killed in it. And weights that
+            # are kept without a checkpoint are those of a replay of former times.
             progress.save(self.run.checkpoint)
 
         with progress.averaged():
@@ -140,6 +150,7 @@ class Evaluation(keras.callbacks.Callback):
             step=progress.step,
             dev_bleu=bleu,
             dev_sentences=len(self.references),
+            tokenizers=progress.notes.get("tokenizers", {}),
         )
 
     def _log_numbers(self, logs: dict[str, Any]) -> None:
@@ -169,11 +180,12 @@ def _png(drawing: Drawing) -> bytes:
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Counts steps, and writes checkpoints: every `checkpoint_steps` steps, and on Ctrl-C.
+    """Counts steps, and writes checkpoints: every `checkpoint_steps` steps, on Ctrl-C and SIGTERM.
 
     Use it as a context around `fit`, and behind `Evaluation`: there a first Ctrl-C waits for the
     end of the step or of the evaluation, where a checkpoint can be written, and then raises
-    `KeyboardInterrupt`; a second one does not wait. Where Ctrl-C is ignored, it stays so.
+    `KeyboardInterrupt`; a second one does not wait. So does SIGTERM, by which Kubernetes and Slurm
+    end a process, and raises `SystemExit`. Where a signal is ignored, it stays so.
 
     Args:
         progress: the state of the training.
@@ -186,47 +198,117 @@ class Checkpoints(keras.callbacks.Callback):
         self.progress = progress
         self.run = run
         self.checkpoint_steps = checkpoint_steps
-        self.interrupted = False
+        self.stopped_by: signal.Signals | None = None
 
         # No other thread can handle signals.
         in_main_thread = threading.current_thread() is threading.main_thread()
-        self.handler = signal.getsignal(signal.SIGINT)
-        self.handles = in_main_thread and self.handler not in (signal.SIG_IGN, None)
+        found = {number: signal.getsignal(number) for number in STOPS if in_main_thread}
+        ignored = (signal.SIG_IGN, None)
+        self.handlers = {number: old for number, old in found.items() if old not in ignored}
 
     def __enter__(self) -> Checkpoints:
-        """Takes over SIGINT."""
-        if self.handles:
-            signal.signal(signal.SIGINT, self._interrupt)
+        """Takes over the signals."""
+        for number in self.handlers:
+            signal.signal(number, self._stop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Gives SIGINT back.
+        """Gives the signals back.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed during an evaluation, which has ended.
+            SystemExit: SIGTERM came during an evaluation, which has ended.
         """
-        if self.handles:
-            signal.signal(signal.SIGINT, self.handler)
-        if self.interrupted:
-            raise KeyboardInterrupt
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        self._raise()
 
-    def _interrupt(self, *_: object) -> None:
-        self.interrupted = True
-        signal.signal(signal.SIGINT, self.handler)
+    def _stop(self, number: int, _: object) -> None:
+        self.stopped_by = signal.Signals(number)
+        signal.signal(number, self.handlers[self.stopped_by])
+
+    def _raise(self) -> None:
+        """Ends the training, if a signal asks for it."""
+        if self.stopped_by == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.stopped_by is not None:
+            raise SystemExit(128 + self.stopped_by)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Counts, and stops after the step during which Ctrl-C was pressed."""
+        """Counts, and stops after the step during which a signal came."""
         self.progress.advance()
-        if self.interrupted or self.progress.step % self.checkpoint_steps == 0:
+        if self.stopped_by is not None or self.progress.step % self.checkpoint_steps == 0:
             with self.progress.beside():
                 self.progress.save(self.run.checkpoint)
-        if self.interrupted:
-            raise KeyboardInterrupt
+        self._raise()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Ends after the evaluation during which Ctrl-C was pressed; it wrote a checkpoint."""
-        if self.interrupted:
+        """Ends after the evaluation during which a signal came; it wrote a checkpoint."""
+        if self.stopped_by is not None:
             self.progress.model.stop_training = True
+
+
+class Skips(keras.callbacks.Callback):
+    """Says that steps were skipped, and ends a training that does nothing else.
+
+    A step is skipped whose loss or gradients are not finite: it changes no weight. Use it behind
+    `Checkpoints`, which counts steps.
+
+    Args:
+        progress: the state of the training.
+        throughput: its clock starts anew with the metrics, which one such loss would spoil.
+        limit: the number of steps in a row after which the training ends.
+    """
+
+    def __init__(self, progress: Progress, throughput: Throughput, limit: int) -> None:
+        super().__init__()
+        self.progress = progress
+        self.throughput = throughput
+        self.limit = limit
+        self.total = read_skips(progress.model).total
+        self.told = False
+        self._spoilt = False
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Resets the metrics behind a step that was skipped."""
+        if self._spoilt:
+            model = self.progress.model
+            backend.synchronize(model)
+            model.reset_metrics()
+            self.throughput.restart()
+            self._spoilt = False
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Looks whether the step was skipped.
+
+        Raises:
+            NotFiniteError: so were all of the last `limit` steps.
+        """
+        skips = read_skips(self.progress.model)
+        self._note(logs)
+        if skips.total == self.total:
+            return
+
+        self.total = skips.total
+        self._spoilt = True
+        self._note(logs)
+        step = self.progress.step
+        if not self.told:
+            self.told = True
+            reason = "its loss or gradients are not finite"
+            print(f"Step {step}: skipped, {reason}. Later ones are counted.", flush=True)
+        if skips.last >= self.limit:
+            many = f"the loss or gradients of the last {skips.last} steps"
+            remedy = "They changed no weight. A lower `learning_rate` may help"
+            raise NotFiniteError(f"step {step}: {many} are not finite. {remedy}.")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Adds the number of skipped steps to what is printed and logged."""
+        self._note(logs)
+
+    def _note(self, logs: Logs) -> None:
+        if logs is not None and self.total:
+            logs["skipped"] = self.total
 
 
 class Report(keras.callbacks.Callback):
@@ -271,4 +353,4 @@ class Report(keras.callbacks.Callback):
 
 
 def _decimals(name: str, value: Any) -> str:
-    return f"{value:.0f}" if name == "tokens_per_s" else f"{value:.4f}"
+    return f"{value:.0f}" if name in ("tokens_per_s", "skipped") else f"{value:.4f}"

@@ -5,12 +5,11 @@ Source: Nguyen et al. (2020), arXiv 1911.01986, in one round.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attention_nmt.checks import require
-from attention_nmt.files import atomic_write, one_line
+from attention_nmt.files import atomic_write, make_folder, one_line, sync_folder, temporary_folder
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 
@@ -43,7 +42,7 @@ def diversify(config: DiversifyConfig) -> None:
     dev_pairs = _pairs(corpus, dev_split)
     original = _pairs(corpus, run.train_split)
 
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     output.rmdir()  # a folder that another cannot take the place of, as a mount, shows now
 
     splits = {
@@ -132,12 +131,11 @@ def add_new(pairs: dict[Pair, None], made: Iterable[Pair]) -> int:
 
 def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pair]]) -> None:
     """Writes both sides of all splits into a new folder, which is there when they all are."""
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with temporary_folder(output.parent, f".{output.name}.") as folder:
         for split, pairs in splits.items():
             for side, language in enumerate(corpus.languages):
                 lines = [f"{pair[side]}\n" for pair in pairs]
                 with atomic_write(folder / f"{language}.{split}.txt") as temporary:
                     temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
         folder.rename(output)
+        sync_folder(output.parent)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attention_nmt.config import from_dict, to_json
-from attention_nmt.files import atomic_write
-from attention_nmt.run_folder import RunFolder
+from attention_nmt.archives import check_finite, open_arrays
+from attention_nmt.config import to_json
+from attention_nmt.files import atomic_write, folder_lock, read_record, remove_leftovers
+from attention_nmt.run_folder import RunFolder, Sums
 
 from .presets import TrainConfig
 
@@ -26,6 +25,12 @@ if TYPE_CHECKING:
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 """Settings that tokenizers decide, and no flag."""
 
+_PLACES = ("dataset", "data_dir")
+"""Settings that say where texts are; the same texts may be elsewhere later."""
+
+Fingerprints = Mapping[str, Mapping[str, str]]
+"""What tells texts from others, by their purpose: see `Corpus.fingerprint`."""
+
 
 class Tokenizers(NamedTuple):
     """The tokenizers of a run; the same one twice where the vocabulary is shared."""
@@ -36,34 +41,23 @@ class Tokenizers(NamedTuple):
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Makes a folder, and keeps other processes from such a block with it.
+    """Makes a run folder, and keeps other processes from training in it.
 
-    Where the file system has no locks for folders, nothing keeps them from it.
+    What processes that were killed left of their writes is removed.
 
     Raises:
-        OSError: another process is in such a block.
+        OSError: another process is training in it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise OSError(f"another process is training in {folder}") from error
-    except OSError:
-        pass
-
-    try:
+    with folder_lock(folder, "training in"):
+        remove_leftovers(folder, RunFolder(folder).names)
         yield
-    finally:
-        os.close(handle)
 
 
-def claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) -> None:
+def claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> None:
     """Writes the config into a new run folder, or checks that an old one has it, and these texts.
 
     A run that ended before its first checkpoint, as one with a setting that its data does not
-    support, is begun anew.
+    support, is begun anew. Where the same texts are found elsewhere, the config follows them.
 
     Args:
         run: the folder.
@@ -71,8 +65,8 @@ def claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) 
         data: fingerprints of the texts, by their purpose.
 
     Raises:
-        ValueError: the folder holds a run of another config or of other texts, or no run; the
-            message names the differences.
+        ValueError: the folder holds a run of another config or of other texts, or no run, or a
+            damaged file; the message names the differences or the file.
     """
     if run.config.is_file():
         _check_claim(run, config, data)
@@ -82,24 +76,28 @@ def claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) 
     if strange and not run.config.is_file():
         raise ValueError(f"{run.path} must be a run folder, empty or new. It holds: {strange[:5]}.")
 
-    if not run.config.is_file():
+    if run.config.is_file():
+        _follow(run, config)
+    else:
         _write(run.config, to_json(config))
     if not run.data.is_file():
         _write(run.data, json.dumps(data, indent=2) + "\n")
 
 
-def _check_claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, str]]) -> None:
+def _check_claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> None:
+    # A run that is older than fingerprints is taken for one of these texts.
+    texts = _fingerprints(run)
+    changed = [name for name in data if data[name] != texts.get(name, data[name])]
+
     old = _settings(read_config(run))
     new = _settings(config)
+    same_texts = bool(data) and all(texts.get(name) == data[name] for name in data)
+    free = (*_SIZES, *_PLACES) if same_texts else _SIZES
     different = [
         f"{name}: {old[name]!r} there, {new[name]!r} here"
         for name in new
-        if name not in _SIZES and old[name] != new[name]
+        if name not in free and old[name] != new[name]
     ]
-
-    # A run that is older than fingerprints is taken for one of these texts.
-    texts = json.loads(run.data.read_text(encoding="utf-8")) if run.data.is_file() else {}
-    changed = [name for name in data if data[name] != texts.get(name, data[name])]
 
     if not (run.checkpoint.is_file() or run.best.is_file()):
         if different or changed:
@@ -112,6 +110,36 @@ def _check_claim(run: RunFolder, config: TrainConfig, data: dict[str, dict[str, 
     if changed:
         listed = ", ".join(changed)
         raise ValueError(f"{run.path} holds a run of other texts. Different: those of {listed}.")
+
+
+def _fingerprints(run: RunFolder) -> dict[str, Any]:
+    """Those of `data.json`; where it is gone, those that the checkpoint has."""
+    if run.data.is_file():
+        return read_record(run.data)
+    return read_notes(run.checkpoint).get("data", {}) if run.checkpoint.is_file() else {}
+
+
+def _follow(run: RunFolder, config: TrainConfig) -> None:
+    """Writes where the texts are now."""
+    old = read_config(run)
+    places = {name: getattr(config, name) for name in _PLACES}
+    moved = dataclasses.replace(old, **places)
+    if moved != old:
+        _write(run.config, to_json(moved))
+
+
+def read_notes(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint says of the files beside it; nothing, if it is older than such notes.
+
+    Returns:
+        `tokenizers`: SHA-256 of their files by their names; `data`: the texts' fingerprints.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole checkpoint.
+    """
+    with open_arrays(checkpoint, "checkpoint") as arrays:
+        return json.loads(str(arrays["notes"])) if "notes" in arrays else {}
 
 
 def _settings(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -142,9 +170,9 @@ def read_config(run: RunFolder) -> TrainConfig:
 
     Raises:
         FileNotFoundError: the folder holds no `config.json`.
-        ValueError: a setting that there is none of, or outside its range.
+        ValueError: a setting that there is none of, of another type or outside its range.
     """
-    return from_dict(TrainConfig, run.read_config())
+    return run.parse(TrainConfig, run.read_config())
 
 
 def load_tokenizers(run: RunFolder) -> Tokenizers:
@@ -152,21 +180,11 @@ def load_tokenizers(run: RunFolder) -> Tokenizers:
 
     Raises:
         FileNotFoundError: the folder holds none.
-        ValueError: a file is no SentencePiece model.
+        ValueError: a file is no SentencePiece model, or another one than the run was trained with.
     """
-    source = _load_tokenizer(run.source_tokenizer)
-    if not run.target_tokenizer.is_file():
-        return Tokenizers(source, source)
-    return Tokenizers(source, _load_tokenizer(run.target_tokenizer))
-
-
-def _load_tokenizer(path: Path) -> Tokenizer:
-    from attention_nmt.data.tokenizer import Tokenizer
-
-    try:
-        return Tokenizer.load(path)
-    except ValueError as error:
-        raise ValueError(f"{path}: expected a SentencePiece model. {error}") from error
+    if run.checkpoint.is_file():
+        run.check_tokenizers(read_notes(run.checkpoint).get("tokenizers"), run.checkpoint)
+    return Tokenizers(*run.load_tokenizers())
 
 
 def write_sizes(run: RunFolder, config: TrainConfig, tokenizers: Tokenizers) -> None:
@@ -182,13 +200,38 @@ def write_sizes(run: RunFolder, config: TrainConfig, tokenizers: Tokenizers) -> 
 
 
 def keep_best(
-    run: RunFolder, model: keras.Model, *, step: int, dev_bleu: float, dev_sentences: int
+    run: RunFolder,
+    model: keras.Model,
+    *,
+    step: int,
+    dev_bleu: float,
+    dev_sentences: int,
+    tokenizers: Sums,
 ) -> None:
-    """Writes the model's weights and their score in place of those that are there."""
+    """Writes the model's weights and their score in place of those that are there.
+
+    Args:
+        run: the folder.
+        model: the model.
+        step: of the training.
+        dev_bleu: the score.
+        dev_sentences: the number of sentences that it was computed on.
+        tokenizers: SHA-256 of the tokenizers' files, by their names.
+
+    Raises:
+        ValueError: a weight is not finite.
+        OSError: a file cannot be written.
+    """
+    check_finite(model, f"step {step}")
     with atomic_write(run.best) as temporary, _uncompiled(model):
         model.save(temporary)
 
-    score = {"step": step, "dev_bleu": dev_bleu, "dev_sentences": dev_sentences}
+    score = {
+        "step": step,
+        "dev_bleu": dev_bleu,
+        "dev_sentences": dev_sentences,
+        "tokenizers": dict(tokenizers),
+    }
     _write(run.best_score, json.dumps(score) + "\n")
 
 

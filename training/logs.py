@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from attention_nmt.files import make_folder
+
 _FILES = itertools.count()
 """Numbers of this process's files."""
 
@@ -89,10 +91,10 @@ class EventLog:
     def _open(self) -> None:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         host = socket.gethostname()
         name = f"events.out.tfevents.{int(time.time())}.{host}.{os.getpid()}.{next(_FILES)}"
-        self._file = (self.folder / name).open("wb")
+        self._file = (self.folder / name).open("xb")
         self._records = RecordWriter(self._file)
         self._write(file_version="brain.Event:2")
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import keras
 
+from attention_nmt.archives import check_model_file
+from attention_nmt.files import read_record
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.run_folder import RunFolder
 
 from .build import build
-from .callbacks import Checkpoints, Evaluation, Report, Throughput
+from .callbacks import Checkpoints, Evaluation, Report, Skips, Throughput
 from .dev_translation import Evaluator
 from .folder import Tokenizers
 from .logs import EventLog
@@ -57,17 +59,27 @@ def train_model(training: Training) -> Progress:
         The state at the end.
 
     Raises:
-        ValueError: the config is at fault, or the checkpoint is of another training.
+        ValueError: the config is at fault, or the checkpoint is of another training, or it or the
+            best weights are damaged or missing.
+        NotFiniteError: `maximum_skipped_steps` steps in a row had no finite loss or gradients, or
+            weights became infinite; the checkpoint and the best weights stay as they were.
+        OSError: a file cannot be written.
         KeyboardInterrupt: Ctrl-C was pressed; if steps were being done, a checkpoint was written.
+        SystemExit: SIGTERM came; likewise.
     """
     config = training.config
     run = training.run
     source, target = training.tokenizers
     model = build(config, source.vocabulary_size, target.vocabulary_size)
 
-    progress = Progress(model, config.average_decay, training.trained_on)
+    notes = {
+        "tokenizers": run.tokenizer_sums(),
+        "data": read_record(run.data) if run.data.is_file() else {},
+    }
+    progress = Progress(model, config.average_decay, training.trained_on, notes=notes)
     if run.checkpoint.is_file():
         progress.load(run.checkpoint)
+        _check_best(run, progress.best_step)
         training.say(f"Going on from step {progress.step} of {config.steps}.")
 
     with EventLog(run.logs) as log:
@@ -87,18 +99,33 @@ def train_model(training: Training) -> Progress:
     return progress
 
 
+def _check_best(run: RunFolder, step: int) -> None:
+    """Checks that the best weights are there, which a checkpoint knows of."""
+    if step == 0:
+        return
+
+    if not run.best.is_file():
+        expected = f"expected the weights of step {step}, which {run.checkpoint.name} knows of"
+        raise ValueError(f"{run.best}: {expected}. Received: no such file.")
+    check_model_file(run.best)
+
+
 def _run(training: Training, progress: Progress, evaluation: Evaluation) -> None:
     """Trains and evaluates until it is over."""
     batches = training.batches()
     report = Report(progress, training.quiet)
     began = time.perf_counter()
 
+    throughput = Throughput()
+    skips = Skips(progress, throughput, training.config.maximum_skipped_steps)
     with Checkpoints(progress, training.run, training.config.checkpoint_steps) as checkpoints:
-        callbacks = [Throughput(), evaluation, checkpoints, report]
+        callbacks = [throughput, evaluation, checkpoints, skips, report]
         fit(progress, batches, training.config, callbacks, verbose=int(report.shows_bar))
 
     seconds = time.perf_counter() - began
     beside = progress.seconds_beside
+    if skips.total:
+        training.say(f"{skips.total} steps were skipped: their loss or gradients were not finite.")
     training.say(f"{seconds:.0f} s, of which evaluations and checkpoints took {beside:.0f} s.")
 
 

@@ -6,6 +6,7 @@ Each preset states its command and what to expect of it.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
@@ -53,6 +54,9 @@ class TrainConfig:
         evaluate_steps: steps between evaluations on the dev split.
         checkpoint_steps: steps between checkpoints, of which the last is kept.
         patience: stop after this number of evaluations without a better BLEU; 0 never stops early.
+        maximum_skipped_steps: stop after this number of steps in a row whose loss or gradients are
+            not finite. Such a step changes no weight. With mixed_float16, whose scale of the loss
+            is found in this way, some are usual.
         seed: of initial weights, order of data, dropout and sampled segmentations.
         jit_compile: compile steps with XLA, once per bucket; on JAX they always are.
         dtype_policy: Keras' name of one with weights in float32: `float32`, `mixed_bfloat16`, ...
@@ -86,19 +90,20 @@ class TrainConfig:
     evaluate_steps: int = 500
     checkpoint_steps: int = 250
     patience: int = 0
+    maximum_skipped_steps: int = 20
     seed: int = 1
     jit_compile: bool = True
     dtype_policy: str = "float32"
 
     def __post_init__(self) -> None:
         counts = ("dev_sentences", "vocabulary_size", "steps", "evaluate_steps", "checkpoint_steps")
-        for name in counts:
+        for name in (*counts, "maximum_skipped_steps"):
             value = getattr(self, name)
             require(value >= 1, name, "at least 1", value)
 
         for name in ("gradient_norm", "learning_rate"):
             value = getattr(self, name)
-            require(value > 0, name, "above 0", value)
+            require(0 < value < math.inf, name, "a finite number above 0", value)
 
         for name in ("consistency", "patience"):
             value = getattr(self, name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +14,12 @@ import numpy as np
 from keras import ops
 
 from attention_nmt import backend
+from attention_nmt.archives import Arrays, is_finite, open_arrays
 from attention_nmt.checks import require
 from attention_nmt.files import atomic_write
 
 from .averages import Averages
+from .finite import NotFiniteError
 
 
 class BatchSource(Protocol):
@@ -49,6 +51,7 @@ class Progress:
         model: the compiled model.
         average_decay: see `TrainConfig`.
         trained_on: `corpus` or `recording`; a data position in one means nothing in the other.
+        notes: what the checkpoint is to say of the files beside it; see `folder.read_notes`.
 
     Attributes:
         step: steps that were done.
@@ -58,14 +61,21 @@ class Progress:
         evaluated: the step that was evaluated last.
         epoch_starts: the step before the first batch of each epoch whose first batch has been made.
         averages: the averaged weights, if there are any.
+        saved: the step of the checkpoint; -1 before there is one.
         seconds_beside: time that this process has spent on evaluations and checkpoints.
     """
 
     def __init__(
-        self, model: keras.Model, average_decay: float, trained_on: str = "corpus"
+        self,
+        model: keras.Model,
+        average_decay: float,
+        trained_on: str = "corpus",
+        *,
+        notes: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.trained_on = trained_on
+        self.notes = dict(notes or {})
         self.step = 0
         self.best_bleu = -1.0
         self.best_step = 0
@@ -73,6 +83,7 @@ class Progress:
         self.evaluated = 0
         self.epoch_starts: list[int] = [0]
         self.averages = Averages(model, average_decay) if average_decay else None
+        self.saved = -1
         self.seconds_beside = 0.0
 
     @contextmanager
@@ -126,11 +137,20 @@ class Progress:
         # By number: some of Keras' names count what the process has made before.
         metrics = {id(variable) for variable in self.model.metrics_variables}
         weights = [variable for variable in self.model.variables if id(variable) not in metrics]
-        variables = weights + self.model.optimizer.variables
+
+        # The counts of skipped steps have an entry of their own, which older checkpoints lack.
+        optimizer = self.model.optimizer
+        state = [variable for variable in optimizer.variables if variable is not optimizer.skips]
+        variables = weights + state
         return {f"variable:{index}": variable for index, variable in enumerate(variables)}
 
     def save(self, path: Path) -> None:
-        """Writes all of it to one file, which is replaced in one step."""
+        """Writes all of it to one file, which is replaced in one step.
+
+        Raises:
+            NotFiniteError: a number is not finite; the file stays as it was.
+            OSError: it cannot be written; the file stays as it was.
+        """
         backend.synchronize(self.model)
 
         epoch, batches = self.position()
@@ -139,29 +159,41 @@ class Progress:
             "numbers": np.array(numbers),
             "best_bleu": np.float64(self.best_bleu),
             "trained_on": np.str_(self.trained_on),
+            "notes": np.str_(json.dumps(self.notes)),
+            "skips": np.asarray(self.model.optimizer.skips),
         }
         for name, variable in self._variables().items():
             arrays[name] = np.asarray(variable)
+            self._check(arrays[name], variable.path, path)
         for index, average in enumerate(self.averages.values if self.averages else []):
-            arrays[f"average:{index}"] = np.asarray(average)
+            name = f"average:{index}"
+            arrays[name] = np.asarray(average)
+            self._check(arrays[name], name, path)
 
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
+        self.saved = self.step
+
+    def _check(self, array: np.ndarray, name: str, path: Path) -> None:
+        if not is_finite(array):
+            stays = f"{path} stays as it was" if path.is_file() else "there is no checkpoint yet"
+            remedy = "A lower `learning_rate` may help"
+            message = f"step {self.step}: {name} is not finite; {stays}. {remedy}."
+            raise NotFiniteError(message)
 
     def load(self, path: Path) -> None:
         """Reads a file that `save` wrote.
 
         Raises:
             ValueError: the file is of another model, and the message names the first variable that
-                differs; or of a training on other batches; or it is no whole checkpoint.
+                differs; or of a training on other batches; or it is no whole checkpoint, or a
+                number in it is not finite.
         """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                self._restore(path, arrays)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"{path}: expected a whole checkpoint. Received: {error}.") from error
+        with open_arrays(path, "checkpoint") as arrays:
+            self._restore(path, arrays)
+        self.saved = self.step
 
-    def _restore(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    def _restore(self, path: Path, arrays: Arrays) -> None:
         # Checkpoints without a note are older than trainings on recordings that go on.
         trained_on = str(arrays["trained_on"]) if "trained_on" in arrays else "corpus"
         require(
@@ -176,7 +208,9 @@ class Progress:
             if shape != tuple(variable.shape):
                 expected = f"{name} ({variable.path}) of shape {tuple(variable.shape)}"
                 raise ValueError(f"{path}: expected {expected}. Received: {shape}.")
-            variable.assign(arrays[name])
+            variable.assign(_finite(path, arrays, name))
+        if "skips" in arrays:
+            self.model.optimizer.skips.assign(arrays["skips"])
 
         numbers = map(int, arrays["numbers"])
         self.step, epoch, batches, self.best_step, self.waited, self.evaluated = numbers
@@ -186,5 +220,13 @@ class Progress:
         if self.averages:
             count = len(self.averages.values)
             self.averages.values = [
-                ops.convert_to_tensor(arrays[f"average:{index}"]) for index in range(count)
+                ops.convert_to_tensor(_finite(path, arrays, f"average:{index}"))
+                for index in range(count)
             ]
+
+
+def _finite(path: Path, arrays: Arrays, name: str) -> np.ndarray:
+    array = arrays[name]
+    if not is_finite(array):
+        raise ValueError(f"{path}: expected finite numbers. Received: others in {name}.")
+    return array

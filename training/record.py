@@ -52,6 +52,7 @@ def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
             itertools.islice(stream, config.steps),
             source.source_ids(data.dev_sources, config.search.maximum_source_length),
             data.dev_references,
+            run.tokenizer_sums(),
         )
         recording.save(run.recording)
 

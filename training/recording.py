@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from attention_nmt.archives import COMPRESSED, open_arrays
 from attention_nmt.checks import require
 from attention_nmt.files import atomic_write
 from attention_nmt.types import SPECIAL
@@ -33,6 +33,8 @@ class Recording:
         dev_lengths: `[dev sentences]`.
         dev_ids: `[sum of dev_lengths]`.
         dev_references: `[dev sentences]`, strings.
+        tokenizers: SHA-256 of the tokenizers' files by their names, as JSON; of nothing in older
+            recordings.
     """
 
     shapes: np.ndarray
@@ -43,6 +45,7 @@ class Recording:
     dev_lengths: np.ndarray
     dev_ids: np.ndarray
     dev_references: np.ndarray
+    tokenizers: np.ndarray
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class Recording:
         batches: Iterable[tuple],
         dev_sources: Sequence[Sequence[int]],
         dev_references: Sequence[str],
+        tokenizers: Mapping[str, str] | None = None,
     ) -> Recording:
         """Records batches as `TrainingBatches` gives them.
 
@@ -57,6 +61,7 @@ class Recording:
             batches: the batches of all steps.
             dev_sources: the ids of each dev sentence, its end symbol included.
             dev_references: their translations.
+            tokenizers: SHA-256 of the tokenizers' files, by their names.
         """
         shapes: list[tuple[int, int, int]] = []
         source = _Side()
@@ -76,6 +81,7 @@ class Recording:
             dev_lengths=np.array([len(ids) for ids in dev_sources], np.int32),
             dev_ids=np.concatenate([np.asarray(ids, np.int32) for ids in dev_sources]),
             dev_references=np.array(dev_references, np.str_),
+            tokenizers=np.array(json.dumps(dict(tokenizers or {}))),
         )
 
     def save(self, path: Path) -> None:
@@ -95,12 +101,35 @@ class Recording:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: training.record writes it.")
 
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                recording = cls(**{field.name: arrays[field.name] for field in fields(cls)})
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
-            raise ValueError(f"{path}: expected a whole recording. Received: {error}.") from error
+        with open_arrays(path, "recording", COMPRESSED) as arrays:
+            found = {
+                field.name: arrays[field.name] for field in fields(cls) if field.name in arrays
+            }
+            found.setdefault("tokenizers", np.array("{}"))
+            missing = [field.name for field in fields(cls) if field.name not in found]
+            require(not missing, "recording", "one with all entries", missing)
+
+            recording = cls(**found)
+            recording._check_lengths()
         return recording
+
+    def _check_lengths(self) -> None:
+        """Checks that the arrays belong together."""
+        rows = int(self.shapes[:, 0].sum())
+        lengths = {
+            "source_lengths": (len(self.source_lengths), rows),
+            "target_lengths": (len(self.target_lengths), rows),
+            "source_ids": (len(self.source_ids), int(self.source_lengths.sum(dtype=np.int64))),
+            "target_ids": (len(self.target_ids), int(self.target_lengths.sum(dtype=np.int64))),
+            "dev_ids": (len(self.dev_ids), int(self.dev_lengths.sum(dtype=np.int64))),
+            "dev_references": (len(self.dev_references), len(self.dev_lengths)),
+        }
+        for name, (found, expected) in lengths.items():
+            require(found == expected, name, f"an array of {expected}", found)
+
+    def tokenizer_sums(self) -> dict[str, str]:
+        """SHA-256 of the tokenizers' files that it was made with, by their names."""
+        return json.loads(str(self.tokenizers))
 
     @property
     def steps(self) -> int:

@@ -54,6 +54,7 @@ def replay(run: RunFolder, *, quiet: bool = False) -> Progress:
         OSError: another process is training in it.
         ImportError: a package that scoring the target language needs is missing.
         KeyboardInterrupt: Ctrl-C was pressed.
+        SystemExit: the process was told to end, by SIGTERM; its code is 143.
     """
     from .dev_translation import SearchEvaluator
     from .loop import Training, train_model
@@ -68,6 +69,7 @@ def replay(run: RunFolder, *, quiet: bool = False) -> Progress:
         steps = f"those that {run.recording} has, {recording.steps}"
         require(recording.steps == config.steps, "steps", steps, config.steps)
 
+        run.check_tokenizers(recording.tokenizer_sums(), run.recording)
         tokenizers = load_tokenizers(run)
         recording.check(tokenizers.source.vocabulary_size, tokenizers.target.vocabulary_size)
 
@@ -121,7 +123,7 @@ def act(command: ReplayCommand) -> None:
     run = RunFolder(command.run_dir)
     try:
         progress = replay(run, quiet=command.quiet)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         goes_on = "The same command goes on from the last checkpoint"
         print(f"\nStopped. {goes_on} in {run.path}.", file=sys.stderr)
         raise

@@ -77,6 +77,7 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
             at fault, or the folder holds the model of a replay.
         OSError: another process is training in the run folder.
         KeyboardInterrupt: Ctrl-C was pressed.
+        SystemExit: the process was told to end, by SIGTERM; its code is 143.
     """
     from attention_nmt import backend
     from attention_nmt.models.seq2seq import Seq2Seq
@@ -127,7 +128,7 @@ def act(command: TrainCommand) -> None:
     run = RunFolder(command.run_dir)
     try:
         progress = train(command.config, run, quiet=command.quiet)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         goes_on = "The same command goes on from the last checkpoint"
         print(f"\nStopped. {goes_on} in {run.path}.", file=sys.stderr)
         raise

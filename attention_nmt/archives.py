@@ -1,0 +1,236 @@
+"""Archives of arrays and of models: whole, and no larger than they look, before memory is taken."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+STORED = 1
+"""How many times its size on disk an archive may have in memory that compresses nothing."""
+
+COMPRESSED = 100
+"""The same of an archive that compresses; ids of text come to 2 or 3."""
+
+_SLACK_BYTES = 2**16
+
+_DAMAGE = (
+    ArithmeticError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged archive raises: any byte of it can be wrong."""
+
+
+class Arrays:
+    """The arrays of an open file that `numpy.savez` or `numpy.savez_compressed` wrote.
+
+    Each is read when it is asked for, and checked: its sum, and its size before memory is taken.
+
+    Args:
+        path: the file, for messages.
+        archive: the open archive.
+    """
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        self._names = set(archive.namelist())
+
+    def __contains__(self, name: object) -> bool:
+        return f"{name}.npy" in self._names
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """An array.
+
+        Raises:
+            ValueError: there is no such entry, or it is damaged.
+        """
+        if name not in self:
+            raise ValueError(f"{self.path}: expected an entry {name!r}. Received: none.")
+
+        content = self._archive.read(f"{name}.npy")
+        declared = _declared_bytes(io.BytesIO(content))
+        if declared > len(content):
+            expected = f"{len(content):,} bytes of the entry {name!r}"
+            raise ValueError(f"{self.path}: expected {expected}. Received: {declared:,}.")
+        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+
+
+@contextmanager
+def open_arrays(path: Path, kind: str, expansion: int = STORED) -> Iterator[Arrays]:
+    """A block with the arrays of a file.
+
+    Args:
+        path: the file.
+        kind: what the file is, for the message, such as "checkpoint".
+        expansion: `STORED` or `COMPRESSED`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole file of its kind.
+    """
+    with _whole(path, kind), zipfile.ZipFile(path) as archive:
+        _check_size(path, archive, expansion)
+        yield Arrays(path, archive)
+
+
+@contextmanager
+def _whole(path: Path, kind: str) -> Iterator[None]:
+    """A block in which whatever damage raises becomes a `ValueError` that names the file."""
+    try:
+        yield
+    except _DAMAGE as error:
+        text = " ".join(str(error).split())
+        if str(path) in text:
+            raise
+        raise ValueError(f"{path}: expected a whole {kind}. Received: {text}.") from error
+
+
+def _check_size(path: Path, archive: zipfile.ZipFile, expansion: int) -> None:
+    """Checks that the entries of an archive are not much larger than it."""
+    size = path.stat().st_size
+    declared = sum(entry.file_size for entry in archive.infolist())
+    limit = expansion * size + _SLACK_BYTES
+    if declared > limit:
+        expected = f"at most {limit:,} bytes in a file of {size:,}"
+        raise ValueError(f"{path}: expected {expected}. Received: {declared:,}.")
+
+
+def _declared_bytes(content: io.BytesIO) -> int:
+    """The size of an array by its header."""
+    version = np.lib.format.read_magic(content)
+    read_header = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read_header = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(content)
+    return math.prod(shape) * dtype.itemsize
+
+
+def check_model_file(path: Path) -> None:
+    """Checks a Keras file without making its model.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole Keras file, or its model would be larger than its weights.
+    """
+    import h5py
+
+    kind = "Keras file of a model"
+    with _whole(path, kind), zipfile.ZipFile(path) as archive:
+        _check_size(path, archive, STORED)
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"the entry {damaged!r} has another sum than it was written with")
+
+        config = json.loads(archive.read("config.json"))
+        with archive.open("model.weights.h5") as file:
+            # h5py raises `OSError` where the content is damaged.
+            try:
+                with h5py.File(file, mode="r") as weights:
+                    count = _weights(weights)
+            except OSError as error:
+                raise ValueError(str(error)) from error
+
+    size = path.stat().st_size
+    least = max(count, _least_weights(config))
+    if least > size // 2:
+        expected = f"a model of at most {size // 2:,} weights in a file of {size:,} bytes"
+        raise ValueError(f"{path}: expected {expected}. Received: {least:,}.")
+
+
+def _weights(weights: Any) -> int:
+    """The numbers in an HDF5 file as it declares them."""
+    count = 0
+
+    def add(_: str, item: Any) -> None:
+        nonlocal count
+        count += math.prod(getattr(item, "shape", None) or (0,))
+
+    weights.visititems(add)
+    return count
+
+
+def _least_weights(config: Any) -> int:
+    """A number of weights that the model of a Keras file's `config.json` has at least.
+
+    It is known of `Seq2Seq` alone; of another model it is 0.
+    """
+    fields = config.get("config", {}).get("config") if isinstance(config, dict) else None
+    if not isinstance(fields, dict) or config.get("registered_name") != "attention_nmt>Seq2Seq":
+        return 0
+
+    def size(name: str) -> int:
+        return int(fields.get(name, 0))
+
+    embedding = size("embedding_size")
+    return (
+        size("source_vocabulary_size") * embedding * (not fields.get("tie_source"))
+        + size("target_vocabulary_size") * embedding
+        + size("encoder_layers") * size("encoder_units") ** 2
+        + size("decoder_layers") * size("decoder_units") ** 2
+        + size("readout_units") * size("decoder_units")
+        + size("attention_units") * size("decoder_units") * (fields.get("attention") == "bahdanau")
+    )
+
+
+def load_model(path: Path) -> keras.Model:
+    """The model of a Keras file, without its optimizer.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole Keras file, its model would be larger than its weights, it holds
+            code, its classes are not known, or a weight is not finite.
+    """
+    import keras
+
+    check_model_file(path)
+    with _whole(path, "Keras file of a model"):
+        model = keras.saving.load_model(path, compile=False)
+
+    check_finite(model, str(path))
+    return model
+
+
+def check_finite(model: keras.Model, name: str) -> None:
+    """Checks that all weights of a model are finite.
+
+    Args:
+        model: the model.
+        name: of it, for the message.
+
+    Raises:
+        ValueError: one is not; the message names its variable.
+    """
+    from keras import ops
+
+    for variable in model.weights:
+        if not is_finite(ops.convert_to_numpy(variable)):
+            expected = "expected weights that are finite numbers"
+            raise ValueError(f"{name}: {expected}. Received: others in {variable.path}.")
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Whether all numbers of an array are finite; integers and strings are."""
+    is_float = np.issubdtype(array.dtype, np.floating)
+    return not is_float or bool(np.isfinite(array).all())

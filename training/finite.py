@@ -1,0 +1,196 @@
+"""Steps whose loss or gradients are not finite: they change nothing and are counted. Keras only."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from attention_nmt import backend
+from attention_nmt.losses import CrossEntropy
+from attention_nmt.types import Tensor
+
+
+class NotFiniteError(ValueError):
+    """A training whose numbers are not finite; the message says which and what to do."""
+
+
+class CheckedCrossEntropy(CrossEntropy):
+    """`CrossEntropy` whose gradients are NaN where the loss of the batch is not finite.
+
+    The gradients of an infinite loss may be finite. A finite loss and its gradients keep their
+    bits: they are multiplied by 1.
+    """
+
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """The loss of a batch; see `CrossEntropy`."""
+        loss = super().__call__(y_true, y_pred, sample_weight)
+        one = ops.where(ops.isfinite(loss), 1.0, float("nan"))
+        return loss * ops.stop_gradient(ops.cast(one, loss.dtype))
+
+
+class CheckedAdam(keras.optimizers.Adam):
+    """Adam that leaves weights and its own state as they are where a gradient is not finite.
+
+    Gradients are clipped as by `global_clipnorm`. A step that is skipped does not count in the
+    schedule of the learning rate.
+
+    Args:
+        learning_rate: the schedule.
+        gradient_norm: the global norm to which gradients are clipped.
+        compiled: whether XLA compiles the step. Then what was and what is new are computed and one
+            is selected, in the loop over the numbers that there is anyway; a branch would keep XLA
+            from joining loops, and so change bits. Elsewhere a branch costs nothing.
+
+    Attributes:
+        skips: `[2]`: the steps that were skipped, and those of them that were the last ones.
+    """
+
+    def __init__(
+        self,
+        learning_rate: keras.optimizers.schedules.LearningRateSchedule,
+        *,
+        gradient_norm: float,
+        compiled: bool,
+    ) -> None:
+        super().__init__(learning_rate)
+        self.gradient_norm = gradient_norm
+        self.compiled = compiled
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Makes the state; `skips` comes last, so that older checkpoints have what is before."""
+        super().build(variables)
+        self.skips = _new_skips(self)
+
+    def apply(self, grads: list[Tensor], trainable_variables: Any = None) -> None:
+        """Updates the variables, or none of them."""
+        if backend.name() == "jax":
+            super().apply(grads, trainable_variables)  # within `stateless_apply`
+            return
+
+        clipped, finite = self._clipped(grads)
+        if self.compiled:
+            held = [v for v in self._trainable_variables + self.variables if v is not self.skips]
+            before = [ops.copy(variable) for variable in held]
+            super().apply(clipped, trainable_variables)
+            for variable, old in zip(held, before, strict=True):
+                variable.assign(ops.where(finite, ops.convert_to_tensor(variable), old))
+        else:
+            update = super().apply
+            ops.cond(finite, lambda: update(clipped, trainable_variables), lambda: None)
+        self.skips.assign(_counted(self.skips, finite))
+
+    def stateless_apply(
+        self,
+        optimizer_variables: list[Tensor],
+        grads: list[Tensor],
+        trainable_variables: list[Tensor],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The new values of the variables and of the state, on JAX."""
+        clipped, finite = self._clipped(grads)
+        weights, state = super().stateless_apply(optimizer_variables, clipped, trainable_variables)
+        weights = _selected(finite, weights, trainable_variables)
+        state = _selected(finite, state, optimizer_variables)
+        return weights, _with_count(self, state, optimizer_variables, finite)
+
+    def _clipped(self, grads: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Clipped gradients, and whether all were finite: their norm is.
+
+        Source: `clip_by_global_norm` of Keras.
+        """
+        squares = [ops.sum(ops.square(gradient)) for gradient in grads]
+        norm = ops.sqrt(ops.sum(ops.stack(squares)))
+        scale = self.gradient_norm * ops.minimum(1.0 / norm, 1.0 / self.gradient_norm)
+        return [gradient * scale for gradient in grads], ops.isfinite(norm)
+
+
+class CountingLossScale(keras.optimizers.LossScaleOptimizer):
+    """The optimizer of float16, which skips steps on its way to a scale; it counts them here.
+
+    Attributes:
+        skips: as in `CheckedAdam`.
+    """
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Makes the state."""
+        super().build(variables)
+        self.skips = _new_skips(self)
+
+    def apply(self, grads: list[Tensor], trainable_variables: Any = None) -> None:
+        """Updates the variables, or none of them."""
+        super().apply(grads, trainable_variables)
+        self.skips.assign(_counted(self.skips, self.check_finite(grads)))
+
+    def stateless_apply(
+        self,
+        optimizer_variables: list[Tensor],
+        grads: list[Tensor],
+        trainable_variables: list[Tensor],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The new values of the variables and of the state, on JAX."""
+        weights, state = super().stateless_apply(optimizer_variables, grads, trainable_variables)
+        finite = self.check_finite(grads)
+        return weights, _with_count(self, state, optimizer_variables, finite)
+
+
+class Skipped(NamedTuple):
+    """Steps that changed no weight."""
+
+    total: int
+    last: int
+    """Those since the last step that did."""
+
+
+def read_skips(model: keras.Model) -> Skipped:
+    """The steps that were skipped so far, also between two steps of `fit`."""
+    total, last = ops.convert_to_numpy(backend.current_value(model, model.optimizer.skips)).tolist()
+    return Skipped(total=total, last=last)
+
+
+def _new_skips(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
+    return optimizer.add_variable((2,), dtype="int32", name="skips")
+
+
+def _counted(skips: Tensor, finite: Tensor) -> Tensor:
+    """The counts after a step."""
+    skips = ops.convert_to_tensor(skips)
+    total_only = ops.convert_to_tensor([1, 0], dtype="int32")
+    return ops.where(finite, skips * total_only, skips + 1)
+
+
+def _selected(finite: Tensor, new: list[Tensor], old: list[Tensor]) -> list[Tensor]:
+    return [ops.where(finite, *pair) for pair in zip(new, old, strict=True)]
+
+
+def _with_count(
+    optimizer: Any, state: list[Tensor], before: list[Tensor], finite: Tensor
+) -> list[Tensor]:
+    """The state of an optimizer with the counts after a step."""
+    index = [variable is optimizer.skips for variable in optimizer.variables].index(True)
+    state = list(state)
+    state[index] = _counted(before[index], finite)
+    return state
+
+
+def optimizer(
+    schedule: keras.optimizers.schedules.LearningRateSchedule,
+    *,
+    gradient_norm: float,
+    compiled: bool,
+    dtype_policy: str,
+) -> keras.optimizers.Optimizer:
+    """The optimizer of a training.
+
+    Args:
+        schedule: of the learning rate.
+        gradient_norm: the global norm to which gradients are clipped.
+        compiled: whether XLA compiles the step.
+        dtype_policy: of the model; `mixed_float16` has its loss scaled, as Keras does by itself.
+    """
+    if dtype_policy == "mixed_float16":
+        adam = keras.optimizers.Adam(schedule, global_clipnorm=gradient_norm)
+        return CountingLossScale(adam)
+    return CheckedAdam(schedule, gradient_norm=gradient_norm, compiled=compiled)
