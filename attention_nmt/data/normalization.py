@@ -37,7 +37,7 @@ DROPPED = "\u00ad\u2060\ufeff"
 U+200C and U+200D, which letters are written by in Persian, Hindi and others, stay.
 """
 
-SPELLED_SPACE = "\u2581"
+SPACE = "\u2581"
 """The character that spells a space in pieces; in a text it is one."""
 
 PLANES = 3 * 2**16
@@ -78,7 +78,7 @@ def compiled(normalization: Literal["nfc", "none"]) -> sentencepiece.SentencePie
 
     sentencepiece.set_min_log_level(2)  # the compiler writes two lines to standard error
     # Of an empty table tensorflow-text writes a line for each graph.
-    table = rules() if normalization == "nfc" else {SPELLED_SPACE: " "}
+    table = rules() if normalization == "nfc" else {SPACE: " "}
 
     return sentencepiece.SentencePieceNormalizer(norm_map=sorted(table.items()))
 
@@ -267,7 +267,7 @@ def _hangul_rules() -> Iterator[tuple[str, str]]:
 def _space_rules() -> Iterator[tuple[str, str]]:
     """The rules that make every white space, and what spells one in pieces, a space."""
     for character in map(chr, range(PLANES)):
-        if character == SPELLED_SPACE or (character.isspace() and character != " "):
+        if character == SPACE or (character.isspace() and character != " "):
             yield character, " "
 
 

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import sentencepiece
 
+from attention_nmt.data.normalization import SPACE
+
 SEGMENTATIONS = 32
 """The number of segmentations of a word that sampling chooses from."""
 
@@ -26,6 +28,10 @@ LONGEST_REMEMBERED = 50
 
 A longer one is likely a sentence of a language without spaces, and rare.
 """
+
+
+SEPARATOR = "\x01"
+"""A character that every normalization with rules drops."""
 
 
 class Segmentations(NamedTuple):
@@ -85,7 +91,11 @@ class SegmentationSampler:
         return self.segmentations(word, alpha)
 
     def segmentations(self, word: str, alpha: float) -> Segmentations:
-        """The likeliest segmentations of a word, drawn by `p ** alpha`."""
+        """The likeliest segmentations of a normalized word, drawn by `p ** alpha`."""
+        # SentencePiece normalizes it again. Where that would compose a letter with a mark that a
+        # dropped character stood between, something has to stand between them.
+        if self._processor.normalize(word).lstrip(SPACE) != word:
+            word = SEPARATOR.join(word)
         found = self._processor.nbest_encode_as_ids(word, SEGMENTATIONS)
 
         scores = np.array([sum(map(self._processor.get_score, ids)) for ids in found])

@@ -19,7 +19,7 @@ import sentencepiece
 
 from attention_nmt.checks import missing_package, require
 from attention_nmt.data.limits import cut_text
-from attention_nmt.data.normalization import Normalization, training_options
+from attention_nmt.data.normalization import SPACE, Normalization, training_options
 from attention_nmt.data.segmentations import SegmentationSampler
 from attention_nmt.files import atomic_write
 from attention_nmt.types import SPECIAL, SpecialIds
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     import tensorflow_text as tf_text
 
     from attention_nmt.data.graph_tokenizer import GraphTokenizer
-
-SPACE = "\u2581"
-"""The character that spells the space before a word in a piece."""
 
 MAXIMUM_TRAINING_LINES = 2_000_000
 """Lines of text that a vocabulary is trained on; of more, a random selection is taken."""
