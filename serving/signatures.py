@@ -18,7 +18,10 @@ from attention_nmt.translation.results import TranslationTensors
 from attention_nmt.translation.translator import Translator
 
 MAXIMUM_BATCH = 256
-"""The most texts in one request.
+"""The most texts in one request."""
+
+TEXTS_AT_A_TIME = 64
+"""The most texts of a request that are translated together.
 
 With the limit of a text's length it bounds the memory that a request can take.
 """
@@ -92,9 +95,20 @@ def signatures(translator: Translator) -> dict[str, Signature]:
     def score_pairs(source: tf.Tensor, target: tf.Tensor) -> Outputs:
         return graph.score(source, target)._asdict()
 
+    flags = tf.TensorSpec([None], tf.bool)
+    best_outputs = {
+        "translation": tf.TensorSpec([None], tf.string),
+        "score": tf.TensorSpec([None], tf.float32),
+        "truncated": flags,
+    }
+    all_outputs = {
+        "translations": tf.TensorSpec([None, None], tf.string),
+        "scores": tf.TensorSpec([None, None], tf.float32),
+        "truncated": flags,
+    }
     named = {
-        "serving_default": _of_texts(translate, ["text"]),
-        "translate_nbest": _of_texts(n_best, ["text"]),
+        "serving_default": _of_texts(_in_parts(translate, best_outputs), ["text"]),
+        "translate_nbest": _of_texts(_in_parts(n_best, all_outputs), ["text"]),
     }
     if translator.model.aligns:
         named["translate_with_alignment"] = _of_texts(
@@ -131,6 +145,36 @@ def _alignment(found: TranslationTensors) -> Outputs:
         "target_tokens": target[:, :length],
         "alignment": weights[:, :length],
     }
+
+
+def _in_parts(answer: Signature, outputs: dict[str, tf.TensorSpec]) -> Signature:
+    """Answers for `TEXTS_AT_A_TIME` texts after another.
+
+    Args:
+        answer: gives the outputs of a batch of texts.
+        outputs: what it gives.
+    """
+
+    def answer_all(text: tf.Tensor) -> Outputs:
+        count = tf.size(text)
+        arrays = {}
+        for name, spec in outputs.items():
+            arrays[name] = tf.TensorArray(
+                spec.dtype, 0, dynamic_size=True, infer_shape=False, element_shape=spec.shape
+            )
+
+        def answer_part(begin: tf.Tensor, arrays: dict[str, tf.TensorArray]) -> tuple:
+            found = answer(text[begin : begin + TEXTS_AT_A_TIME])
+            place = begin // TEXTS_AT_A_TIME
+            written = {name: array.write(place, found[name]) for name, array in arrays.items()}
+            return begin + TEXTS_AT_A_TIME, written
+
+        _, arrays = tf.while_loop(
+            lambda begin, _: begin < count, answer_part, (0, arrays), parallel_iterations=1
+        )
+        return {name: array.concat() for name, array in arrays.items()}
+
+    return answer_all
 
 
 def _of_texts(

@@ -92,6 +92,23 @@ def test_scores_of_given_translations(servable: Servable, translator: Translator
         assert len(words(outputs["target_tokens"][row])) == len(labels)
 
 
+def test_many_texts_are_translated_in_parts(
+    servable: Servable, translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request of 150 has each text's own answer, in order."""
+    monkeypatch.setattr(translator, "batch_size", 32)
+    texts = [TEXTS[number % len(TEXTS)] for number in range(150)]
+    expected = translator(texts, alignments=False)
+    outputs = ask(servable, "serving_default", text=texts)
+    assert [text.decode() for text in outputs["translation"]] == [t.text for t in expected]
+    np.testing.assert_allclose(outputs["score"], [t.score for t in expected], atol=1e-4)
+
+    best = ask(servable, "translate_nbest", text=texts)
+    assert best["translations"].shape == best["scores"].shape == (150, 3)
+    assert best["translations"][:, 0].tolist() == outputs["translation"].tolist()
+    assert not best["truncated"].any()
+
+
 def test_alignments_of_few_texts_only(servable: Servable, version: Path) -> None:
     """As many as the model card says."""
     card = json.loads((version / "assets.extra" / "model_card.json").read_text())
