@@ -197,6 +197,14 @@ def test_a_small_corpus_raises_no_alarm(pairs: int, good: Pairs, tmp_path: Path)
     assert warnings(write(tmp_path, good[:pairs], good)) == []
 
 
+def test_lines_in_the_order_of_their_lengths_raise_no_alarm(good: Pairs, tmp_path: Path) -> None:
+    """Their neighbours fit nearly as well as their own; if they are out of step, it is seen."""
+    train = sorted(good[:TRAIN], key=lambda pair: len(pair[0]))
+    assert warnings(write(tmp_path, train, good)) == []
+    (line,) = warnings(write(tmp_path, late(train), good))
+    assert "stand 1 line below their sources" in line
+
+
 def test_only_the_faults_that_were_made_are_found(good: Pairs, tmp_path: Path) -> None:
     spoil, expected = FAULTS["HTML tags"]
     assert warnings(write(tmp_path, spoil(good[:TRAIN]), good)) == [expected]

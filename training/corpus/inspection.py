@@ -93,12 +93,7 @@ class Inspection:
 
     def fits(self) -> Fit:
         """The sign tests of all blocks."""
-        return Fit(
-            shifts=np.concatenate([fit.shifts for fit in self._fits]),
-            own=np.concatenate([fit.own for fit in self._fits]),
-            squares=np.concatenate([fit.squares for fit in self._fits]),
-            total=np.sum([fit.total for fit in self._fits], axis=0),
-        )
+        return Fit(*(np.concatenate(parts) for parts in zip(*self._fits, strict=True)))
 
     def report(self, swapped_with: tuple[str, ...] = ()) -> SplitReport:
         """All that was found.

@@ -23,6 +23,9 @@ _FAR = 61
 _SURE = 6.0
 """Standard deviations from which on a block is out of step."""
 
+_TOGETHER = (1, 16, 256)
+"""Blocks that are looked at together for sides that are out of step."""
+
 _UNRELATED = 1.5
 _RELATED = 6.0
 _STRETCH = 4
@@ -33,6 +36,9 @@ _LEAST_EFFECT = 0.1
 """The standard deviations, for each root of a pair, below which a whole file is unrelated."""
 
 
+_LEAST_SPREAD = 0.1
+"""The mean difference of logarithms of lengths, from which on lines are of different lengths."""
+
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
 """The bits that are set in each byte."""
 
@@ -40,14 +46,14 @@ _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=
 class Fit(NamedTuple):
     """The sign tests of `M` blocks of pairs."""
 
-    shifts: np.ndarray
-    """`[M]` int64: the shift whose targets fit best, 0 if no other is surely better."""
-    own: np.ndarray
-    """`[M]`: the sum of signs of own targets against far ones."""
+    sums: np.ndarray
+    """`[M, shifts]`: the sum of signs of each shift's targets against own ones."""
     squares: np.ndarray
+    """`[M, shifts]`: the sum of their squares."""
+    far_sums: np.ndarray
+    """`[M]`: the sum of signs of own targets against far ones."""
+    far_squares: np.ndarray
     """`[M]`: the sum of their squares."""
-    total: np.ndarray
-    """`[2, shifts]`: the sums of signs and of squares of each shift, of all blocks."""
 
 
 class Run(NamedTuple):
@@ -73,25 +79,36 @@ def fit(pairs: Pairs, median: float) -> Fit:
     """
     starts = np.arange(0, pairs.size, BLOCK)
     own = _closeness(pairs, 0, median)
-    sums = np.zeros((len(SHIFTS), len(starts)))
-    squares = np.zeros((len(SHIFTS), len(starts)))
+    sums = np.zeros((len(starts), len(SHIFTS)))
+    squares = np.zeros((len(starts), len(SHIFTS)))
 
-    for row, shift in enumerate(SHIFTS):
+    for column, shift in enumerate(SHIFTS):
         signs = _signs(_closeness(pairs, shift, median), own, shift)
-        sums[row] = np.add.reduceat(signs, starts)
-        squares[row] = np.add.reduceat(signs**2, starts)
-
-    scores = sums / np.sqrt(np.maximum(squares, 1))
-    best = scores.argmax(axis=0)
-    sure = scores.max(axis=0) >= _SURE
+        sums[:, column] = np.add.reduceat(signs, starts)
+        squares[:, column] = np.add.reduceat(signs**2, starts)
 
     signs = -_signs(_closeness(pairs, _FAR, median), own, _FAR)
+    signs = signs * np.repeat(_varied(pairs, starts), BLOCK)[: pairs.size]
     return Fit(
-        shifts=np.where(sure, np.array(SHIFTS)[best], 0),
-        own=np.add.reduceat(signs, starts),
-        squares=np.add.reduceat(signs**2, starts),
-        total=np.stack([sums.sum(axis=1), squares.sum(axis=1)]),
+        sums=sums,
+        squares=squares,
+        far_sums=np.add.reduceat(signs, starts),
+        far_squares=np.add.reduceat(signs**2, starts),
     )
+
+
+def _varied(pairs: Pairs, starts: np.ndarray) -> np.ndarray:
+    """The blocks `[M]` whose lines are of different lengths on both sides.
+
+    In the order of their lengths, distant lines fit as well as those of a pair.
+    """
+    varied = np.ones(len(starts), bool)
+    counts = np.diff(starts, append=pairs.size)
+    for side in pairs.sides:
+        lengths = np.log(side.characters + 10)
+        distances = np.abs(np.roll(lengths, -_FAR) - lengths)
+        varied &= np.add.reduceat(distances, starts) >= _LEAST_SPREAD * counts
+    return varied
 
 
 def _closeness(pairs: Pairs, shift: int, median: float) -> np.ndarray:
@@ -131,16 +148,29 @@ def runs(fits: Fit, pairs: int) -> list[Run]:
         fits: of all of its blocks.
         pairs: the number of its pairs.
     """
-    shifts = _bridged(fits.shifts, pairs)
-    found = _runs(shifts != 0, shifts, pairs)
-    if found:
-        return sorted(found, key=lambda run: -run.pairs)
+    shifts = _bridged(_sure_shifts(fits), pairs)
+    found = _runs(shifts != 0, shifts, pairs) or _unrelated(fits, pairs)
+    return sorted(found, key=lambda run: -run.pairs)
 
-    sums, squares = fits.total
-    scores = sums / np.sqrt(np.maximum(squares, 1))
-    if scores.max() >= _SURE:
-        return [Run(1, pairs, SHIFTS[int(scores.argmax())])]
-    return sorted(_unrelated(fits, pairs), key=lambda run: -run.pairs)
+
+def _sure_shifts(fits: Fit) -> np.ndarray:
+    """The shift of each block whose targets fit best, 0 where none is surely better than its own.
+
+    Short lines, or lines in the order of their lengths, tell something in many blocks together.
+    """
+    blocks = np.arange(len(fits.sums))
+    found = np.zeros(len(blocks), int)
+
+    for size in _TOGETHER:
+        groups = blocks // size
+        starts = np.arange(0, len(blocks), size)
+        squares = np.add.reduceat(fits.squares, starts)
+        scores = np.add.reduceat(fits.sums, starts) / np.sqrt(np.maximum(squares, 1))
+
+        best = scores.argmax(axis=1)[groups]
+        sure = (scores.max(axis=1) >= _SURE)[groups] & (fits.sums[blocks, best] > 0)
+        found = np.where((found == 0) & sure, np.array(SHIFTS)[best], found)
+    return found
 
 
 def _bridged(shifts: np.ndarray, pairs: int) -> np.ndarray:
@@ -170,19 +200,18 @@ def _runs(wanted: np.ndarray, shifts: np.ndarray, pairs: int, size: int = BLOCK)
 
 def _unrelated(fits: Fit, pairs: int) -> list[Run]:
     """Stretches whose targets fit no better than any others."""
-    total = fits.own.sum() / np.sqrt(max(fits.squares.sum(), 1))
-    told = fits.squares.sum() >= _LEAST_PAIRS
+    total = fits.far_sums.sum() / np.sqrt(max(fits.far_squares.sum(), 1))
+    told = fits.far_squares.sum() >= _LEAST_PAIRS
     if told and total < _LEAST_EFFECT * np.sqrt(pairs):
         return [Run(1, pairs, 0)]
 
-    starts = np.arange(0, len(fits.own), _STRETCH)
-    own = np.add.reduceat(fits.own, starts)
-    squares = np.add.reduceat(fits.squares, starts)
-    scores = own / np.sqrt(np.maximum(squares, 1))
+    starts = np.arange(0, len(fits.far_sums), _STRETCH)
+    squares = np.add.reduceat(fits.far_squares, starts)
+    scores = np.add.reduceat(fits.far_sums, starts) / np.sqrt(np.maximum(squares, 1))
 
     # A stretch tells something only where the others do, and only if it is whole.
     if np.median(scores) < _RELATED:
         return []
-    whole = np.arange(len(scores)) < len(fits.own) // _STRETCH
-    unrelated = (scores < _UNRELATED) & whole
+    whole = np.arange(len(scores)) < len(fits.far_sums) // _STRETCH
+    unrelated = (scores < _UNRELATED) & (squares >= BLOCK) & whole
     return _runs(unrelated, np.zeros(len(scores), int), pairs, BLOCK * _STRETCH)
