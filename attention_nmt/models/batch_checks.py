@@ -19,7 +19,7 @@ from attention_nmt.backend import is_dataset
 from attention_nmt.checks import require
 
 _INPUTS = '{"source": ids [B, S], "target": ids [B, T]}, as `TrainingBatches` makes them of texts'
-_ONE_WIDTH = "equally wide in all batches, whose logits [B, T, V] become one array"
+_ONE_WIDTH = "equally wide in all batches, as `TrainingBatches.evaluation` makes them"
 _MESSAGE = re.compile(r"`\w+` must be [^\n]*? Received: [^\n]*?\.(?=[\]\n]|$)")
 """A message of `require` within one of TensorFlow's."""
 

@@ -60,7 +60,7 @@ class Seq2Seq(TrainableModel):
     ```python
     model = Seq2Seq(ModelConfig(source_vocabulary_size=4000, target_vocabulary_size=4000))
     loss = CrossEntropy(label_smoothing=0.1)
-    model.compile("adam", loss, weighted_metrics=[Perplexity(), TokenAccuracy()])
+    model.compile("adam", loss, metrics=[Perplexity(), TokenAccuracy()])
     model.fit(batches)
     ```
     """

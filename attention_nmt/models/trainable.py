@@ -79,7 +79,7 @@ class TrainableModel(keras.Model):
 
         Raises:
             ValueError: the model was not compiled, or was loaded with an optimizer whose learning
-                rate is 0; or the data is at fault, see above.
+                rate is 0; or the data is at fault, see the class.
         """
         given = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
         self._check_training(given.arguments)
@@ -94,19 +94,20 @@ class TrainableModel(keras.Model):
             return super().fit(*given.args, **given.kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates as `keras.Model.evaluate` does; the data is checked, see above."""
+        """Evaluates as `keras.Model.evaluate` does; the data is checked, see the class."""
         with plain_errors():
             return super().evaluate(self._checked(x, y), y, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """The logits of a corpus in one array `[N, T, V]`, as `keras.Model.predict` gives them.
 
-        The array takes `4 N T V` bytes. For translations there is `Translator`, for the loss of a
-        corpus `evaluate`, for the logits of one batch `predict_on_batch`.
+        The array takes `4 N T V` bytes. `TrainingBatches.evaluation` makes batches of one width, in
+        the order of the corpus. For translations there is `Translator`, for the loss of a corpus
+        `evaluate`, for the logits of one batch `predict_on_batch`.
 
         Raises:
             ValueError: targets are not equally wide in all batches, or the data is at fault, see
-                above.
+                the class.
         """
         with plain_errors():
             data = self._checked(x, labels=False, one_width=True)
@@ -120,11 +121,11 @@ class TrainableModel(keras.Model):
         return super().train_on_batch(*given.args, **given.kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates as `keras.Model.test_on_batch` does; the data is checked, see above."""
+        """Evaluates as `keras.Model.test_on_batch` does; the data is checked, see the class."""
         return super().test_on_batch(self._checked(x, y), y, *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The logits `[B, T, V]` of one batch; the data is checked, see above."""
+        """The logits `[B, T, V]` of one batch; the data is checked, see the class."""
         return super().predict_on_batch(self._checked(x, labels=False))
 
     def _checked(
