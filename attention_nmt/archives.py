@@ -50,15 +50,18 @@ class Arrays:
     Args:
         path: the file, for messages.
         archive: the open archive.
+
+    Attributes:
+        names: those of the arrays.
     """
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
         self._archive = archive
-        self._names = set(archive.namelist())
+        self.names = {name.removesuffix(".npy") for name in archive.namelist()}
 
     def __contains__(self, name: object) -> bool:
-        return f"{name}.npy" in self._names
+        return name in self.names
 
     def __getitem__(self, name: str) -> np.ndarray:
         """An array.

@@ -99,7 +99,8 @@ def adam_steps(run: Callable[[Any, list[float]], None]) -> None:
             run(plain, gradient)
         for found, expected in zip(checked.variables, plain.variables, strict=False):
             np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
-        np.testing.assert_array_equal(*map(np.asarray, weights))
+        found, expected = weights
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
     assert np.asarray(checked.skips).tolist() == [3, 0]
 
 
@@ -227,8 +228,8 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
     model = tiny_training()
     progress = Progress(model, average_decay=0.9)
     progress.save(run.checkpoint)
-    score = {"step": 1, "dev_bleu": 1.0, "dev_sentences": 1, "tokenizers": {}}
-    keep_best(run, model, **score)  # type: ignore[arg-type]
+    score: dict[str, Any] = {"step": 1, "dev_bleu": 1.0, "dev_sentences": 1, "tokenizers": {}}
+    keep_best(run, model, **score)
     before = run.checkpoint.read_bytes(), run.best.read_bytes()
 
     progress.averages.values[0] = progress.averages.values[0] * np.nan  # type: ignore[union-attr]
@@ -240,7 +241,7 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
     with pytest.raises(NotFiniteError, match=r"step 0: .*kernel is not finite.*`learning_rate`"):
         progress.save(run.checkpoint)
     with pytest.raises(ValueError, match=r"step 1: expected weights that are finite.*kernel\."):
-        keep_best(run, model, **score)  # type: ignore[arg-type]
+        keep_best(run, model, **score)
     assert (run.checkpoint.read_bytes(), run.best.read_bytes()) == before
 
     # The file of an earlier version, which kept them.

@@ -1,0 +1,1 @@
+"""Faults that befall runs: what is tried, and what holds. `make faults` tries all of it."""
