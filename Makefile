@@ -11,7 +11,7 @@ SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup demo multi30k test test-long mutants properties coverage check wheel
+.PHONY: setup demo multi30k test test-long faults mutants properties coverage check wheel
 
 setup: .venv/installed
 
@@ -58,6 +58,10 @@ properties: setup
 # Faults put into the code: the share that some test notices, and the survivors.
 mutants: setup
 	$(PYTHON) -m tests.mutation
+
+# Kills, damaged files, full disks, signals: the table of what was tried and what held.
+faults: setup
+	$(PYTHON) -m tests.faults
 
 # Branches of the library that the tests reach.
 coverage: setup

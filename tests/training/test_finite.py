@@ -215,7 +215,7 @@ def test_checkpoints_count_skipped_steps_and_older_ones_load(tmp_path: Path) -> 
 
     with np.load(path) as arrays:
         older = {name: arrays[name] for name in arrays if name not in ("skips", "notes")}
-    np.savez(path, **older)  # type: ignore[arg-type]
+    np.savez(path, **older)
     again = tiny_training()
     Progress(again, 0.0).load(path)
     assert read_skips(again) == Skipped(total=0, last=0)
@@ -248,7 +248,7 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
     with np.load(run.checkpoint) as arrays:
         found = {name: arrays[name] for name in arrays}
     found["variable:0"] = found["variable:0"] * np.nan
-    np.savez(run.checkpoint, **found)  # type: ignore[arg-type]
+    np.savez(run.checkpoint, **found)
     with pytest.raises(ValueError, match=r"checkpoint\.npz: expected finite numbers.*variable:0"):
         Progress(tiny_training(), average_decay=0.9).load(run.checkpoint)
 
