@@ -58,7 +58,7 @@ def run(config: TranslateConfig) -> None:
     check_backend("translate")
     with open_source(config.job) as source:
         # Before TensorFlow, so that what is at fault is said at once.
-        search = RunFolder(config.run_dir).read_search(config.search, n_best=1)
+        search = RunFolder(Path(config.run_dir)).read_search(config.search, n_best=1)
         _translate(config, source, search)
 
 
@@ -79,9 +79,9 @@ def _translate(config: TranslateConfig, source: Source, search: SearchConfig) ->
         )
 
 
-def _weights(run_dir: Path) -> str:
+def _weights(run_dir: str | Path) -> str:
     """Tells the weights of a run from others: what other weights have begun is not gone on with."""
-    path = RunFolder(run_dir).best
+    path = RunFolder(Path(run_dir)).best
     about = path.stat()
     return f"{path.resolve()}\0{about.st_size}\0{about.st_mtime_ns}"
 

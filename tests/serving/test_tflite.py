@@ -28,7 +28,8 @@ COUNT = sum(1 for text in TEXTS if text)
 
 def convert(run_dir: Path, output: Path, **options: Any) -> int:
     """Converts a run; gives the number of translations that are equal to the SavedModel's."""
-    said = tflite.convert(tflite.ConvertConfig(run_dir=run_dir, output=output, **options))
+    paths: dict[str, Any] = {"run_dir": str(run_dir), "output": str(output)}  # as users write them
+    said = tflite.convert(tflite.ConvertConfig(**paths, **options))
     found = re.search(rf"(\d+) of {COUNT} translations equal to the SavedModel's", said)
     assert found, said
     return int(found[1])
