@@ -103,7 +103,7 @@ class TrainingBatches:
 
     def epoch(self, number: int) -> tf.data.Dataset:
         """The batches `({"source" [B, S], "target" [B, T]}, labels [B, T], weights [B, T])`."""
-        return self._epochs()(number)
+        return self._declared(self._epochs()(number))
 
     def stream(self, epoch: int, skip: int, began: Callable[[int], None]) -> tf.data.Dataset:
         """The batches from a position on, without end.
@@ -132,7 +132,7 @@ class TrainingBatches:
 
                 began(position)
 
-        return _from_generator(generate)
+        return self._declared(_from_generator(generate))
 
     def dataset(self) -> tf.data.Dataset:
         """One dataset for `fit`: each time that it is iterated over, it gives the next epoch.
@@ -147,7 +147,14 @@ class TrainingBatches:
         def generate() -> Iterator[Any]:
             return epochs(next(numbers)).as_numpy_iterator()
 
-        return _from_generator(generate)
+        return self._declared(_from_generator(generate))
+
+    def _declared(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """The dataset with the sizes of its vocabularies, which models compare with their own."""
+        dataset.source_vocabulary_size = self.source_tokenizer.vocabulary_size
+        dataset.target_vocabulary_size = self.target_tokenizer.vocabulary_size
+
+        return dataset
 
     def _whole_rows(self, target_length: int) -> int:
         """The rows of a batch with targets of a length, copies or not."""

@@ -195,7 +195,8 @@ def _checked_dataset(dataset: Any, expected: Expected) -> Any:
 
     spec = dataset.element_spec
     x, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
-    _checked_types(x, y, expected)
+    parts = _checked_types(x, y, expected)
+    _check_declared(dataset, parts)
 
     def check(batch: Any, others: list[Any]) -> Any:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
@@ -214,6 +215,21 @@ def _checked_dataset(dataset: Any, expected: Expected) -> Any:
     if isinstance(spec, tuple):
         return dataset.map(lambda *batch: check(batch, []))
     return dataset.map(lambda batch: check(batch, []))
+
+
+def _check_declared(dataset: Any, parts: list[_Ids]) -> None:
+    """Checks the sizes of vocabularies that a dataset declares, or one that it is made of.
+
+    Those of `TrainingBatches` do: a tokenizer with more pieces than the model has is refused before
+    the first step, and not when a rare piece comes.
+    """
+    sources = [dataset]
+    for one in sources:
+        for part in parts:
+            declared = getattr(one, f"{part.name}_vocabulary_size", 0)
+            expected = f"of at most {part.size} pieces, those of the model's vocabulary"
+            require(declared <= part.size, f"{part.name} tokenizer", expected, declared)
+        sources += one._inputs()
 
 
 def _ids_assertion(part: _Ids) -> Any:

@@ -42,11 +42,12 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
 
 
 def trained(model: Seq2Seq) -> dict[str, np.ndarray]:
-    """What Keras' `evaluate` and `fit` say of batches of other shapes, and learn, on any backend.
+    """What Keras' `evaluate` and `fit` say of batches of many tokens and of few, on any backend.
 
     Ids beyond the vocabulary do not get as far as a step.
     """
-    batches = [tiny_batch(LENGTHS), tiny_batch([(4, 3)], target_length=8)]
+    few = [(4, 3), (0, 0), (0, 0), (0, 0)]
+    batches = [tiny_batch(LENGTHS), tiny_batch(few, source_length=6, target_length=6)]
     model.compile(
         keras.optimizers.SGD(0.1),
         CrossEntropy(0.1),

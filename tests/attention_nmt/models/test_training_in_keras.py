@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attention_nmt.config import BatchConfig
+from attention_nmt.data.batches import TrainingBatches
+from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 from tests.attention_nmt.models import oracle
@@ -250,6 +253,23 @@ def test_ids_beyond_the_vocabulary_are_refused_everywhere() -> None:
     for call in calls:
         with pytest.raises(ValueError, match=r"^`target` must be ids from 0 to 39, .*: 41\.$"):
             call()
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused_before_the_first_step(
+    tokenizer: Tokenizer, sentences: list[str]
+) -> None:
+    """Whether its last pieces are in the texts or not, and whatever is made of the dataset."""
+    pairs = tf.data.Dataset.from_tensor_slices((sentences, sentences))
+    batches = TrainingBatches(pairs, tokenizer, tokenizer, BatchConfig(batch_size=8, buckets=2))
+    size = tokenizer.vocabulary_size
+    for name in ("source", "target"):
+        sizes = {"source_vocabulary_size": size, "target_vocabulary_size": size}
+        model = compiled(tiny_model(**{**sizes, f"{name}_vocabulary_size": size - 1}))
+        message = rf"`{name} tokenizer` must be of at most {size - 1} pieces.*Received: {size}\."
+        for data in (batches.dataset().repeat().take(1), batches.epoch(0)):
+            with pytest.raises(ValueError, match=message):
+                model.fit(data, verbose=0)
+        assert int(model.optimizer.iterations) == 0
 
 
 TEXTS = ["the red dress", "the blue dress"]
