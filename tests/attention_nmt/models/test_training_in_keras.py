@@ -263,8 +263,9 @@ def test_a_tokenizer_larger_than_the_model_is_refused_before_the_first_step(
     batches = TrainingBatches(pairs, tokenizer, tokenizer, BatchConfig(batch_size=8, buckets=2))
     size = tokenizer.vocabulary_size
     for name in ("source", "target"):
-        sizes = {"source_vocabulary_size": size, "target_vocabulary_size": size}
-        model = compiled(tiny_model(**{**sizes, f"{name}_vocabulary_size": size - 1}))
+        sizes: dict[str, Any] = {"source_vocabulary_size": size, "target_vocabulary_size": size}
+        sizes[f"{name}_vocabulary_size"] = size - 1
+        model = compiled(tiny_model(**sizes))
         message = rf"`{name} tokenizer` must be of at most {size - 1} pieces.*Received: {size}\."
         for data in (batches.dataset().repeat().take(1), batches.epoch(0)):
             with pytest.raises(ValueError, match=message):
