@@ -6,20 +6,24 @@ pairs of strings                          the corpus
   -> rows with the number of their bucket `_with_buckets`
   -> rows of one bucket together          `group_by_window`
   -> padded batches for `fit`             `_padded`, `examples.example`
+
+For `evaluate` and `predict` nothing is shuffled or drawn, and no row is padding: `evaluation`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from attention_nmt.checks import require
+from attention_nmt.checks import require, require_type
 from attention_nmt.config import BatchConfig
 from attention_nmt.data.buckets import rectangles
-from attention_nmt.data.chunks import Chunk, ChunkTokenizer, Epoch
+from attention_nmt.data.chunks import CHUNK, Chunk, ChunkTokenizer, Epoch, Statistics
 from attention_nmt.data.examples import example
 from attention_nmt.data.pipeline import shuffle, untuned
 from attention_nmt.data.tokenizer import Tokenizer
@@ -63,12 +67,15 @@ class TrainingBatches:
     Raises:
         ValueError: no pair is left after filtering, the message says what was dropped; or a batch
             cannot hold `copies` of one pair.
+        TypeError: an argument is something else, or the pairs are no scalar strings.
 
     Example:
 
     ```python
-    batches = TrainingBatches(pairs, tokenizer, tokenizer, BatchConfig(batch_size=64))
-    model.fit(batches.dataset(), epochs=3)
+    config = BatchConfig(batch_size=64)
+    batches = TrainingBatches(pairs, tokenizer, tokenizer, config)
+    dev = TrainingBatches(dev_pairs, tokenizer, tokenizer, config)
+    model.fit(batches.dataset(), epochs=3, validation_data=dev.evaluation())
     ```
     """
 
@@ -82,6 +89,11 @@ class TrainingBatches:
         seed: int = 1,
         copies: int = 1,
     ) -> None:
+        _check_pairs(pairs)
+        _check_tokenizer("source_tokenizer", source_tokenizer)
+        _check_tokenizer("target_tokenizer", target_tokenizer)
+        require_type(isinstance(config, BatchConfig), "config", "a BatchConfig", config)
+
         self.pairs = pairs
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
@@ -94,9 +106,7 @@ class TrainingBatches:
         require(1 <= copies <= most, "copies", allowed, copies)
 
         self._tokenizer = ChunkTokenizer(source_tokenizer, target_tokenizer, config, seed)
-        self.statistics = self._tokenizer.statistics(pairs)
-        some = self.statistics.kept > 0
-        require(some, "pairs", "a corpus with pairs to train on", str(self.statistics))
+        self.statistics = self._counted(self._tokenizer)
 
         sides = rectangles(self.statistics.histogram, config.buckets)
         self.shapes = [Shape(self._rows(target), source, target) for source, target in sides]
@@ -134,20 +144,88 @@ class TrainingBatches:
 
         return self._declared(_from_generator(generate))
 
-    def dataset(self) -> tf.data.Dataset:
+    def dataset(self, first_epoch: int = 0) -> tf.data.Dataset:
         """One dataset for `fit`: each time that it is iterated over, it gives the next epoch.
 
-        Only once one is over may the next one begin. Epochs with sampled segmentations or joined
-        pairs differ by some batches; `fit` takes no more of any epoch than of its first, so that a
-        few may be left out. `stream` with `steps_per_epoch` leaves out none.
+        Only once one is over may the next one begin. All have `batches_per_epoch` batches, as the
+        dataset's cardinality says. Where segmentations, joined pairs or capitals are drawn, epochs
+        differ by some batches: of a longer one the last are left out, of a shorter one the first
+        come again. `stream` with `steps_per_epoch` leaves out none.
+
+        Args:
+            first_epoch: the epoch to begin with: of a training that goes on, the number of epochs
+                behind it, which is its `initial_epoch`.
+
+        Raises:
+            ValueError: `first_epoch` is below 0.
         """
-        numbers = itertools.count()
+        require(first_epoch >= 0, "first_epoch", "at least 0", first_epoch)
+        numbers = itertools.count(first_epoch)
         epochs = self._epochs()
 
         def generate() -> Iterator[Any]:
-            return epochs(next(numbers)).as_numpy_iterator()
+            twice = itertools.repeat(epochs(next(numbers)), 2)
+            batches = itertools.chain.from_iterable(map(tf.data.Dataset.as_numpy_iterator, twice))
 
-        return self._declared(_from_generator(generate))
+            return itertools.islice(batches, self.batches_per_epoch)
+
+        return self._declared(_from_generator(generate, self.batches_per_epoch))
+
+    def evaluation(self) -> tf.data.Dataset:
+        """The pairs for `evaluate` and `predict`: each once, in the order of the corpus.
+
+        Nothing is drawn, and no row is padding, so that the last batch may have fewer rows: row `i`
+        of a prediction is that of pair `i` of those that the config keeps. All batches are as wide
+        as the longest pair, so that a prediction is one array `[N, T, V]`. Each time that the
+        dataset is iterated over it gives the same.
+
+        Pairs that the config drops are not in it; `statistics` says how many.
+        """
+        config = dataclasses.replace(self.config, sampling_alpha=0.0, joined_pairs=1, capitals=0.0)
+        tokenizer = ChunkTokenizer(self.source_tokenizer, self.target_tokenizer, config, self.seed)
+        drawn = config != self.config
+        statistics = self._counted(tokenizer) if drawn else self.statistics
+        source, target = (int(axis.max()) for axis in np.nonzero(statistics.histogram))
+        rows = max(1, self._whole_rows(target))
+
+        def padded(chunk: Chunk) -> tuple[tf.Tensor, tf.Tensor]:
+            return self._dense(chunk, source, target)
+
+        def batch(source: tf.Tensor, labels: tf.Tensor) -> tuple:
+            return example(source, labels, self.target_tokenizer.special)
+
+        chunks = tokenizer.chunks(self.pairs.batch(CHUNK), lambda: 0)
+        batches = chunks.map(padded).unbatch().batch(rows).map(batch)
+        count = -(-statistics.kept // rows)
+
+        batches = batches.apply(tf.data.experimental.assert_cardinality(count))
+
+        return self._declared(untuned(batches.prefetch(4)))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """The batches of an epoch; where lengths are drawn, those of the lengths drawn first."""
+        counts = [0] * len(self.shapes)
+        for source, target in np.argwhere(self.statistics.histogram):
+            fits = (source <= shape.source and target <= shape.target for shape in self.shapes)
+            bucket = next(index for index, holds in enumerate(fits) if holds)
+            counts[bucket] += int(self.statistics.histogram[source, target])
+
+        pairs = [shape.rows // self.copies for shape in self.shapes]
+
+        return sum(-(-count // each) for count, each in zip(counts, pairs, strict=True))
+
+    def _counted(self, tokenizer: ChunkTokenizer) -> Statistics:
+        """The findings of a pass over the corpus, of which something must be left.
+
+        Raises:
+            ValueError: nothing is.
+        """
+        statistics = tokenizer.statistics(self.pairs)
+        some = statistics.kept > 0
+        require(some, "pairs", "a corpus with pairs to train on", str(statistics))
+
+        return statistics
 
     def _declared(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """The dataset with the sizes of its vocabularies, which models compare with their own."""
@@ -197,11 +275,19 @@ class TrainingBatches:
         fits = tf.reduce_all(lengths[:, None] <= sides, axis=-1)
         buckets = tf.argmax(tf.cast(fits, tf.int32), axis=-1)
 
-        width = [None, self.config.maximum_length]
-        source = chunk.source.to_tensor(self.source_tokenizer.special.pad, shape=width)
-        target = chunk.target.to_tensor(self.target_tokenizer.special.pad, shape=width)
+        longest = self.config.maximum_length
 
-        return buckets, source, target
+        return buckets, *self._dense(chunk, longest, longest)
+
+    def _dense(self, chunk: Chunk, source: int, target: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Both sides of the pairs, padded: `[M, source]` and `[M, target]`."""
+        source_pad = self.source_tokenizer.special.pad
+        target_pad = self.target_tokenizer.special.pad
+
+        return (
+            chunk.source.to_tensor(source_pad, shape=[None, source]),
+            chunk.target.to_tensor(target_pad, shape=[None, target]),
+        )
 
     def _window_size(self, bucket: tf.Tensor) -> tf.Tensor:
         """The number of pairs in a batch of a bucket."""
@@ -258,7 +344,43 @@ class _Epochs:
         return self._dataset
 
 
-def _from_generator(generate: Callable[[], Iterator[Any]]) -> tf.data.Dataset:
+def _from_generator(
+    generate: Callable[[], Iterator[Any]], count: int | None = None
+) -> tf.data.Dataset:
+    """The batches of a generator; `count` is their number, where it is known."""
     batches = tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE)
+    if count is not None:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(count))
 
     return untuned(batches.prefetch(4))
+
+
+def _check_pairs(pairs: Any) -> None:
+    """Makes sure that pairs are a dataset of scalar strings, two at a time.
+
+    Raises:
+        TypeError: they are not.
+    """
+    expected = (
+        "a tf.data.Dataset of (source, target) strings, such as "
+        "tf.data.Dataset.from_tensor_slices((sources, targets))"
+    )
+    require_type(isinstance(pairs, tf.data.Dataset), "pairs", expected, pairs)
+
+    spec = pairs.element_spec
+    sides = spec if isinstance(spec, tuple) and len(spec) == 2 else ()
+    texts = [
+        isinstance(side, tf.TensorSpec) and side.dtype == tf.string and side.shape.rank in (0, None)
+        for side in sides
+    ]
+    require_type(bool(texts) and all(texts), "pairs", expected, spec)
+
+
+def _check_tokenizer(name: str, tokenizer: Any) -> None:
+    """Makes sure that a tokenizer is one.
+
+    Raises:
+        TypeError: it is not.
+    """
+    known = hasattr(tokenizer, "vocabulary_size")
+    require_type(known, name, "a Tokenizer, as `Tokenizer.load` gives it", tokenizer)

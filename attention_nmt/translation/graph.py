@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from attention_nmt.backend import check_tensorflow
-from attention_nmt.checks import require
+from attention_nmt.checks import require, require_type
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.examples import decoder_inputs
 from attention_nmt.data.tokenizer import Tokenizer
@@ -35,6 +35,7 @@ class TranslationGraph:
     Raises:
         ValueError: the backend is not TensorFlow, a vocabulary is not of the model's size, a
             coverage penalty goes with a model that does not align, or a batch has no sentence.
+        TypeError: a tokenizer or the search is something else.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class TranslationGraph:
         search_weights: Any = None,
     ) -> None:
         check_tensorflow("a Translator")
+        require_type(isinstance(search, SearchConfig), "search", "a SearchConfig", search)
         require(batch_size >= 1, "batch_size", "at least 1", batch_size)
 
         covering = 0.0 if model.aligns else search.coverage_penalty
@@ -192,6 +194,9 @@ class TranslationGraph:
 
 
 def _check_vocabulary(side: str, tokenizer: Tokenizer, expected: int) -> None:
-    size = tokenizer.vocabulary_size
+    size = getattr(tokenizer, "vocabulary_size", None)
+    known = size is not None
+    require_type(known, f"{side}_tokenizer", "a Tokenizer, as `Tokenizer.load` gives it", tokenizer)
+
     pieces = f"of the model's {side}_vocabulary_size={expected} pieces"
     require(size == expected, f"{side}_tokenizer", pieces, size)

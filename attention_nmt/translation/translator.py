@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from attention_nmt.backend import check_tensorflow
-from attention_nmt.checks import require
+from attention_nmt.checks import require, require_type
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.models.interface import TranslationModel
@@ -45,6 +44,7 @@ class Translator:
     Raises:
         ValueError: the backend is not TensorFlow, a vocabulary is not of the model's size, a
             coverage penalty goes with a model without attention, or a batch has no sentence.
+        TypeError: a tokenizer or the search is something else.
 
     Example:
 
@@ -110,9 +110,9 @@ class Translator:
 
         Raises:
             FileNotFoundError: the folder holds no finished evaluation of a training.
-            ValueError: the backend is not TensorFlow, a tokenizer is not of the model's size, the
-                model's file holds code, or the config has a setting of the search that there is
-                none of, or that is outside its range.
+            ValueError: the backend is not TensorFlow, a tokenizer is not the training's, the
+                model's file is damaged, holds code or weights that are not finite, or the config
+                has a setting of the search that there is none of, or that is outside its range.
         """
         check_tensorflow("a Translator")
         # Keras finds the class of a saved model by its registered name: importing it registers it.
@@ -120,38 +120,31 @@ class Translator:
 
         run = RunFolder(Path(run_dir))
         search = search or run.read_search()
-        if not run.best.is_file():
-            message = f"{run.path} has no {run.best.name}: its training has not been evaluated yet."
-            raise FileNotFoundError(message)
-
-        model = keras.saving.load_model(run.best, compile=False)
-        source = Tokenizer.load(run.source_tokenizer)
-        target = source
-        if run.target_tokenizer.is_file():
-            target = Tokenizer.load(run.target_tokenizer)
+        model = run.load_best()
+        source, target = run.load_tokenizers()
 
         return cls(model, source, search, target, batch_size)
 
     def __call__(
-        self, texts: Sequence[str] | tf.Tensor, alignments: bool = True
+        self, texts: Iterable[str] | tf.Tensor, alignments: bool = True
     ) -> list[Translation]:
         """The best translation of each text; see `n_best`."""
         return [translations[0] for translations in self.n_best(texts, alignments)]
 
     def n_best(
-        self, texts: Sequence[str] | tf.Tensor, alignments: bool = True
+        self, texts: Iterable[str] | tf.Tensor, alignments: bool = True
     ) -> list[list[Translation]]:
         """The `search.n_best` best translations of each text, the best first.
 
         Args:
-            texts: the sources.
+            texts: the sources: a list, a column, a tensor `[N]`.
             alignments: False is faster, and gives none.
 
         Raises:
-            ValueError: `texts` is one string and not a sequence of them.
+            ValueError: `texts` is no sequence of strings, but one string, a table or a set.
+            TypeError: one of them is no string; the message says which.
         """
-        _check_sequence("texts", texts)
-        strings = list(texts.numpy() if isinstance(texts, tf.Tensor) else texts)
+        strings = _text_list("texts", texts)
         batches = list(self._batches(strings))
         translate = self._translate if alignments else self._translate_without_alignments
 
@@ -169,21 +162,25 @@ class Translator:
 
         return found
 
-    def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[Alignment]:
+    def align(
+        self, sources: Iterable[str] | tf.Tensor, targets: Iterable[str] | tf.Tensor
+    ) -> list[Alignment]:
         """The alignments of given translations, by forced decoding.
 
         Raises:
             ValueError: the model has no attention, there are not as many targets as sources, or one
                 string is given and not a sequence of them.
+            TypeError: one of them is no string; the message says which.
         """
-        _check_sequence("sources", sources)
-        _check_sequence("targets", targets)
-        count = len(sources)
-        require(len(targets) == count, "targets", f"as many as the sources ({count})", len(targets))
+        source_list = _text_list("sources", sources)
+        target_list = _text_list("targets", targets)
+        count = len(source_list)
+        given = len(target_list)
+        require(given == count, "targets", f"as many as the sources ({count})", given)
 
         found: dict[int, Alignment] = {}
-        for indices in self._batches(sources):
-            tensors = self._align(_strings(sources, indices), _strings(targets, indices))
+        for indices in self._batches(source_list):
+            tensors = self._align(_strings(source_list, indices), _strings(target_list, indices))
             found.update(zip(indices, unpack_alignments(tensors), strict=True))
 
         return [found[index] for index in range(count)]
@@ -232,13 +229,22 @@ class Translator:
             yield order[begin : begin + self.batch_size]
 
 
-def _check_sequence(name: str, texts: Any) -> None:
-    one = isinstance(texts, (str, bytes))
-    if isinstance(texts, tf.Tensor):
-        one = texts.shape.rank != 1
+def _text_list(name: str, texts: Any) -> list[str | bytes]:
+    """The texts of a sequence, a column of a table or a tensor, in their order.
 
-    if one:
-        raise ValueError(f"`{name}` must be a sequence of strings. Received: {texts!r}.")
+    They are looked at before TensorFlow is: a compiled function that was once given what it does
+    not take may keep its lock, and hang the next time.
+    """
+    iterable = hasattr(texts, "__iter__") or hasattr(texts, "__getitem__")
+    ordered = iterable and not isinstance(texts, (str, bytes, Mapping, Set))
+    one_axis = len(getattr(texts, "shape", [None])) == 1
+    require(ordered and one_axis, name, "a sequence of strings", texts)
+
+    values = list(texts.numpy() if isinstance(texts, tf.Tensor) else texts)
+    for index, value in enumerate(values):
+        require_type(isinstance(value, (str, bytes)), f"{name}[{index}]", "a string", value)
+
+    return values
 
 
 def _strings(texts: Sequence[str | bytes], indices: Sequence[int]) -> tf.Tensor:

@@ -151,10 +151,16 @@ def test_what_cannot_be_replayed(
 
     pieces = copy.source_tokenizer.read_bytes()
     copy.source_tokenizer.write_bytes(b"no model")
+    sums = f"{copy.source_tokenizer}: expected a file of SHA-256 "
+    assert sums in said(copy)
+
+    # A recording that is older than sums.
+    replace(Recording.load(copy.recording), tokenizers=np.array("{}")).save(copy.recording)
     assert f"{copy.source_tokenizer}: expected a SentencePiece model" in said(copy)
     Tokenizer.train([text for pair in PAIRS for text in pair], 290).save(copy.source_tokenizer)
     assert "with source ids below 290" in said(copy)
     copy.source_tokenizer.write_bytes(pieces)
+    copy.recording.write_bytes(whole)
 
     copy.best.touch()
     assert "holds a model without a checkpoint to go on from" in said(copy)

@@ -164,5 +164,5 @@ def summary(left_out: Counter[Fault], pairs: int, output: Path) -> str:
     """One line on a cleaned copy, and one for each reason that pairs were left out for."""
     total = sum(left_out.values())
     lines = [f"{output}: {pairs - total:,} of {pairs:,} pairs; left out were {total:,}"]
-    lines += [f"  {count:,} that {fault.value}" for fault, count in left_out.most_common()]
+    lines += [f"  that {fault.value}: {count:,}" for fault, count in left_out.most_common()]
     return "\n".join(lines)

@@ -20,10 +20,10 @@ _FOREIGN = -6.0
 
 
 class Fault(enum.Enum):
-    """What is wrong with a pair; the value says it behind a number of pairs."""
+    """What is wrong with a pair; the value says it behind "pairs that"."""
 
     EMPTY = "have an empty side"
-    LONG = f"have a line over {LONGEST} characters"
+    LONG = f"have a line over {LONGEST:,} characters"
     UNEVEN = "have sides of very different lengths"
     COPY = "have a target that is a copy of the source"
     SWAPPED = "look swapped, each side in the other's language"
@@ -64,16 +64,16 @@ def find(pairs: Pairs, reference: Reference) -> dict[Fault, np.ndarray]:
     copies = (source.keys == target.keys) & ~pairs.empty & _with_letters(pairs)
     distance = np.abs(pairs.log_ratios - reference.median)
     uneven = (distance > _UNEVEN) & ~pairs.empty & short
-    letters = ~(copies | one_language)
+    told = ~(copies | one_language)
 
     return {
         Fault.EMPTY: pairs.empty.astype(float),
         Fault.LONG: np.where(short, 0, pairs.longer),
         Fault.UNEVEN: np.where(uneven, distance, 0),
         Fault.COPY: np.where(copies, pairs.longer, 0),
-        Fault.SWAPPED: np.minimum(foreign_source, foreign_target) * letters,
-        Fault.SOURCE_LANGUAGE: np.where((from_target > 0) & letters, foreign_source, 0),
-        Fault.TARGET_LANGUAGE: np.where((from_source > 0) & letters, foreign_target, 0),
+        Fault.SWAPPED: np.minimum(foreign_source, foreign_target) * told,
+        Fault.SOURCE_LANGUAGE: np.where((from_target > 0) & told, foreign_source, 0),
+        Fault.TARGET_LANGUAGE: np.where((from_source > 0) & told, foreign_target, 0),
         Fault.SCRIPT: _foreign_letters(pairs, reference),
         Fault.CONTROL: source.controls + target.controls,
         Fault.MISREAD: (source.misread | target.misread).astype(float),

@@ -81,6 +81,9 @@ _BUCKETS = 2**16
 
 _SWAPPED_SHARE = 0.03
 _SWAPPED_FACTOR = 3.0
+_COMMON_SHARE = 0.001
+_COMMON_WORDS = 4
+"""The words of a language's list that a side is to have for it, each with this share of all."""
 
 
 def expected_scripts(language: str, side: Sequence[int]) -> frozenset[str]:
@@ -162,7 +165,11 @@ class Vocabulary:
         most = _SWAPPED_SHARE
         for other in _WORDS:
             here, there = _word_buckets(own, other)
-            share = float(shares[list(there)].sum())
+            common = shares[list(there)]
+            share = float(common.sum())
+            # A single word may be a common one of many languages, as "a" is.
+            if np.sum(common >= _COMMON_SHARE) < _COMMON_WORDS:
+                continue
             if share > most and share > _SWAPPED_FACTOR * float(shares[list(here)].sum()):
                 found = other
                 most = share

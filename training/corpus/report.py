@@ -238,15 +238,15 @@ def _described(fault: Fault, found: Found, split: SplitReport) -> str:
     about = "" if split.exact or fault != Fault.DUPLICATE else "about "
     lines = ", ".join(map(str, found.lines))
     share = _share(found.pairs, split.pairs)
-    return f"{about}{found.pairs:,} pairs ({share}) {fault.value}: lines {lines}"
+    return f"pairs that {fault.value}: {about}{found.pairs:,} ({share}), lines {lines}"
 
 
 def _overlap_warnings(overlap: OverlapReport) -> Iterator[str]:
     if overlap.pairs >= _OVERLAP * overlap.size and overlap.pairs:
         lines = ", ".join(map(str, overlap.lines))
         share = _share(overlap.pairs, overlap.size)
-        what = f"{overlap.pairs:,} pairs ({share}) stand in {overlap.other}, too"
-        yield f"{overlap.split}: {what}: lines {lines}"
+        what = f"pairs that stand in {overlap.other}, too"
+        yield f"{overlap.split}: {what}: {overlap.pairs:,} ({share}), lines {lines}"
 
 
 def _dropped_warnings(dropped: DroppedReport) -> list[str]:

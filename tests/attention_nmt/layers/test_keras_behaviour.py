@@ -367,7 +367,7 @@ def test_a_precision_reaches_every_layer_and_stays_in_the_file(
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param({"attention": "none", "readout_units": 4}, id="small"),
+        pytest.param({"attention": "none", "readout_units": 4}, id="small", marks=pytest.mark.long),
         pytest.param({}, id="default", marks=pytest.mark.long),
         pytest.param(VARIANTS["everything"], id="everything", marks=pytest.mark.long),
     ],

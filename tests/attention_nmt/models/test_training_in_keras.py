@@ -220,6 +220,7 @@ def test_a_model_smaller_than_the_tokenizer_is_refused_before_the_step(
     assert int(model.optimizer.iterations) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"jit_compile": False}], ids=str)
 def test_ids_beyond_the_vocabulary_are_refused_compiled_or_not(options: dict[str, Any]) -> None:
     """Nothing is compiled: the first batch does not reach the step."""
