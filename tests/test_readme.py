@@ -240,3 +240,13 @@ def test_the_page_on_the_house_names_what_is_there() -> None:
         if name.endswith((".py", ".md", ".json", ".model", ".keras")):
             continue
         assert re.search(rf"\b{name.split('.')[-1]}\b", source), name
+
+
+def test_the_page_on_reliability_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    places = re.findall(r"`([\w/]+\.py)`(?:: ((?:`test_\w+`(?:, )?)+))?", page)
+    assert len(places) > 50
+    for place, names in places:
+        source = (ROOT / "tests" / place).read_text(encoding="utf-8")
+        for name in re.findall(r"test_\w+", names):
+            assert f"def {name}(" in source, (place, name)

@@ -43,7 +43,8 @@ IMPORTS = {
     "Keras first": "import keras\nimport attention_nmt",
     "a module that imports Keras": "import attention_nmt.losses\nimport keras",
     "after a look for Keras": (
-        "import attention_nmt\nimport importlib.util\nimportlib.util.find_spec('keras')\nimport keras"
+        "import attention_nmt\nimport importlib.util\n"
+        "importlib.util.find_spec('keras')\nimport keras"
     ),
 }
 SHORT = ("package first", "Keras first")

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 PAIRS = [(" ".join(text.split()[: 1 + i % 9]), text.lower()) for i, text in enumerate(SENTENCES)]
 """Forty pairs of many lengths."""
 
-DRAWN = {"sampling_alpha": 0.2, "joined_pairs": 2, "capitals": 0.5}
+DRAWN: dict[str, Any] = {"sampling_alpha": 0.2, "joined_pairs": 2, "capitals": 0.5}
 
 
 def pairs(texts: list[tuple[str, str]] | None = None) -> tf.data.Dataset:
@@ -39,8 +39,13 @@ def make(tokenizer: Tokenizer, copies: int = 1, **options: Any) -> TrainingBatch
 
 
 def model() -> Seq2Seq:
-    sizes = {"embedding_size": 4, "encoder_units": 4, "decoder_units": 4, "attention_units": 4}
-    vocabularies = {
+    sizes: dict[str, Any] = {
+        "embedding_size": 4,
+        "encoder_units": 4,
+        "decoder_units": 4,
+        "attention_units": 4,
+    }
+    vocabularies: dict[str, Any] = {
         "source_vocabulary_size": VOCABULARY_SIZE,
         "target_vocabulary_size": VOCABULARY_SIZE,
     }
@@ -131,7 +136,7 @@ def test_a_dataset_that_begins_with_a_later_epoch(tokenizer: Tokenizer) -> None:
 def test_fit_takes_every_batch_and_does_not_run_out_of_data(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    """Keras counted a step more each epoch of a dataset without a length; and goes on from a backup.
+    """Keras counted a step more each epoch of a dataset without a length.
 
     A training of two epochs, and one that is stopped after the first and goes on, end alike.
     """

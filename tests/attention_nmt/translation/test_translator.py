@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,51 @@ def test_strings_bytes_and_tensors_are_alike(translator: Translator) -> None:
 def test_one_string_is_no_sequence(text: str, translator: Translator) -> None:
     with pytest.raises(ValueError, match="`texts` must be a sequence of strings"):
         translator(text)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [{"A dog.": 1}, {"A dog."}, 3, np.array([["a", "b"]])],
+    ids=["dict", "set", "int", "table"],
+)
+def test_what_is_no_sequence_of_texts(texts: Any, translator: Translator) -> None:
+    """A good call behind it is answered: TensorFlow once kept a lock."""
+    with pytest.raises(ValueError, match="`texts` must be a sequence of strings"):
+        translator(texts)
+    assert len(translator(["A dog."])) == 1
+
+
+@pytest.mark.parametrize("missing", [float("nan"), None, 7], ids=str)
+def test_an_element_that_is_no_string_is_named(missing: Any, translator: Translator) -> None:
+    message = rf"`texts\[1\]` must be a string\. Received: {missing}\."
+    with pytest.raises(TypeError, match=message):
+        translator(["A dog.", missing])
+    message = rf"`targets\[0\]` must be a string\. Received: {missing}\."
+    with pytest.raises(TypeError, match=message):
+        translator.align(["A dog."], [missing])
+
+
+class Column:
+    """Texts under labels of their own, as a column of a table has them."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = {f"row {number}": text for number, text in enumerate(texts)}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts.values())
+
+    def __getitem__(self, label: str) -> str:
+        return self.texts[label]
+
+
+def test_a_column_with_labels_of_its_own(translator: Translator) -> None:
+    texts = ["A dog runs.", "Oh"]
+    expected = [translation.text for translation in translator(texts)]
+    assert [translation.text for translation in translator(Column(texts))] == expected
+    aligned = translator.align(Column(texts), Column(texts))
+    assert [len(alignment.weights) for alignment in aligned] == [
+        len(alignment.weights) for alignment in translator.align(texts, texts)
+    ]
 
 
 def test_refreshing_what_is_not_frozen(translator: Translator) -> None:
