@@ -22,8 +22,11 @@ TEXT_BYTES = 2**24
 TOKENIZER_BYTES = 2**28
 """The longest file of a tokenizer, in bytes."""
 
-_RANDOM = "[a-z0-9_]{8}"
-"""The random part of temporary names: of this module's, and of those of Python's `tempfile`."""
+_MARK = "partial-"
+"""What the temporary name of a file has before its random part; no other file is to have it."""
+
+_RANDOM = "[0-9a-f]{8}"
+"""The random part of temporary names."""
 
 
 @contextmanager
@@ -55,7 +58,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        _name(error, temporary, path)
+        _rename_in(error, temporary, path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -73,21 +76,29 @@ def _check_target(path: Path) -> None:
 def _create(path: Path) -> tuple[Path, int]:
     """A new file beside `path`, and a handle that holds a lock on it: its writer is alive."""
     while True:
-        name = f".{path.stem}.{secrets.token_hex(4)}{path.suffix}"
-        temporary = path.with_name(name)
+        temporary = path.with_name(f".{path.stem}.{_MARK}{secrets.token_hex(4)}{path.suffix}")
         try:
             handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             continue
         except OSError as error:
-            _name(error, temporary, path)
+            _rename_in(error, temporary, path)
             raise
 
-        _lock(handle)
-        return temporary, handle
+        if _own(handle, temporary):
+            return temporary, handle
+        os.close(handle)
 
 
-def _name(error: OSError, temporary: Path, path: Path) -> None:
+def _own(handle: int, path: Path) -> bool:
+    """Locks what was just made; False: another process took it for a leftover and removed it."""
+    # Where there are no locks, nothing is taken for a leftover.
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+
+
+def _rename_in(error: OSError, temporary: Path, path: Path) -> None:
     """Makes an error of a temporary file, or of no name, one of the file that it stands for."""
     nameless = error.filename is None and error.errno is not None
     if nameless or str(error.filename) == str(temporary):
@@ -110,15 +121,22 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
         OSError: `parent` cannot be written.
     """
     remove_leftover_folders(parent, prefix)
-    folder = parent / f"{prefix}{secrets.token_hex(4)}"
-    folder.mkdir()
-
-    handle = os.open(folder, os.O_RDONLY)
-    _lock(handle)
+    folder, handle = _create_folder(parent, prefix)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _create_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder, and a handle that holds a lock on it."""
+    while True:
+        folder = parent / f"{prefix}{secrets.token_hex(4)}"
+        folder.mkdir()
+        handle = os.open(folder, os.O_RDONLY)
+        if _own(handle, folder):
+            return folder, handle
         os.close(handle)
 
 
@@ -138,12 +156,13 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
     patterns = []
     for name in names:
         stem, suffix = Path(name).stem, Path(name).suffix
-        patterns.append(rf"\.{re.escape(stem)}\.{_RANDOM}{re.escape(suffix)}")
+        patterns.append(rf"\.{re.escape(stem)}\.{_MARK}{_RANDOM}{re.escape(suffix)}")
 
     removed = []
     for path in _abandoned(folder, "|".join(patterns)):
-        path.unlink(missing_ok=True)
-        removed.append(path)
+        if path.is_file():
+            path.unlink(missing_ok=True)
+            removed.append(path)
     return removed
 
 
@@ -159,34 +178,38 @@ def remove_leftover_folders(parent: Path, prefix: str) -> list[Path]:
     """
     removed = []
     for path in _abandoned(parent, re.escape(prefix) + _RANDOM):
-        shutil.rmtree(path, ignore_errors=True)
-        removed.append(path)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path)
     return removed
 
 
-def _abandoned(folder: Path, pattern: str) -> list[Path]:
-    """What stands in a folder under names of a pattern, and is locked by no process."""
+def _abandoned(folder: Path, pattern: str) -> Iterator[Path]:
+    """Yields what stands in a folder under names of a pattern and is locked by no process.
+
+    Each is locked while it is the last one that was yielded, so that nobody begins to write it.
+    """
     try:
         named = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
     except PermissionError:
-        return []
+        return
 
-    found = []
     for path in named:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             continue
-
-        with contextlib.suppress(OSError):
+        try:
             handle = os.open(path, os.O_RDONLY)
-            try:
-                if _lock(handle):
-                    found.append(path)
-            finally:
-                os.close(handle)
-    return found
+        except OSError:
+            continue
+
+        try:
+            if try_lock(handle):
+                yield path
+        finally:
+            os.close(handle)
 
 
-def _lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
     """Locks an open file or folder until it is closed; False: it is locked, or cannot be."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

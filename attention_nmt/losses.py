@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -190,6 +191,16 @@ class CrossEntropy(keras.losses.Loss):
         tokens = ops.sum(weights)
         share = ops.divide_no_nan(tokens, sum_over_replicas(tokens))
         return loss * replicas() * share
+
+    @contextmanager
+    def without_consistency(self) -> Iterator[None]:
+        """A block in which the loss is that of batches that hold each pair once."""
+        held = self.consistency
+        self.consistency = 0.0
+        try:
+            yield
+        finally:
+            self.consistency = held
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each position `[B, T]` from ids `[B, T]` and logits `[B, T, V]`."""

@@ -86,10 +86,15 @@ class _KerasFinder(importlib.abc.MetaPathFinder):
 def register() -> None:
     """Makes the names known to Keras, now or when it is imported."""
     keras = sys.modules.get("keras")
-    if keras is None:
-        sys.meta_path.insert(0, _KerasFinder())
-    else:
+    if keras is not None:
         _tell(keras)
+        return
+
+    # A module that is imported a second time has another class of this name.
+    earlier = [one for one in sys.meta_path if type(one).__module__ == __name__]
+    for finder in earlier:
+        sys.meta_path.remove(finder)
+    sys.meta_path.insert(0, _KerasFinder())
 
 
 def _tell(keras: Any) -> None:

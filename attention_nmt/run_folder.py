@@ -53,7 +53,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The weights with the highest dev BLEU, as a Keras file."""
+        """The weights with the highest dev BLEU, as a Keras file, with the tokenizers' sums."""
         return self.path / "best.keras"
 
     @property
@@ -102,7 +102,7 @@ class RunFolder:
         paths = (self.source_tokenizer, self.target_tokenizer)
         return {path.name: file_sum(path) for path in paths if path.is_file()}
 
-    def check_tokenizers(self, sums: Sums | None, made_with: Path) -> None:
+    def check_tokenizers(self, sums: Any, made_with: Path) -> None:
         """Checks that the tokenizers are those that a file was made with.
 
         Args:
@@ -111,10 +111,12 @@ class RunFolder:
             made_with: the file, for the message.
 
         Raises:
-            ValueError: one is another, or is missing.
+            ValueError: one is another, or is missing, or these are no sums.
         """
         if not sums:
             return
+        if not isinstance(sums, dict) or not all(isinstance(one, str) for one in sums.values()):
+            raise ValueError(f"{made_with}: expected sums of tokenizers. Received: {sums!r}.")
 
         here = self.tokenizer_sums()
         for name in sorted({*sums, *here}):
@@ -146,7 +148,7 @@ class RunFolder:
             ValueError: the file is damaged or a weight is not finite, see `archives.load_model`; or
                 the run's tokenizers are others than those that the model was trained with.
         """
-        from attention_nmt.archives import load_model
+        from attention_nmt.archives import load_model, read_note
 
         if not self.best.is_file():
             message = (
@@ -154,10 +156,7 @@ class RunFolder:
             )
             raise FileNotFoundError(message)
 
-        sums = read_record(self.best_score).get("tokenizers") if self.best_score.is_file() else None
-        if sums is not None and not isinstance(sums, dict):
-            raise ValueError(f"{self.best_score}: expected sums of tokenizers. Received: {sums!r}.")
-        self.check_tokenizers(sums, self.best)
+        self.check_tokenizers(read_note(self.best).get("tokenizers"), self.best)
         return load_model(self.best)
 
     def read_config(self) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def decode(text: bytes, place: str, *, before: int = 0) -> str:
     """Decodes UTF-8.
 
     Args:
-        text: a line, or another text. A NUL is refused, too: no text has one, and UTF-16 has many.
+        text: a line, or another text. A NUL is refused, too: no text has one, and UTF-16 has as
+            many as letters.
         place: where it stands, for a message, which adds the byte, counted from 1.
         before: the number of bytes that stand before it at that place.
 
@@ -76,9 +77,13 @@ def decode(text: bytes, place: str, *, before: int = 0) -> str:
     if wrong < 0:
         return decoded
 
-    utf16 = text.startswith(_UTF16_MARKS) or text[wrong] == 0
-    encoding = "UTF-16" if utf16 else "Latin-1 or another encoding"
-    received = f"0x{text[wrong]:02x}, as of {encoding}"
+    if text.startswith(_UTF16_MARKS) or 4 * text.count(b"\0") > len(text):
+        encoding = ", as of UTF-16"
+    elif text[wrong] == 0:
+        encoding = ", a NUL character"
+    else:
+        encoding = ", as of Latin-1 or another encoding"
+    received = f"0x{text[wrong]:02x}{encoding}"
     place = f"{place}, byte {before + wrong + 1}"
     raise ValueError(f"{place}: expected UTF-8. Received: {received}.")
 

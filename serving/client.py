@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import random
 import re
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import grpc
 
@@ -38,8 +41,9 @@ _RETRIES = {
                 "initialBackoff": "0.25s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 2,
-                # The second is what the local server answers when too many requests wait.
-                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+                # RESOURCE_EXHAUSTED is a server's load or the size of a message, which gRPC does
+                # not tell apart: `Client` does.
+                "retryableStatusCodes": ["UNAVAILABLE"],
             },
         }
     ],
@@ -53,6 +57,18 @@ _OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.max_receive_message_length", 64 * 2**20),  # gRPC's default is 4 MB
 ]
+
+_OVERLOAD_PAUSES_S = (0.25, 0.5, 1.0)
+"""The times before a request that an overloaded server refused is sent again."""
+
+_STATUS_PAUSE_S = 0.25
+"""The time between two questions whether a model is there yet."""
+
+_STATUS_TIMEOUT_S = 5.0
+"""The longest time for an answer to one of them."""
+
+_NOT_YET = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+"""The answers of a server, or of what stands before it, that may soon be others."""
 
 MAXIMUM_REQUEST_BYTES = 2**21
 """The most bytes of texts in one request: servers take messages of 4 MiB, unless told otherwise."""
@@ -92,10 +108,19 @@ class ClientError(RuntimeError):
         super().__init__(f"{address}: {code}: {message}")
 
     @property
+    def is_too_large(self) -> bool:
+        """The message is larger than the server takes: it would be refused again."""
+        return self.code == "RESOURCE_EXHAUSTED" and "larger than max" in self.message
+
+    @property
+    def is_overload(self) -> bool:
+        """The server has too much to do: the same request may be answered later."""
+        return self.code == "RESOURCE_EXHAUSTED" and not self.is_too_large
+
+    @property
     def may_be_of_a_text(self) -> bool:
         """A text may be at fault, and not the connection, the model or the load."""
-        too_large = self.code == "RESOURCE_EXHAUSTED" and "larger than max" in self.message
-        return too_large or self.code in ("INVALID_ARGUMENT", "OUT_OF_RANGE")
+        return self.is_too_large or self.code in ("INVALID_ARGUMENT", "OUT_OF_RANGE")
 
 
 class Client:
@@ -162,21 +187,54 @@ class Client:
             request_serializer=wire.PredictRequest.SerializeToString,
             response_deserializer=wire.PredictResponse.FromString,
         )
+        self._get_model_status = self._channel.unary_unary(
+            wire.MODEL_STATUS_METHOD,
+            request_serializer=wire.GetModelStatusRequest.SerializeToString,
+            response_deserializer=wire.GetModelStatusResponse.FromString,
+        )
+        self._retries = _RetryBudget()
 
     def wait(self, timeout_s: float) -> None:
-        """Waits until the server can be reached.
+        """Waits until the server can be reached and has loaded the model.
+
+        A proxy can be reached before the server behind it. A server that does not tell the status
+        of models is waited for until it can be reached, and one that knows no model of the name
+        until it says so.
 
         Args:
             timeout_s: the longest time to wait, in seconds.
 
         Raises:
-            ClientError: UNAVAILABLE, it could not be reached within that time.
+            ClientError: UNAVAILABLE, the model was not there within that time.
         """
+        end = time.monotonic() + timeout_s
         try:
             grpc.channel_ready_future(self._channel).result(timeout=timeout_s)
         except grpc.FutureTimeoutError as error:
             message = f"no server within {timeout_s:g} s"
             raise ClientError(self.address, "UNAVAILABLE", message) from error
+
+        while missing := self._missing(end):
+            if time.monotonic() + _STATUS_PAUSE_S >= end:
+                message = f"no model {self.name!r} within {timeout_s:g} s: {missing}"
+                raise ClientError(self.address, "UNAVAILABLE", message)
+            time.sleep(_STATUS_PAUSE_S)
+
+    def _missing(self, end: float) -> str:
+        """The reason why the model cannot be asked yet; empty if it can, or can be told no more of.
+
+        Args:
+            end: the time, of `time.monotonic`, after which no answer is waited for.
+        """
+        timeout_s = min(_STATUS_TIMEOUT_S, max(0.0, end - time.monotonic()))
+        try:
+            request = wire.model_status_request(self.name)
+            response = self._get_model_status(request, timeout=timeout_s)
+        except grpc.RpcError as error:
+            code = error.code().name
+            return f"{code}: {error.details()}" if code in _NOT_YET else ""
+
+        return "" if wire.is_available(response) else "it is not loaded"
 
     def translate(self, texts: Sequence[str]) -> list[ClientTranslation]:
         """Translates texts, in requests of at most `batch_size` one after another.
@@ -184,8 +242,8 @@ class Client:
         A text is cut at 64 KiB, as servers cut it.
 
         Raises:
-            TypeError: `texts` is one string, or an element is no string.
-            ValueError: a text cannot be written as UTF-8.
+            TypeError: `texts` is one string, or an element is no string; nothing was sent.
+            ValueError: a text cannot be written as UTF-8; nothing was sent.
             ClientError: the server did not translate them.
         """
         if isinstance(texts, str):
@@ -193,7 +251,7 @@ class Client:
             raise TypeError(f"`texts` must be a sequence of strings. Received {received}")
 
         translations = []
-        for batch in self._batches(texts):
+        for batch in self._batches(_cut_texts(texts)):
             translations += self._translate_batch(batch)
         return translations
 
@@ -210,32 +268,24 @@ class Client:
         found = self.translate([part.strip() for part in parts if part.strip()])
         return rejoin(parts, (translation.text for translation in found))
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[list[_CutText]]:
+    def _batches(self, texts: Sequence[_CutText]) -> Iterator[list[_CutText]]:
         """Yields the texts of each request."""
         batch: list[_CutText] = []
         size = 0
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"`texts[{index}]` must be a string. Received: {text!r}.")
-
-            encoded = text.encode("utf-8")
-            cut = cut_text(encoded)
-            is_full = len(batch) == self.batch_size or size + len(cut) > MAXIMUM_REQUEST_BYTES
+        for cut in texts:
+            length = len(cut.text)
+            is_full = len(batch) == self.batch_size or size + length > MAXIMUM_REQUEST_BYTES
             if batch and is_full:
                 yield batch
                 batch = []
                 size = 0
-            batch.append(_CutText(cut, truncated=len(cut) < len(encoded)))
-            size += len(cut)
+            batch.append(cut)
+            size += length
         if batch:
             yield batch
 
     def _translate_batch(self, batch: Sequence[_CutText]) -> list[ClientTranslation]:
-        request = wire.predict_request(self.name, [cut.text for cut in batch])
-        try:
-            response = self._predict(request, timeout=self.timeout_s)
-        except grpc.RpcError as error:
-            raise ClientError(self.address, error.code().name, error.details()) from error
+        response = self._answer(wire.predict_request(self.name, [cut.text for cut in batch]))
         try:
             answers = wire.read_translations(response, len(batch))
         except ValueError as error:
@@ -246,6 +296,29 @@ class Client:
             truncated = answer.truncated or cut.truncated
             found.append(ClientTranslation(answer.text, answer.score, truncated))
         return found
+
+    def _answer(self, request: Any) -> Any:
+        """The response to a `PredictRequest`, which is sent again to an overloaded server."""
+        end = time.monotonic() + self.timeout_s
+        for pause_s in _OVERLOAD_PAUSES_S:
+            try:
+                return self._send(request, end)
+            except ClientError as error:
+                pause_s *= random.uniform(0.8, 1.2)  # clients do not come back all at once
+                in_time = time.monotonic() + pause_s < end
+                if not (error.is_overload and self._retries.take() and in_time):
+                    raise
+            time.sleep(pause_s)
+        return self._send(request, end)
+
+    def _send(self, request: Any, end: float) -> Any:
+        """Sends a `PredictRequest`, whose response comes before the time `end`."""
+        try:
+            response = self._predict(request, timeout=max(0.0, end - time.monotonic()))
+        except grpc.RpcError as error:
+            raise ClientError(self.address, error.code().name, error.details()) from error
+        self._retries.refill()
+        return response
 
     def close(self) -> None:
         """Closes the connection."""
@@ -268,6 +341,53 @@ class _CutText(NamedTuple):
 
     text: bytes
     truncated: bool
+
+
+def _cut_texts(texts: Sequence[str]) -> list[_CutText]:
+    """Encodes texts, and cuts those that are too long.
+
+    Raises:
+        TypeError: an element is no string; the message has its place.
+        ValueError: an element cannot be written as UTF-8; the message has its place.
+    """
+    found = []
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"`texts[{index}]` must be a string. Received: {text!r}.")
+        try:
+            encoded = text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            expected = f"`texts[{index}]` must be a string that UTF-8 can express"
+            raise ValueError(f"{expected}. Received: {error}.") from error
+
+        cut = cut_text(encoded)
+        found.append(_CutText(cut, truncated=len(cut) < len(encoded)))
+    return found
+
+
+class _RetryBudget:
+    """Keeps many refusals in a row from being multiplied by retries, as gRPC's throttling does.
+
+    A refusal takes 1 of at most 10 tokens, an answer gives 0.1 back, and a request is sent again
+    only while more than half of them are there. Threads may share one.
+    """
+
+    _MOST = 10.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens = self._MOST
+
+    def take(self) -> bool:
+        """Counts a refusal, and says if the request may be sent again."""
+        with self._lock:
+            self._tokens = max(0.0, self._tokens - 1)
+            return self._tokens > self._MOST / 2
+
+    def refill(self) -> None:
+        """Counts an answer."""
+        with self._lock:
+            self._tokens = min(self._MOST, self._tokens + 0.1)
 
 
 def is_loopback(address: str) -> bool:
@@ -322,7 +442,8 @@ class ClientConfig:
         name: the model's name there.
         timeout_s: the limit for one request, in seconds.
         batch_size: the most texts in one request.
-        wait_s: the time to wait for a server that has just been started, in seconds.
+        wait_s: the time to wait for a server that has just been started to load the model, in
+            seconds.
         tls: encrypt, and check the server's certificate.
         root_certificates: a PEM file of the authorities to trust with tls.
 
@@ -394,7 +515,8 @@ def run(config: ClientConfig) -> None:
     except ClientError as error:
         raise OSError(str(error)) from error
     if refused:
-        fault = f"{config.address}: the server refused {refused} of the texts"
+        kind = "sentences" if config.job.document else "texts"
+        fault = f"{config.address}: the server refused {refused} of the {kind}"
         raise OSError(f"{fault}: their translations are empty")
 
 

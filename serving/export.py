@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
-from attention_nmt.files import make_folder, sync_folder, sync_tree, temporary_folder
+from attention_nmt.files import (
+    make_folder,
+    read_record,
+    sync_folder,
+    sync_tree,
+    temporary_folder,
+)
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.text_files import read_lines
 
@@ -74,7 +79,8 @@ def export(
 
     Raises:
         OSError: the folder cannot be written.
-        ValueError: a weight is not finite.
+        ValueError: a weight is not finite, or the search lets a text have an alignment that is too
+            large.
     """
     from .saved_model import write_saved_model
 
@@ -151,8 +157,9 @@ def run(config: ExportConfig) -> None:
 
     Raises:
         OSError: the run folder is not complete, or the output cannot be written.
-        ValueError: the backend is not TensorFlow, a setting of the search is outside its range, or
-            a weight is not finite.
+        ValueError: the backend is not TensorFlow, a setting of the search is outside its range, a
+            record of the run is no JSON, a weight is not finite, or the search lets a text have an
+            alignment that is too large.
     """
     check_backend("export")
     folder = RunFolder(Path(config.run_dir))
@@ -170,10 +177,14 @@ def run(config: ExportConfig) -> None:
 
 
 def _about(folder: RunFolder) -> dict[str, Any]:
-    """The facts of a run for its model card."""
-    about = {"training": json.loads(folder.config.read_text(encoding="utf-8"))}
+    """The facts of a run for its model card.
+
+    Raises:
+        ValueError: a file holds no JSON record; the message names it.
+    """
+    about: dict[str, Any] = {"training": read_record(folder.config)}
     if folder.best_score.is_file():
-        about |= json.loads(folder.best_score.read_text(encoding="utf-8"))
+        about |= read_record(folder.best_score)
     return about
 
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeAlias
 
+from attention_nmt.files import atomic_write, make_folder, sync_file, sync_folder, try_lock
+
 from .sentences import rejoin, split
 
 
@@ -60,8 +62,9 @@ def translate_lines(
     """Translates a stream: yields a line for each line, in order.
 
     A line of white space gives an empty line, and is not translated. Line breaks within a
-    translation become spaces. Standard error names the lines of which only the beginning was
-    translated.
+    translation become spaces. Standard error names, once each, the lines of which only the
+    beginning was translated, and those with a `RefusedText`. A refused line is left empty, and
+    with `document` a refused sentence is left out of its line.
 
     Args:
         lines: the texts.
@@ -91,19 +94,43 @@ def _translate_batch(
         numbers += [number] * len(written)
 
     found = translate(texts)
-    answers = zip(numbers, found, strict=True)
-    for number in sorted({number for number, answer in answers if answer.truncated}):
-        message = f"warning: line {number} is too long: only its beginning was translated"
-        print(message, file=sys.stderr)
-
+    of_line: dict[int, list[LineTranslation]] = {}
     for number, answer in zip(numbers, found, strict=True):
-        if isinstance(answer, RefusedText):
-            message = f"warning: line {number} was refused, and is left empty: {answer.reason}"
-            print(message, file=sys.stderr)
+        of_line.setdefault(number, []).append(answer)
+
+    for number, answers in of_line.items():
+        _warn_of_cuts(number, answers)
+    for number, answers in of_line.items():
+        _warn_of_refusals(number, answers)
 
     translations = (answer.text for answer in found)
     for line in parts:
         yield re.sub(r"[\r\n]+", " ", rejoin(line, translations)).strip()
+
+
+def _warn_of_cuts(number: int, answers: Sequence[LineTranslation]) -> None:
+    """Says on standard error if only the beginning of a line, or of sentences, was translated."""
+    cut = sum(answer.truncated for answer in answers)
+    if not cut:
+        return
+
+    fault = "is too long: only its beginning was translated"
+    if len(answers) > 1:
+        long = f"has {cut} of {len(answers)} sentences that are too long"
+        fault = f"{long}: only the beginning of each was translated"
+    print(f"warning: line {number} {fault}", file=sys.stderr)
+
+
+def _warn_of_refusals(number: int, answers: Sequence[LineTranslation]) -> None:
+    """Says on standard error what of a line was refused, with the first reason."""
+    refused = [answer for answer in answers if isinstance(answer, RefusedText)]
+    if not refused:
+        return
+
+    fault = "was refused, and is left empty"
+    if len(answers) > 1:
+        fault = f"lacks {len(refused)} of its {len(answers)} sentences, which were refused"
+    print(f"warning: line {number} {fault}: {refused[0].reason}", file=sys.stderr)
 
 
 def is_plain(path: Path) -> bool:
@@ -125,7 +152,7 @@ def fresh(path: Path | None) -> Iterator[Output]:
 
     Args:
         path: a device or a pipe is written to as it is; a file is written beside its place, which
-            it takes at the end; None is standard output.
+            it takes at the end, when it lasts, see `atomic_write`; None is standard output.
 
     Raises:
         OSError: `path` is a folder, or cannot be written.
@@ -138,21 +165,16 @@ def fresh(path: Path | None) -> Iterator[Output]:
             yield Output(file, 0)
         return
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield Output(file, 0)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        yield Output(file, 0)
 
 
 @contextlib.contextmanager
 def resumed(path: Path, task: str, source: Path) -> Iterator[Output]:
     """Opens a file for the lines of `source` behind those from a run that stopped.
 
-    Lines are kept beside `path` until all are there, and then take its place. A source that has
-    changed begins anew.
+    Lines are kept beside `path` until all are there, and then take its place, when they last. A
+    source that has changed begins anew. What other tasks have begun stays, to be gone on with.
 
     Args:
         path: the file.
@@ -167,13 +189,16 @@ def resumed(path: Path, task: str, source: Path) -> Iterator[Output]:
     digest = hashlib.sha256(identity.encode()).hexdigest()
     part = path.with_name(f".{path.name}.{digest[:12]}.part")
 
+    make_folder(path.parent)
     with part.open("ab+") as file:
         _lock(file, part)
         done = _keep_whole_lines(file)
         try:
             yield Output(file, done)
             file.flush()
+            sync_file(part)
             part.replace(path)
+            sync_folder(path.parent)
         finally:
             file.flush()
             if part.exists() and os.fstat(file.fileno()).st_size == 0:
@@ -197,13 +222,9 @@ def _lock(file: BinaryIO, path: Path) -> None:
     """Makes this process the only one at a file that it has just opened.
 
     Raises:
-        OSError: another one is, or has removed it meanwhile.
+        OSError: another one is, or has removed it meanwhile, or the file system has no locks.
     """
-    import fcntl  # of POSIX: elsewhere everything but this works
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OSError(f"another process is writing {path}") from error
+    if not try_lock(file.fileno()):
+        raise OSError(f"another process is writing {path}, or no file there can be locked")
     if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
         raise OSError(f"another process has just written {path}; try again")

@@ -24,6 +24,12 @@ from .signatures import MAXIMUM_BATCH, SCORE_PAIRS, maximum_aligned, signatures
 WARM_UP_SIZES = (1, 16)
 """Texts in the requests that a server runs before it serves a version, for each signature."""
 
+BATCHING_FILE = "batching_params.pbtxt"
+"""The file of a version's own batching, by TensorFlow Serving's convention."""
+
+BATCHED_TEXTS = 32
+"""The most texts that TensorFlow Serving puts together, unless a signature takes fewer."""
+
 PACKAGES = ("tensorflow", "tensorflow-text", "keras", "sentencepiece")
 """Packages whose versions stand in a model card."""
 
@@ -33,6 +39,9 @@ def write_saved_model(
 ) -> None:
     """Writes a translator with the weights as they are now.
 
+    A server with `--enable_per_model_batching_parameters` puts texts together as the model lets
+    it.
+
     Args:
         translator: what to write.
         folder: the SavedModel's folder, which is made.
@@ -41,7 +50,7 @@ def write_saved_model(
 
     Raises:
         OSError: the folder cannot be written.
-        ValueError: a weight is not finite.
+        ValueError: a weight is not finite, or a text may have an alignment that is too large.
     """
     if isinstance(translator.model, keras.Model):
         check_finite(translator.model, "the translator's model")
@@ -60,6 +69,8 @@ def write_saved_model(
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     archive.write_out(str(folder), options=options, verbose=False)
 
+    batching = _batching(translator)
+    (folder / BATCHING_FILE).write_text(batching, encoding="utf-8")
     extra = folder / "assets.extra"
     extra.mkdir(exist_ok=True)
     card = {**model_card(translator), "signatures": list(functions), **about}
@@ -82,11 +93,36 @@ def _resources(translator: Translator) -> list[Any]:
     ]
 
 
+def _batching(translator: Translator) -> str:
+    """The parameters of a version's batching, as text of `tensorflow.serving.BatchingParameters`.
+
+    The limits of requests are checked on what was put together, so that no more texts are than the
+    signature of alignments takes.
+    """
+    most = min(BATCHED_TEXTS, *_limits(translator).values())
+    return f"""\
+max_batch_size {{ value: {most} }}
+batch_timeout_micros {{ value: 2000 }}
+max_enqueued_batches {{ value: 64 }}
+"""
+
+
+def _limits(translator: Translator) -> dict[str, int]:
+    """The most texts in a request, by the names that a model card has for them."""
+    limits = {"maximum_batch": MAXIMUM_BATCH}
+    if translator.model.aligns:
+        limits["maximum_batch_with_alignment"] = maximum_aligned(translator.search)
+    return limits
+
+
 def model_card(translator: Translator) -> dict[str, Any]:
     """Says what can be seen of a translator alone.
 
     Returns:
         Its model, search, limits, tokenizers, and the versions of the packages that made it.
+
+    Raises:
+        ValueError: a text may have an alignment that is too large.
     """
     tokenizers = {"source": translator.source_tokenizer, "target": translator.target_tokenizer}
     sums = {}
@@ -96,8 +132,7 @@ def model_card(translator: Translator) -> dict[str, Any]:
     return {
         "model": _describe(translator.model),
         "search": asdict(translator.search),
-        "maximum_batch": MAXIMUM_BATCH,
-        "maximum_batch_with_alignment": maximum_aligned(translator.search),
+        **_limits(translator),
         "tokenizers_sha256": sums,
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }

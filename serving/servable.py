@@ -80,8 +80,8 @@ class Servable:
 
     Raises:
         OSError: there is no SavedModel in `folder`.
-        RuntimeError: it has no graph with the tag "serve", its tokenizers are not those of its
-            model card, or a warm-up request fails.
+        RuntimeError: it has no graph with the tag "serve", its model card cannot be read, its
+            tokenizers are not those of the card, or a warm-up request fails.
         tf.errors.OpError: it cannot be initialized.
     """
 
@@ -90,15 +90,14 @@ class Servable:
         self.version = version
 
         folder = Path(folder)
-        graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph)
-        with graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
-        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(loaded.signature_def)
-        _check_tokenizers(loaded, folder / MODEL_CARD)
-
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
         self._callables: dict[tuple[tuple[str, ...], tuple[str, ...]], Any] = {}
-        self._warm_up(folder / WARM_UP_FILE)
+        try:
+            self.signatures = self._load(folder)
+            self._warm_up(folder / WARM_UP_FILE)
+        except BaseException:
+            self.close()
+            raise
 
     def predict(
         self,
@@ -148,6 +147,13 @@ class Servable:
             raise RequestError(grpc.StatusCode.INTERNAL, message)
         return signature
 
+    def _load(self, folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
+        """Loads a SavedModel into the session, and gives its SignatureDefs by name."""
+        with self._session.graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        _check_tokenizers(loaded, folder / MODEL_CARD)
+        return dict(loaded.signature_def)
+
     def _warm_up(self, path: Path) -> None:
         """Runs the requests in the TFRecords of `path`, if there are any.
 
@@ -188,11 +194,11 @@ def _check_tokenizers(loaded: meta_graph_pb2.MetaGraphDef, card: Path) -> None:
     """Compares the tokenizers of a graph with the sums in its model card, if there are any.
 
     Raises:
-        RuntimeError: they differ.
+        RuntimeError: they differ, or the card cannot be read.
     """
     if not card.is_file():
         return
-    expected = set(read_record(card).get("tokenizers_sha256", {}).values())
+    expected = _tokenizer_sums(card)
     if not expected:
         return
 
@@ -204,6 +210,23 @@ def _check_tokenizers(loaded: meta_graph_pb2.MetaGraphDef, card: Path) -> None:
     if found != expected:
         fault = f"{card}: expected tokenizers of the SHA-256 {sorted(expected)}"
         raise RuntimeError(f"{fault}. The graph has: {sorted(found)}.")
+
+
+def _tokenizer_sums(card: Path) -> set[str]:
+    """The sums of tokenizers that a model card names.
+
+    Raises:
+        RuntimeError: the card, or what it says of tokenizers, is no record.
+    """
+    try:
+        sums = read_record(card).get("tokenizers_sha256", {})
+    except ValueError as error:
+        raise RuntimeError(str(error)) from error
+
+    if not isinstance(sums, dict) or not all(isinstance(text, str) for text in sums.values()):
+        expected = "expected a record of sums as `tokenizers_sha256`"
+        raise RuntimeError(f"{card}: {expected}. Received: {sums!r:.200}.")
+    return set(sums.values())
 
 
 def _feeds(signature: meta_graph_pb2.SignatureDef, inputs: Tensors) -> dict[str, np.ndarray]:

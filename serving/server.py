@@ -36,8 +36,9 @@ class ServerConfig:
         name: the model's name in requests.
         host: the address to listen on; the default can be reached from this machine only.
         port: the port to listen on; 0 picks a free one.
-        max_workers: the number of requests that run at the same time; others wait.
-        max_waiting: the most requests that wait; one more is answered with RESOURCE_EXHAUSTED.
+        max_workers: the number of requests that run the model at the same time; others wait.
+        max_waiting: the most requests that wait for the model; one more is answered with
+            RESOURCE_EXHAUSTED. Those for health and for the status of the model do not wait.
         max_message_bytes: the size of the largest request, in bytes.
         grace_s: the time that running requests may take to finish after SIGTERM or SIGINT, in
             seconds.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any, NamedTuple, NoReturn
 
@@ -26,6 +28,8 @@ from .tensors import RequestError, invalid
 
 _LOGGER = logging.getLogger(__name__)
 _SIGNATURE_DEF = "signature_def"
+_SPARE_THREADS = 4
+"""Threads for requests that no model runs for, such as those of health, and for refusals."""
 
 
 def _answer(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any, grpc.ServicerContext], Any]:
@@ -50,6 +54,54 @@ def _answer(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any, grpc.Servi
     return answer
 
 
+class _Queue:
+    """The requests that run a model, and those that wait for it.
+
+    Others, such as those of health, have no part in it: a server with much to do is a healthy one.
+
+    Args:
+        max_workers: the number of requests that run at the same time.
+        max_waiting: the most requests that wait for those.
+    """
+
+    def __init__(self, max_workers: int, max_waiting: int) -> None:
+        self._places = threading.BoundedSemaphore(max_workers + max_waiting)
+        self._workers = threading.BoundedSemaphore(max_workers)
+
+    @contextlib.contextmanager
+    def worker(self) -> Iterator[None]:
+        """Waits until the block may run.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED, as many as may wait do so.
+        """
+        if not self._places.acquire(blocking=False):
+            message = "Concurrent RPC limit exceeded!"  # gRPC's own
+            raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        try:
+            with self._workers:
+                yield
+        finally:
+            self._places.release()
+
+
+def _queued(
+    method: Callable[[Any, Any, grpc.ServicerContext], Any],
+) -> Callable[[Any, Any, grpc.ServicerContext], Any]:
+    """Makes requests of a method wait in the queue of its service."""
+
+    @functools.wraps(method)
+    def answer(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._queue.worker())
+            except RequestError as error:
+                context.abort(error.code, error.message)
+            return method(self, request, context)
+
+    return answer
+
+
 @_answer
 def _not_here(_self: object, _request: object) -> NoReturn:
     message = "Not part of this stand-in: use TensorFlow Serving"
@@ -57,11 +109,19 @@ def _not_here(_self: object, _request: object) -> NoReturn:
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """tensorflow.serving.PredictionService for one servable: Predict and GetModelMetadata."""
+    """tensorflow.serving.PredictionService for one servable: Predict and GetModelMetadata.
 
-    def __init__(self, servable: Servable) -> None:
+    Args:
+        servable: what answers.
+        max_workers: the number of Predict that run at the same time.
+        max_waiting: the most of them that wait; one more is answered with RESOURCE_EXHAUSTED.
+    """
+
+    def __init__(self, servable: Servable, *, max_workers: int, max_waiting: int) -> None:
         self._servable = servable
+        self._queue = _Queue(max_workers, max_waiting)
 
+    @_queued
     @_answer
     def Predict(  # noqa: N802
         self, request: predict_pb2.PredictRequest
@@ -206,17 +266,18 @@ def start(
         servable: what to serve; it is closed if the address is taken.
         host: the address to listen on.
         port: the port; 0 picks a free one.
-        max_workers: the number of requests that run at the same time.
-        max_waiting: the most requests that wait for those; one more is answered with
-            RESOURCE_EXHAUSTED.
+        max_workers: the number of Predict that run at the same time.
+        max_waiting: the most Predict that wait for those; one more is answered with
+            RESOURCE_EXHAUSTED, and other requests are answered beside them.
         max_message_bytes: the size of the largest request.
 
     Raises:
         OSError: the address is taken.
     """
+    # A Predict that waits holds a thread and its message: `max_message_bytes` at most each.
+    threads = max_workers + max_waiting + _SPARE_THREADS
     server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="serving"),
-        maximum_concurrent_rpcs=max_workers + max_waiting,
+        futures.ThreadPoolExecutor(max_workers=threads, thread_name_prefix="serving"),
         options=[
             ("grpc.max_receive_message_length", max_message_bytes),
             # Otherwise a second server would quietly share the port of a first.
@@ -224,7 +285,7 @@ def start(
         ],
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(servable), server
+        PredictionService(servable, max_workers=max_workers, max_waiting=max_waiting), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(servable), server)
     health_service = health.HealthServicer()

@@ -6,11 +6,13 @@ wants it.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 from dataclasses import replace
 
 import tensorflow as tf
 
+from attention_nmt.checks import require
 from attention_nmt.config import SearchConfig
 from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.graph import TranslationGraph
@@ -48,10 +50,26 @@ def maximum_aligned(search: SearchConfig) -> int:
     An answer has a weight for each pair of positions, for all texts as many as for the longest: the
     number follows from the lengths that a search allows, and never from the texts, because a server
     puts those of several clients together.
+
+    Raises:
+        ValueError: the answer for a single text may have more than `MAXIMUM_WEIGHTS` weights.
     """
     source = search.maximum_source_length
-    weights = source * longest_translation(source, search)
-    return max(1, min(MAXIMUM_ALIGNED, MAXIMUM_WEIGHTS // weights))
+    weights = _most_weights(source, search)
+    if weights > MAXIMUM_WEIGHTS:
+        lengths = range(1, source + 1)
+        longest = bisect.bisect_right(
+            lengths, MAXIMUM_WEIGHTS, key=lambda length: _most_weights(length, search)
+        )
+        limit = f"the alignment of a text has at most {MAXIMUM_WEIGHTS:,} weights"
+        expected = f"at most {longest:,} for the export of a model that aligns, because {limit}"
+        require(False, "maximum_source_length", expected, source)
+    return min(MAXIMUM_ALIGNED, MAXIMUM_WEIGHTS // weights)
+
+
+def _most_weights(source: int, search: SearchConfig) -> int:
+    """The most weights in the alignment of a text of `source` pieces."""
+    return source * longest_translation(source, search)
 
 
 def signatures(translator: Translator) -> dict[str, Signature]:
@@ -67,6 +85,9 @@ def signatures(translator: Translator) -> dict[str, Signature]:
         `token_log_probabilities` `[B, T]`, `log_probability` `[B]`, their sum, and `truncated`.
 
     `score` is as in `Translation`; `truncated` says which texts were over the limit and cut.
+
+    Raises:
+        ValueError: a text may have an alignment that is too large; see `maximum_aligned`.
     """
     graph = translator.graph
     all_of_beam = TranslationGraph(

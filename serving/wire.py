@@ -3,7 +3,7 @@
 `tensorflow-serving-api` imports all of TensorFlow, which takes seconds and hundreds of megabytes.
 A server reads field numbers and types only, so these few messages, declared here under names of
 their own, are read by every server. Their numbers are those of
-`tensorflow_serving/apis/predict.proto` and `model.proto`, and of
+`tensorflow_serving/apis/predict.proto`, `get_model_status.proto` and `model.proto`, and of
 `tensorflow/core/framework/tensor.proto` and `tensor_shape.proto`; the tests compare them.
 """
 
@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 PREDICT_METHOD = "/tensorflow.serving.PredictionService/Predict"
+MODEL_STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
+AVAILABLE = 30
 DT_FLOAT = 1
 DT_STRING = 7
 DT_BOOL = 10
@@ -43,6 +45,9 @@ _MESSAGES = {
     },
     "PredictRequest": {"model_spec": (1, "ModelSpec"), "inputs": (2, "[NamedTensor]")},
     "PredictResponse": {"outputs": (1, "[NamedTensor]"), "model_spec": (2, "ModelSpec")},
+    "GetModelStatusRequest": {"model_spec": (1, "ModelSpec")},
+    "ModelVersionStatus": {"version": (1, "int64"), "state": (2, "int32")},
+    "GetModelStatusResponse": {"model_version_status": (1, "[ModelVersionStatus]")},
 }
 
 
@@ -86,6 +91,8 @@ _CLASSES = _messages()
 Tensor: Any = _CLASSES["Tensor"]
 PredictRequest: Any = _CLASSES["PredictRequest"]
 PredictResponse: Any = _CLASSES["PredictResponse"]
+GetModelStatusRequest: Any = _CLASSES["GetModelStatusRequest"]
+GetModelStatusResponse: Any = _CLASSES["GetModelStatusResponse"]
 
 
 class WireTranslation(NamedTuple):
@@ -115,6 +122,18 @@ def predict_request(name: str, texts: Sequence[str | bytes]) -> Any:
     tensor.tensor_shape.dim.add(size=len(texts))
     tensor.string_val.extend(t.encode("utf-8") if isinstance(t, str) else t for t in texts)
     return request
+
+
+def model_status_request(name: str) -> Any:
+    """Makes a `GetModelStatusRequest` for all versions of the model of a name."""
+    request = GetModelStatusRequest()
+    request.model_spec.name = name
+    return request
+
+
+def is_available(response: Any) -> bool:
+    """Some version of a `GetModelStatusResponse` is loaded, and answers requests."""
+    return any(version.state == AVAILABLE for version in response.model_version_status)
 
 
 def read_translations(response: Any, count: int) -> list[WireTranslation]:

@@ -108,7 +108,7 @@ def test_translator_saved_model_and_litert(
     assert tokenizer.decode(found) == [t.text for t in expected]
 
 
-@pytest.mark.parametrize("aligns", [False, True])
+@pytest.mark.parametrize("aligns", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_an_evaluation(aligns: bool, tokenizer: Tokenizer, tmp_path: Path) -> None:
     """From a run folder, whose `best.keras` is of a class that the package has never heard of."""
     run = RunFolder(tmp_path / "run")

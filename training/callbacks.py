@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import signal
 import sys
 import threading
@@ -27,7 +28,7 @@ from .scoring.metrics import corpus_bleu
 REPORT_EVERY_S = 10
 """Seconds between lines where there is no progress bar."""
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a training behind a checkpoint."""
 
 Logs = dict[str, Any] | None
@@ -156,7 +157,8 @@ class Evaluation(keras.callbacks.Callback):
     def _log_numbers(self, logs: dict[str, Any]) -> None:
         numbers = {name: float(value) for name, value in logs.items()}
         rate = ops.convert_to_numpy(self.progress.model.optimizer.learning_rate)
-        self.log.scalars(self.progress.step, {**numbers, "learning_rate": float(rate)})
+        finite = {name: value for name, value in numbers.items() if _is_finite(value)}
+        self.log.scalars(self.progress.step, {**finite, "learning_rate": float(rate)})
 
     def _draw(self, translations: DevTranslations) -> None:
         for index, drawing in enumerate(translations.drawings):
@@ -180,12 +182,14 @@ def _png(drawing: Drawing) -> bytes:
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Counts steps, and writes checkpoints: every `checkpoint_steps` steps, on Ctrl-C and SIGTERM.
+    """Counts steps, and writes checkpoints: every `checkpoint_steps` steps, and when it is ended.
 
     Use it as a context around `fit`, and behind `Evaluation`: there a first Ctrl-C waits for the
     end of the step or of the evaluation, where a checkpoint can be written, and then raises
-    `KeyboardInterrupt`; a second one does not wait. So does SIGTERM, by which Kubernetes and Slurm
-    end a process, and raises `SystemExit`. Where a signal is ignored, it stays so.
+    `KeyboardInterrupt`; a second one does not wait. So do SIGTERM, by which Kubernetes and Slurm
+    end a process, and SIGHUP, of a terminal that is closed; they raise `SystemExit`. Where a signal
+    is ignored, as by `nohup`, it stays so. A checkpoint is written, too, where the reader of the
+    output has gone.
 
     Args:
         progress: the state of the training.
@@ -212,16 +216,20 @@ class Checkpoints(keras.callbacks.Callback):
             signal.signal(number, self._stop)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Gives the signals back.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed during an evaluation, which has ended.
-            SystemExit: SIGTERM came during an evaluation, which has ended.
+            SystemExit: another signal came during an evaluation, which has ended.
         """
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
-        self._raise()
+
+        if kind is None:
+            self._raise()
+        elif issubclass(kind, BrokenPipeError) and self.progress.saved != self.progress.step:
+            self.progress.save(self.run.checkpoint)
 
     def _stop(self, number: int, _: object) -> None:
         self.stopped_by = signal.Signals(number)
@@ -256,7 +264,7 @@ class Skips(keras.callbacks.Callback):
 
     Args:
         progress: the state of the training.
-        throughput: its clock starts anew with the metrics, which one such loss would spoil.
+        throughput: its clock starts anew with the metrics, which a loss that is not finite spoils.
         limit: the number of steps in a row after which the training ends.
     """
 
@@ -270,7 +278,7 @@ class Skips(keras.callbacks.Callback):
         self._spoilt = False
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Resets the metrics behind a step that was skipped."""
+        """Resets the metrics behind a step whose loss was not finite."""
         if self._spoilt:
             model = self.progress.model
             backend.synchronize(model)
@@ -290,7 +298,7 @@ class Skips(keras.callbacks.Callback):
             return
 
         self.total = skips.total
-        self._spoilt = True
+        self._spoilt = not _is_finite((logs or {}).get("loss", 0.0))
         self._note(logs)
         step = self.progress.step
         if not self.told:
@@ -299,7 +307,7 @@ class Skips(keras.callbacks.Callback):
             print(f"Step {step}: skipped, {reason}. Later ones are counted.", flush=True)
         if skips.last >= self.limit:
             many = f"the loss or gradients of the last {skips.last} steps"
-            remedy = "They changed no weight. A lower `learning_rate` may help"
+            remedy = "They changed no weight. A new run with a lower `learning_rate` may help"
             raise NotFiniteError(f"step {step}: {many} are not finite. {remedy}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
@@ -346,10 +354,17 @@ class Report(keras.callbacks.Callback):
             self._print(logs or {})
 
     def _print(self, logs: dict[str, Any]) -> None:
+        finite = [name for name in logs if _is_finite(logs[name])]
+
         # Numbers of an evaluation come first.
-        names = sorted(logs, key=lambda name: name != "dev_bleu")
+        names = sorted(finite, key=lambda name: name != "dev_bleu")
         numbers = [f"{name}: {_decimals(name, logs[name])}" for name in names]
         print(f"Step {self.progress.step}: {', '.join(numbers)}", flush=True)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a metric is finite; behind a step that was skipped it may not be."""
+    return math.isfinite(float(ops.convert_to_numpy(value)))
 
 
 def _decimals(name: str, value: Any) -> str:

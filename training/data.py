@@ -145,7 +145,7 @@ class Corpus:
         """
         folder = Path(self.dataset)
         if folder.is_dir():
-            splits = {path.name.split(".")[1] for path in folder.glob(f"{self.source}.*.txt")}
+            splits = folder_splits(folder, self.source)
         else:
             splits = set(prepared_builder(self.dataset, self.data_dir).info.splits)
 
@@ -170,6 +170,12 @@ class Corpus:
         if not sources:
             raise DataError(f"{self.dataset}: the split {split!r} is empty.")
         return sources, targets
+
+
+def folder_splits(folder: Path, language: str) -> set[str]:
+    """The names of the splits that a folder has in a language."""
+    paths = folder.glob(f"{language}.*.txt")
+    return {path.name.removeprefix(f"{language}.").removesuffix(".txt") for path in paths}
 
 
 def iterate_texts(pairs: tf.data.Dataset, sides: Sequence[int] = (0, 1)) -> Iterator[str]:

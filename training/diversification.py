@@ -131,7 +131,7 @@ def add_new(pairs: dict[Pair, None], made: Iterable[Pair]) -> int:
 
 def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pair]]) -> None:
     """Writes both sides of all splits into a new folder, which is there when they all are."""
-    with temporary_folder(output.parent, f".{output.name}.") as folder:
+    with temporary_folder(output.parent, f".{output.name}.diversifying-") as folder:
         for split, pairs in splits.items():
             for side, language in enumerate(corpus.languages):
                 lines = [f"{pair[side]}\n" for pair in pairs]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attention_nmt.archives import check_finite, open_arrays
+from attention_nmt.archives import check_finite, open_arrays, whole, write_note
 from attention_nmt.config import to_json
 from attention_nmt.files import atomic_write, folder_lock, read_record, remove_leftovers
 from attention_nmt.run_folder import RunFolder, Sums
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 """Settings that tokenizers decide, and no flag."""
+
+_FREE = ("maximum_skipped_steps",)
+"""Settings that change no weight: a training goes on with others."""
 
 _PLACES = ("dataset", "data_dir")
 """Settings that say where texts are; the same texts may be elsewhere later."""
@@ -56,7 +59,7 @@ def alone(folder: Path) -> Iterator[None]:
 def claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> None:
     """Writes the config into a new run folder, or checks that an old one has it, and these texts.
 
-    A run that ended before its first checkpoint, as one with a setting that its data does not
+    A run that has neither weights nor a recording, as one with a setting that its data does not
     support, is begun anew. Where the same texts are found elsewhere, the config follows them.
 
     Args:
@@ -92,14 +95,14 @@ def _check_claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> Non
     old = _settings(read_config(run))
     new = _settings(config)
     same_texts = bool(data) and all(texts.get(name) == data[name] for name in data)
-    free = (*_SIZES, *_PLACES) if same_texts else _SIZES
+    free = {*_SIZES, *_FREE, *(_PLACES if same_texts else ())}
     different = [
         f"{name}: {old[name]!r} there, {new[name]!r} here"
         for name in new
         if name not in free and old[name] != new[name]
     ]
 
-    if not (run.checkpoint.is_file() or run.best.is_file()):
+    if not any(path.is_file() for path in (run.checkpoint, run.best, run.recording)):
         if different or changed:
             _empty(run)
         return
@@ -138,7 +141,8 @@ def read_notes(checkpoint: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is no whole checkpoint.
     """
-    with open_arrays(checkpoint, "checkpoint") as arrays:
+    kind = "checkpoint"
+    with whole(checkpoint, kind), open_arrays(checkpoint, kind) as arrays:
         return json.loads(str(arrays["notes"])) if "notes" in arrays else {}
 
 
@@ -158,7 +162,7 @@ def _settings(config: Any, prefix: str = "") -> dict[str, Any]:
 def _empty(run: RunFolder) -> None:
     """Removes all that a run without weights has."""
     tokenizers = (run.source_tokenizer, run.target_tokenizer)
-    for path in (*tokenizers, run.samples, run.recording, run.data, run.config):
+    for path in (*tokenizers, run.samples, run.data, run.config):
         path.unlink(missing_ok=True)
     shutil.rmtree(run.logs, ignore_errors=True)
 
@@ -225,13 +229,9 @@ def keep_best(
     check_finite(model, f"step {step}")
     with atomic_write(run.best) as temporary, _uncompiled(model):
         model.save(temporary)
+        write_note(temporary, {"tokenizers": dict(tokenizers)})
 
-    score = {
-        "step": step,
-        "dev_bleu": dev_bleu,
-        "dev_sentences": dev_sentences,
-        "tokenizers": dict(tokenizers),
-    }
+    score = {"step": step, "dev_bleu": dev_bleu, "dev_sentences": dev_sentences}
     _write(run.best_score, json.dumps(score) + "\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator
@@ -103,7 +104,9 @@ def _look(config: TrainConfig, dev_split: str, quiet: bool) -> None:
     for line in found.warnings:
         warn(line)
     if found.warnings:
-        warn("`attention-nmt data` with the same flags says more, and `--clean` leaves out faults")
+        where = ["--dataset", config.dataset, "--source", config.source, "--target", config.target]
+        command = shlex.join(["attention-nmt", "data", *where])
+        warn(f"`{command}` says more, and `--clean` leaves out faults")
 
 
 def warn(line: str) -> None:

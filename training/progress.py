@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from attention_nmt import backend
-from attention_nmt.archives import Arrays, is_finite, open_arrays
+from attention_nmt.archives import Arrays, is_finite, open_arrays, whole
 from attention_nmt.checks import require
 from attention_nmt.files import atomic_write
 
@@ -177,7 +177,7 @@ class Progress:
     def _check(self, array: np.ndarray, name: str, path: Path) -> None:
         if not is_finite(array):
             stays = f"{path} stays as it was" if path.is_file() else "there is no checkpoint yet"
-            remedy = "A lower `learning_rate` may help"
+            remedy = "A new run with a lower `learning_rate` may help"
             message = f"step {self.step}: {name} is not finite; {stays}. {remedy}."
             raise NotFiniteError(message)
 
@@ -212,9 +212,10 @@ class Progress:
         if "skips" in arrays:
             self.model.optimizer.skips.assign(arrays["skips"])
 
-        numbers = map(int, arrays["numbers"])
-        self.step, epoch, batches, self.best_step, self.waited, self.evaluated = numbers
-        self.best_bleu = float(arrays["best_bleu"])
+        with whole(path, "checkpoint"):
+            numbers = map(int, arrays["numbers"])
+            self.step, epoch, batches, self.best_step, self.waited, self.evaluated = numbers
+            self.best_bleu = float(arrays["best_bleu"])
         self.epoch_starts = [-1] * epoch + [self.step - batches]
 
         if self.averages:

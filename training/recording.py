@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attention_nmt.archives import COMPRESSED, open_arrays
+from attention_nmt.archives import COMPRESSED, open_arrays, whole
 from attention_nmt.checks import require
 from attention_nmt.files import atomic_write
 from attention_nmt.types import SPECIAL
@@ -101,7 +101,8 @@ class Recording:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: training.record writes it.")
 
-        with open_arrays(path, "recording", COMPRESSED) as arrays:
+        kind = "recording"
+        with whole(path, kind), open_arrays(path, kind, COMPRESSED) as arrays:
             found = {
                 field.name: arrays[field.name] for field in fields(cls) if field.name in arrays
             }

@@ -142,15 +142,18 @@ class TrainingBatches:
 
                 began(position)
 
-        return self._declared(_from_generator(generate))
+        batches = tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE)
+
+        return self._declared(untuned(batches.prefetch(4)))
 
     def dataset(self, first_epoch: int = 0) -> tf.data.Dataset:
         """One dataset for `fit`: each time that it is iterated over, it gives the next epoch.
 
-        Only once one is over may the next one begin. All have `batches_per_epoch` batches, as the
-        dataset's cardinality says. Where segmentations, joined pairs or capitals are drawn, epochs
-        differ by some batches: of a longer one the last are left out, of a shorter one the first
-        come again. `stream` with `steps_per_epoch` leaves out none.
+        One that was left before its last batch is given again: Keras looks at the first batch
+        before it trains. Only once one is over may the next one begin. All have `batches_per_epoch`
+        batches, as the dataset's cardinality says. Where segmentations, joined pairs or capitals
+        are drawn, epochs differ by some batches: of a longer one the last are left out, of a
+        shorter one the first come again. `stream` with `steps_per_epoch` leaves out none.
 
         Args:
             first_epoch: the epoch to begin with: of a training that goes on, the number of epochs
@@ -160,16 +163,25 @@ class TrainingBatches:
             ValueError: `first_epoch` is below 0.
         """
         require(first_epoch >= 0, "first_epoch", "at least 0", first_epoch)
-        numbers = itertools.count(first_epoch)
+        number = first_epoch
         epochs = self._epochs()
+        count = self.batches_per_epoch
 
         def generate() -> Iterator[Any]:
-            twice = itertools.repeat(epochs(next(numbers)), 2)
+            nonlocal number
+            twice = itertools.repeat(epochs(number), 2)
             batches = itertools.chain.from_iterable(map(tf.data.Dataset.as_numpy_iterator, twice))
 
-            return itertools.islice(batches, self.batches_per_epoch)
+            for index, batch in enumerate(itertools.islice(batches, count), 1):
+                # Who takes the last batch may not ask for the end.
+                number += index == count
+                yield batch
 
-        return self._declared(_from_generator(generate, self.batches_per_epoch))
+        # Nothing is made before it is asked for: the epoch is over when its last batch is taken.
+        batches = tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(count))
+
+        return self._declared(untuned(batches))
 
     def evaluation(self) -> tf.data.Dataset:
         """The pairs for `evaluate` and `predict`: each once, in the order of the corpus.
@@ -342,17 +354,6 @@ class _Epochs:
         self._number = number
 
         return self._dataset
-
-
-def _from_generator(
-    generate: Callable[[], Iterator[Any]], count: int | None = None
-) -> tf.data.Dataset:
-    """The batches of a generator; `count` is their number, where it is known."""
-    batches = tf.data.Dataset.from_generator(generate, output_signature=SIGNATURE)
-    if count is not None:
-        batches = batches.apply(tf.data.experimental.assert_cardinality(count))
-
-    return untuned(batches.prefetch(4))
 
 
 def _check_pairs(pairs: Any) -> None:

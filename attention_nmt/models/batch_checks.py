@@ -223,13 +223,12 @@ def _check_declared(dataset: Any, parts: list[_Ids]) -> None:
     Those of `TrainingBatches` do: a tokenizer with more pieces than the model has is refused before
     the first step, and not when a rare piece comes.
     """
-    sources = [dataset]
-    for one in sources:
-        for part in parts:
-            declared = getattr(one, f"{part.name}_vocabulary_size", 0)
-            expected = f"of at most {part.size} pieces, those of the model's vocabulary"
-            require(declared <= part.size, f"{part.name} tokenizer", expected, declared)
-        sources += one._inputs()
+    for part in parts:
+        declared = getattr(dataset, f"{part.name}_vocabulary_size", 0)
+        expected = f"of at most {part.size} pieces, those of the model's vocabulary"
+        require(declared <= part.size, f"{part.name} tokenizer", expected, declared)
+    for origin in dataset._inputs():
+        _check_declared(origin, parts)
 
 
 def _ids_assertion(part: _Ids) -> Any:

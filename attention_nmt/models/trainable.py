@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
 import weakref
@@ -11,9 +12,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from attention_nmt.backend import sum_over_replicas
+from attention_nmt.backend import current_value, sum_over_replicas
 from attention_nmt.checks import require
-from attention_nmt.losses import token_weights
+from attention_nmt.losses import CrossEntropy, token_weights
 from attention_nmt.models.batch_checks import Expected, check_arrays, checked, plain_errors
 from attention_nmt.types import Tensor
 
@@ -23,7 +24,10 @@ class TrainableModel(keras.Model):
 
     Its loss over an epoch or a dataset is the mean over the tokens: over the labels that are not
     padding, weighted by `sample_weight`. Keras' own is the mean over batches, weighted by their
-    rows, those of padding included.
+    rows, those of padding included. So it stays for a loss whose reduction of a batch is none by
+    weights: another one than Keras' `mean_with_sample_weight`, which `CrossEntropy` has.
+
+    Evaluations leave out the consistency of a `CrossEntropy`: their batches hold each pair once.
 
     `fit`, `evaluate`, `predict` and their forms for one batch refuse what the model cannot read
     before its step, on every backend, compiled or not: strings, and ids beyond a vocabulary. They
@@ -51,9 +55,14 @@ class TrainableModel(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """Those of `compile`, with the loss by tokens in place of Keras' own."""
-        losses = {id(self._loss_tracker), id(self._token_loss)}
-        others = [metric for metric in super().metrics if id(metric) not in losses]
-        return [self._token_loss, *others] if self.compiled else others
+        others = [metric for metric in super().metrics if metric is not self._token_loss]
+        if not self._has_token_loss():
+            return others
+        return [self._token_loss, *(one for one in others if one is not self._loss_tracker)]
+
+    def _has_token_loss(self) -> bool:
+        """Whether the loss of a batch is a mean over its tokens."""
+        return getattr(self.loss, "reduction", None) == "mean_with_sample_weight"
 
     def compute_loss(
         self,
@@ -64,7 +73,11 @@ class TrainableModel(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """The loss of a batch, which counts in the loss over all batches by its tokens."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        own = isinstance(self.loss, CrossEntropy)
+        with contextlib.nullcontext() if training or not own else self.loss.without_consistency():
+            loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if not self._has_token_loss():
+            return loss
 
         # The losses of replicas add up to the loss of the whole batch.
         tokens = ops.sum(token_weights(y, sample_weight))
@@ -84,6 +97,7 @@ class TrainableModel(keras.Model):
         given = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
         self._check_training(given.arguments)
         given.arguments["x"] = self._checked(x, y)
+        given.arguments["callbacks"] = _with_rate_warning(given.arguments.get("callbacks"))
 
         validation = given.arguments.get("validation_data")
         if validation is not None:
@@ -152,18 +166,22 @@ class TrainableModel(keras.Model):
 
         if not self.compiled or self.optimizer is None:
             return
-        step = int(_number(self.optimizer.iterations))
-        if step == 0 or _number(self.optimizer.learning_rate) > 0:
+        step = self._step_at_rate_0()
+        if step is None:
             return
 
         loaded = self._loaded_optimizer is not None and self._loaded_optimizer() is self.optimizer
         expected = "a new one, by `compile`: the file's has come to a learning rate of 0"
         require(not loaded, "optimizer", expected, f"{self.optimizer.name} at step {step}")
-        warnings.warn(
-            f"The learning rate is 0 at step {step}: no weight will change. "
-            "`compile` with a new optimizer to train on.",
-            stacklevel=3,
-        )
+        _warn_of_rate(step)
+
+    def _step_at_rate_0(self) -> int | None:
+        """The optimizer's step, if its learning rate has come to 0; a schedule may begin there."""
+        optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # of float16
+        step = current_value(self, optimizer.iterations)
+        schedule = optimizer._learning_rate
+        rate = schedule(step) if callable(schedule) else schedule
+        return int(_number(step)) if _number(step) > 0 and _number(rate) == 0 else None
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a model that is loaded from a file, and notes whose optimizer it has."""
@@ -181,6 +199,38 @@ class TrainableModel(keras.Model):
             ids = keras.layers.InputSpec(shape=(None, None), dtype="int32")
             given.arguments["input_signature"] = [{"source": ids, "target": ids}]
         super().export(*given.args, **given.kwargs)
+
+
+def _warn_of_rate(step: int) -> None:
+    """Says that an optimizer trains nothing any more."""
+    warnings.warn(
+        f"The learning rate is 0 at step {step}: no weight will change. "
+        "`compile` with a new optimizer to train on.",
+        stacklevel=2,
+    )
+
+
+class _RateWarning(keras.callbacks.Callback):
+    """Says so where the learning rate has come to 0 and another epoch begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_first = True
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Looks once an epoch; `fit` has looked before the first one."""
+        step = None if self._is_first else self.model._step_at_rate_0()
+        self._is_first = False
+        if step is not None:
+            _warn_of_rate(step)
+
+
+def _with_rate_warning(callbacks: Any) -> Any:
+    """The callbacks of `fit`, and one that looks at the learning rate."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    given = [] if callbacks is None else callbacks
+    return [*(given if isinstance(given, (list, tuple)) else [given]), _RateWarning()]
 
 
 def _number(variable: Any) -> float:

@@ -18,6 +18,12 @@ from attention_nmt.search.loop import PLAIN, LoopOptions
 from attention_nmt.search.search import search_model
 from attention_nmt.translation.results import AlignmentTensors, PairTensors, TranslationTensors
 
+MAXIMUM_LOGITS = 2**26
+"""The most logits that are computed together for given translations, 256 MiB in float32.
+
+A single pair may have more.
+"""
+
 
 class TranslationGraph:
     """The functions of a translator for graphs: strings go in, tensors come out.
@@ -29,7 +35,8 @@ class TranslationGraph:
         source_tokenizer: the tokenizer of the source.
         target_tokenizer: the tokenizer of the target; the same one where the vocabulary is shared.
         search: the search for translations.
-        batch_size: the pairs whose logits are computed together in `score`.
+        batch_size: the most pairs whose logits are computed together in `score`; see
+            `rows_together`.
         search_weights: the model's `search_weights`, where it does not train any more.
 
     Raises:
@@ -168,8 +175,8 @@ class TranslationGraph:
 
         They are computed for some rows at a time: the logits of all could be too large.
         """
-        count = tf.shape(source)[0]
-        size = self.batch_size
+        count, length = tf.unstack(tf.shape(labels))
+        size = rows_together(self.batch_size, length, self.model.target_vocabulary_size)
         special = self.target_tokenizer.special
         scored = tf.TensorArray(
             tf.float32, 0, dynamic_size=True, infer_shape=False, element_shape=[None, None]
@@ -191,6 +198,23 @@ class TranslationGraph:
         )
 
         return tf.reshape(scored.concat(), tf.shape(labels))
+
+
+def rows_together(batch_size: int, length: tf.Tensor, vocabulary_size: int) -> tf.Tensor:
+    """The number of pairs whose logits are computed together.
+
+    They have at most `MAXIMUM_LOGITS`, unless those of one pair are more.
+
+    Args:
+        batch_size: the most pairs.
+        length: the target positions `T`, an int32 scalar.
+        vocabulary_size: the number of pieces `V`.
+
+    Returns:
+        An int32 scalar, at least 1.
+    """
+    positions = MAXIMUM_LOGITS // vocabulary_size
+    return tf.clip_by_value(positions // tf.maximum(length, 1), 1, batch_size)
 
 
 def _check_vocabulary(side: str, tokenizer: Tokenizer, expected: int) -> None:

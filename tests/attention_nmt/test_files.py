@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -131,7 +132,7 @@ def test_a_full_disk_is_said_of_the_file_and_not_of_a_temporary_one(tmp_path: Pa
 
 
 def test_leftovers_of_a_killed_process_go_with_the_next_write(tmp_path: Path) -> None:
-    """Also those that Python's `tempfile` named, of earlier versions; nothing else goes."""
+    """Nothing else goes, whatever its name begins with."""
     killed = python(
         """
         import os, signal, sys
@@ -144,10 +145,12 @@ def test_leftovers_of_a_killed_process_go_with_the_next_write(tmp_path: Path) ->
     )
     assert killed.returncode == -9, killed.stderr
     assert len(list(tmp_path.iterdir())) == 1
-    (tmp_path / ".best.ab_d3f6h.keras").write_text("half")
-    others = [".best.keras", ".best.short.keras", ".best.abcdefgh.npz", ".checkpoint.abcdefgh.npz"]
+    others = [".best.keras", ".best.original.keras", ".best.20261129.keras"]
+    others += [".best.partial-0a1b2c3d.npz", ".checkpoint.partial-0a1b2c3d.keras"]
     for name in others:
         (tmp_path / name).write_text("not ours")
+    (tmp_path / ".best.partial-0a1b2c3d.keras").mkdir()
+    others.append(".best.partial-0a1b2c3d.keras")
 
     with atomic_write(tmp_path / "best.keras") as temporary:
         temporary.write_text("whole")
@@ -177,13 +180,39 @@ def test_temporary_folders_of_killed_processes_go(tmp_path: Path) -> None:
         tmp_path,
     )
     assert killed.returncode == -9, killed.stderr
-    (tmp_path / ".exporting-notes").mkdir()
+    (tmp_path / ".exporting-original").mkdir()
     with temporary_folder(tmp_path, ".exporting-") as alive:
-        assert {path.name for path in tmp_path.iterdir()} == {alive.name, ".exporting-notes"}
+        assert {path.name for path in tmp_path.iterdir()} == {alive.name, ".exporting-original"}
         assert not remove_leftover_folders(tmp_path, ".exporting-")
         (alive / "model").mkdir()
         (alive / "model").rename(tmp_path / "1")
-    assert {path.name for path in tmp_path.iterdir()} == {"1", ".exporting-notes"}
+    assert {path.name for path in tmp_path.iterdir()} == {"1", ".exporting-original"}
+
+
+def test_a_file_that_was_taken_for_a_leftover_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its making and its lock another process may come."""
+    removed: list[Path] = []
+    flock = fcntl.flock
+
+    def late(handle: int, kind: int) -> None:
+        if not removed:
+            removed.append(next(tmp_path.iterdir()))
+            removed[0].unlink() if removed[0].is_file() else removed[0].rmdir()
+        flock(handle, kind)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with atomic_write(tmp_path / "config.json") as temporary:
+        assert temporary != removed[0]
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+    (tmp_path / "config.json").unlink()
+    removed.clear()
+    with temporary_folder(tmp_path, ".exporting-") as folder:
+        assert folder != removed[0]
+        assert folder.is_dir()
 
 
 def test_names_last_when_the_power_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ IMPORTS = {
         "importlib.util.find_spec('keras')\nimport keras"
     ),
 }
-SHORT = ("package first", "Keras first")
+SHORT = ("package first",)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ of the project has, so that a mutant costs its tests alone.
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import random
 import signal
@@ -57,7 +59,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "data/tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
     "data/graph_tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
     "data/segmentations.py": (f"{_DATA}/test_tokenizer.py", *_BATCHES),
-    "data/batches.py": _BATCHES,
+    "data/batches.py": (*_BATCHES, f"{_DATA}/test_batches_in_keras.py"),
     "data/buckets.py": _BATCHES,
     "data/chunks.py": _BATCHES,
     "data/examples.py": _BATCHES,
@@ -65,11 +67,16 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """The tests of each file below `attention_nmt`, the quick ones first."""
 
+_FAULT_OF_OURS = 100
+"""The status of a process that did not come to its tests."""
+
 SECONDS = 240
-"""The time after which a mutant's tests are ended: a loop without end is noticed, too."""
+"""The time after which a mutant's tests are ended; as they are, none takes a third of it."""
 
 KILLED = "killed"
 SURVIVED = "survived"
+ENDLESS = "endless"
+"""Results of a mutant: a test failed, none did, or the tests did not end and were ended."""
 
 
 class Mutant(NamedTuple):
@@ -118,7 +125,11 @@ def drawn(count: int, seed: int, only: str) -> list[Mutant]:
 
 
 def run(mutants: Sequence[Mutant], processes: int) -> Iterator[tuple[Mutant, str, float]]:
-    """Runs each mutant's tests; gives its fate and its seconds as they end."""
+    """Runs each mutant's tests; gives its result and its seconds as they end.
+
+    Raises:
+        RuntimeError: tests could not be run.
+    """
     waiting = list(reversed(mutants))
     running: dict[int, tuple[Mutant, float]] = {}
     while waiting or running:
@@ -128,15 +139,35 @@ def run(mutants: Sequence[Mutant], processes: int) -> Iterator[tuple[Mutant, str
 
         pid, status = os.wait()
         mutant, began = running.pop(pid)
-        survived = os.waitstatus_to_exitcode(status) == 0
-        yield mutant, SURVIVED if survived else KILLED, time.monotonic() - began
+        yield mutant, _result(mutant, status), time.monotonic() - began
+
+
+def _result(mutant: Mutant, status: int) -> str:
+    """What the end of a process says of a mutant."""
+    import pytest
+
+    results = {
+        pytest.ExitCode.OK: SURVIVED,
+        pytest.ExitCode.TESTS_FAILED: KILLED,
+        pytest.ExitCode.INTERRUPTED: KILLED,  # an error where pytest imports the tests
+        pytest.ExitCode.USAGE_ERROR: KILLED,  # an error where it imports a conftest
+        -signal.SIGALRM: ENDLESS,
+        -signal.SIGABRT: KILLED,
+        -signal.SIGSEGV: KILLED,
+    }
+    code = os.waitstatus_to_exitcode(status)
+    if code not in results:
+        raise RuntimeError(f"{mutant}: its tests could not be run, status {code}")
+    return results[code]
 
 
 def passes_as_it_is(mutants: Sequence[Mutant], processes: int) -> bool:
     """Whether all tests pass without a fault: only then does a failure say that one was noticed."""
     one_of_each = {TESTS[mutant.file]: Mutant(mutant.file, None) for mutant in mutants}
     failed = [
-        mutant for mutant, fate, _ in run(list(one_of_each.values()), processes) if fate == KILLED
+        mutant
+        for mutant, result, _ in run(list(one_of_each.values()), processes)
+        if result != SURVIVED
     ]
     for mutant in failed:
         print(f"{mutant}: its tests fail.")
@@ -165,7 +196,7 @@ def _fork(mutant: Mutant) -> int:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
-    status = 3
+    status = _FAULT_OF_OURS
     try:
         if mutant.site is not None:
             _install(mutant.file, mutant.site)
@@ -176,15 +207,18 @@ def _fork(mutant: Mutant) -> int:
 
 def _install(file: str, site: Site) -> None:
     path = ROOT / "attention_nmt" / file
-    tree = mutated(path.read_text(encoding="utf-8"), site)
+    source = ast.unparse(mutated(path.read_text(encoding="utf-8"), site))
+    # AutoGraph reads the code of a function again, which `linecache` is to give it.
+    linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
+
     name = ".".join(("attention_nmt", *Path(file).with_suffix("").parts))
-    sys.meta_path.insert(0, _Finder(name, compile(tree, str(path), "exec")))
+    sys.meta_path.insert(0, _Finder(name, compile(source, str(path), "exec")))
 
 
 def _tests(file: str) -> int:
     import pytest
 
-    flags = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-m", "not long"]
+    flags = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-p", "no:randomly", "-m", "not long"]
     return int(pytest.main([*flags, *(str(ROOT / test) for test in TESTS[file])]))
 
 
@@ -205,13 +239,17 @@ def main() -> int:
         return 1
 
     survivors = []
-    for number, (mutant, fate, seconds) in enumerate(run(mutants, flags.processes), 1):
-        print(f"{number:4d} {fate:8s} {seconds:5.0f} s  {mutant}", flush=True)
-        if fate == SURVIVED:
+    endless = 0
+    for number, (mutant, result, seconds) in enumerate(run(mutants, flags.processes), 1):
+        print(f"{number:4d} {result:8s} {seconds:5.0f} s  {mutant}", flush=True)
+        endless += result == ENDLESS
+        if result == SURVIVED:
             survivors.append(mutant)
 
-    share = 1 - len(survivors) / len(mutants)
-    print(f"\n{len(mutants) - len(survivors)} of {len(mutants)} killed: {share:.1%}. Survivors:")
+    noticed = len(mutants) - len(survivors)
+    share = noticed / len(mutants)
+    print(f"\n{noticed} of {len(mutants)} noticed: {share:.1%}, {endless} by tests without end.")
+    print(f"Survivors: {len(survivors)}")
     for mutant in survivors:
         print(f"  {mutant}")
     return int(share < flags.aim)

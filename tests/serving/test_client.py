@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import get_model_status_pb2, predict_pb2
 
 from serving.client import (
     MAXIMUM_REQUEST_BYTES,
@@ -21,6 +22,7 @@ from serving.client import (
     ClientTranslation,
     is_loopback,
     main,
+    translate_accepted,
 )
 from tests.serving.conftest import ServerProcess
 
@@ -122,6 +124,28 @@ def test_long_texts_are_sent_in_several_requests(scripted: Callable[[Answer], st
     assert max(sizes) < MAXIMUM_REQUEST_BYTES + 1_000 < 4 * 2**20
 
 
+@pytest.mark.parametrize(
+    ("bad", "error"), [(float("nan"), TypeError), ("\udcff", ValueError)], ids=["nan", "surrogate"]
+)
+def test_a_text_that_is_none_is_named_before_anything_is_sent(
+    bad: Any, error: type[Exception], scripted: Callable[[Answer], str]
+) -> None:
+    requests = []
+
+    def answer(
+        request: predict_pb2.PredictRequest, _context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        requests.append(request)
+        return response(["ok"] * len(request.inputs["text"].string_val))
+
+    with (
+        Client(scripted(answer)) as client,
+        pytest.raises(error, match=r"`texts\[5000\]` must be a string"),
+    ):
+        client.translate(["ok"] * 5000 + [bad])
+    assert requests == []
+
+
 def test_requests_hold_at_most_batch_size_texts(scripted: Callable[[Answer], str]) -> None:
     requests = []
 
@@ -200,6 +224,69 @@ def test_an_overloaded_server_is_asked_again(scripted: Callable[[Answer], str]) 
     assert len(attempts) == 3
 
 
+def test_a_message_that_is_too_large_is_halved_at_once(
+    scripted: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not sent again: it would be as large."""
+    sizes = []
+
+    def answer(
+        request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        texts = [text.decode() for text in request.inputs["text"].string_val]
+        sizes.append(len(texts))
+        if len(texts) > 1:
+            message = "Received message larger than max (5000000 vs. 4194304)"
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        return response([text.upper() for text in texts])
+
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("no pause is needed"))
+    with Client(scripted(answer)) as client:
+        found = translate_accepted(client, ["a", "b", "c", "d"])
+    assert [translation.text for translation in found] == ["A", "B", "C", "D"]
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
+
+
+def test_many_refusals_in_a_row_are_not_multiplied(
+    scripted: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four attempts for the first text, and one for each when the server stays overloaded."""
+    attempts = []
+
+    def answer(
+        request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
+        attempts.append(request)
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
+        raise AssertionError
+
+    pauses = list[float]()
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    counts = []
+    with Client(scripted(answer)) as client:
+        for _ in range(4):
+            with pytest.raises(ClientError, match="Concurrent RPC limit"):
+                client.translate(["a"])
+            counts.append(len(attempts))
+    assert counts == [4, 6, 7, 8]
+    for pause, expected in zip(pauses, [0.25, 0.5, 1.0, 0.25], strict=True):
+        assert 0.8 * expected <= pause <= 1.2 * expected
+
+
+def test_retries_end_with_the_time_of_a_request(scripted: Callable[[Answer], str]) -> None:
+    def answer(_request: object, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many requests at a time")
+        raise AssertionError
+
+    began = time.monotonic()
+    with (
+        Client(scripted(answer), timeout_s=0.15) as client,
+        pytest.raises(ClientError, match="Too many requests"),
+    ):
+        client.translate(["a"])
+    assert time.monotonic() - began < 2
+
+
 def refuse(
     request: predict_pb2.PredictRequest, context: grpc.ServicerContext
 ) -> predict_pb2.PredictResponse:
@@ -223,6 +310,24 @@ def test_a_line_that_the_server_refuses_is_named_and_the_rest_goes_on(
         "warning: line 3 was refused, and is left empty: INVALID_ARGUMENT: no X",
         "warning: line 6 was refused, and is left empty: INVALID_ARGUMENT: no X",
         f"error: {address}: the server refused 2 of the texts: their translations are empty",
+    ]
+
+
+def test_a_sentence_that_the_server_refuses_is_left_out(
+    scripted: Callable[[Answer], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its line is named once, and not said to be empty."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("Go. X one! Now! X two!\nStay.\n", encoding="utf-8")
+    address = scripted(refuse)
+    flags = ["--address", address, "--document", "--quiet"]
+    assert main([*flags, "--input", str(source), "--output", str(target)]) == 1
+    written = target.read_text(encoding="utf-8").splitlines()
+    assert [line.split() for line in written] == [["GO.", "NOW!"], ["STAY."]]
+    lacks = "lacks 2 of its 4 sentences, which were refused"
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: line 1 {lacks}: INVALID_ARGUMENT: no X",
+        f"error: {address}: the server refused 2 of the sentences: their translations are empty",
     ]
 
 
@@ -356,6 +461,105 @@ def test_waits_for_a_server_that_starts_later() -> None:
     server.stop(0)
 
 
+class ScriptedStatus:
+    """A server that answers GetModelStatus with one answer after another, and then with the last.
+
+    An answer is a state of the model, or a status of gRPC.
+    """
+
+    def __init__(self, answers: Sequence[int | grpc.StatusCode]) -> None:
+        self.answers = list(answers)
+        self.asked = list[str]()
+
+    def __call__(
+        self,
+        request: get_model_status_pb2.GetModelStatusRequest,
+        context: grpc.ServicerContext,
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        self.asked.append(request.model_spec.name)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, grpc.StatusCode):
+            context.abort(answer, "TensorFlow Serving does not answer")
+        status = get_model_status_pb2.ModelVersionStatus(version=1, state=cast(Any, answer))
+        return get_model_status_pb2.GetModelStatusResponse(model_version_status=[status])
+
+
+@pytest.fixture
+def status_server() -> Iterator[Callable[[ScriptedStatus], str]]:
+    """Start a server that answers GetModelStatus with a script; gives its address."""
+    servers = []
+
+    def start(script: ScriptedStatus) -> str:
+        server = grpc.server(futures.ThreadPoolExecutor(1))
+        method = grpc.unary_unary_rpc_method_handler(
+            script,
+            request_deserializer=get_model_status_pb2.GetModelStatusRequest.FromString,
+            response_serializer=get_model_status_pb2.GetModelStatusResponse.SerializeToString,
+        )
+        service = grpc.method_handlers_generic_handler(
+            "tensorflow.serving.ModelService", {"GetModelStatus": method}
+        )
+        server.add_generic_rpc_handlers((service,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        servers.append(server)
+        return f"127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop(0)
+
+
+STATES = get_model_status_pb2.ModelVersionStatus
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ([grpc.StatusCode.UNAVAILABLE, STATES.LOADING, STATES.AVAILABLE], 3),
+        ([grpc.StatusCode.RESOURCE_EXHAUSTED, STATES.AVAILABLE], 2),
+        ([grpc.StatusCode.UNIMPLEMENTED], 1),
+        ([grpc.StatusCode.NOT_FOUND], 1),
+    ],
+    ids=["loading behind a proxy", "too many requests", "no such service", "no such model"],
+)
+def test_waits_until_the_model_is_loaded(
+    answers: list[int | grpc.StatusCode],
+    asked: int,
+    status_server: Callable[[ScriptedStatus], str],
+) -> None:
+    """A proxy's connection is ready at once, before TensorFlow Serving is."""
+    script = ScriptedStatus(answers)
+    with Client(status_server(script), "model") as client:
+        client.wait(20)
+    assert script.asked == ["model"] * asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (STATES.LOADING, "it is not loaded"),
+        (STATES.END, "it is not loaded"),
+        (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE: TensorFlow Serving does not answer"),
+    ],
+)
+def test_a_model_that_does_not_come_is_named(
+    answer: int | grpc.StatusCode,
+    message: str,
+    status_server: Callable[[ScriptedStatus], str],
+) -> None:
+    address = status_server(ScriptedStatus([answer]))
+    expected = f"{address}: UNAVAILABLE: no model 'nmt' within 0.6 s: {message}"
+    with Client(address) as client, pytest.raises(ClientError, match=f"^{expected}$"):
+        client.wait(0.6)
+
+
+def test_waits_for_the_local_server(server: ServerProcess) -> None:
+    with Client(server.address) as client:
+        client.wait(20)
+        assert client.translate(["dog"])[0].text == "chien"
+
+
 def test_waits_no_longer_than_told() -> None:
     with (
         Client(DEAD) as client,
@@ -382,8 +586,8 @@ def test_arguments_are_checked() -> None:
             client.translate("hello")
         with pytest.raises(TypeError, match=r"`texts\[1\]` must be a string. Received: nan"):
             client.translate(["a", cast(Any, float("nan"))])
-        with pytest.raises(ValueError, match="surrogates not allowed"):
-            client.translate(["\ud800"])
+        with pytest.raises(ValueError, match=r"`texts\[1\]` must .*surrogates not allowed"):
+            client.translate(["a", "\ud800"])
 
 
 def test_tls_is_not_spoken_in_clear(server: ServerProcess) -> None:

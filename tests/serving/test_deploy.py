@@ -2,44 +2,22 @@
 each other."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from attention_nmt.config import SearchConfig
 from serving.client import MAXIMUM_REQUEST_BYTES, ClientConfig
 from serving.server import ServerConfig
 from serving.signatures import MAXIMUM_BATCH, maximum_aligned
+from tests.serving.deployed import DEPLOY, message, read
 
-DEPLOY = Path(__file__).parents[2] / "serving" / "deploy"
-
-# Of tensorflow_serving/servables/tensorflow/session_bundle_config.proto and
-# config/monitoring_config.proto, which tensorflow-serving-api does not contain: field: (number,
-# type); a type with a capital is a message with a `value`.
-BATCHING = {
-    "max_batch_size": (1, "Int64"),
-    "batch_timeout_micros": (2, "Int64"),
-    "max_enqueued_batches": (3, "Int64"),
-    "num_batch_threads": (4, "Int64"),
-    "thread_pool_name": (5, "String"),
-    "allowed_batch_sizes": (6, "[int64]"),
-    "pad_variable_length_inputs": (7, "bool"),
-    "enable_large_batch_splitting": (8, "Bool"),
-}
-MESSAGES = {
-    "Int64": {"value": (1, "int64")},
-    "String": {"value": (1, "string")},
-    "Bool": {"value": (1, "bool")},
-    "BatchingParameters": BATCHING,
-    "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
-    "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
-}
 LIMITS = ("limit_conn requests", "client_body_buffer_size")
 """Of nginx: requests at a time, and the memory for one of them in MiB."""
+
+REST_PORT = 8501
 
 FLAGS = {
     "port",
@@ -49,33 +27,10 @@ FLAGS = {
     "allow_version_labels_for_unavailable_models",
     "enable_batching",
     "batching_parameters_file",
+    "enable_per_model_batching_parameters",
     "monitoring_config_file",
 }
 """Of tensorflow_serving/model_servers/main.cc, those that are used here."""
-
-
-def message(name: str) -> Any:
-    """An empty message of one of the types above."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="deploy.proto", package="deploy", syntax="proto3"
-    )
-    for declared, fields in MESSAGES.items():
-        made = file.message_type.add(name=declared)
-        for field, (number, kind) in fields.items():
-            added = made.field.add(name=field, number=number)
-            added.label = added.LABEL_REPEATED if kind.startswith("[") else added.LABEL_OPTIONAL
-            kind = kind.strip("[]")
-            if kind in MESSAGES:
-                added.type, added.type_name = added.TYPE_MESSAGE, f".deploy.{kind}"
-            else:
-                added.type = added.Type.Value(f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"deploy.{name}"))()
-
-
-def read(name: str, into: Any) -> Any:
-    return text_format.Parse((DEPLOY / name).read_text(encoding="utf-8"), into)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +88,21 @@ def test_the_containers(compose: Any) -> None:
     assert "./nginx.conf:/etc/nginx/nginx.conf:ro" in proxy["volumes"]
 
 
+def test_the_proxy_comes_when_the_model_is_loaded(compose: Any) -> None:
+    """And looks for a container that was made anew, which has another address."""
+    serving, proxy = compose["services"]["serving"], compose["services"]["proxy"]
+    assert proxy["depends_on"] == {"serving": {"condition": "service_healthy"}}
+    question = serving["healthcheck"]["test"][-1]
+    assert f"GET /v1/models/{ClientConfig().name} " in question
+    assert f"127.0.0.1/{REST_PORT}" in question
+
+    conf = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    assert re.search(r"^  resolver 127\.0\.0\.11 valid=5s ipv6=off;$", conf, re.MULTILINE)
+    passed = re.findall(r"set \$serving serving;\s+\w+_pass \w+://(\S+);", conf)
+    assert passed == ["$serving:8500", f"$serving:{REST_PORT}"]
+    assert len(re.findall(r"\b\w+_pass ", conf)) == len(passed)
+
+
 def test_nothing_over_4_mib_reaches_the_server(compose: Any) -> None:
     """The only published ports are nginx's, whose limits the client and the local server keep."""
     conf = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
@@ -143,7 +113,7 @@ def test_nothing_over_4_mib_reaches_the_server(compose: Any) -> None:
     flags = compose["services"]["serving"]["command"]
     for scheme, flag in (("grpc", "--port"), ("http", "--rest_api_port")):
         (port,) = (part.split("=")[1] for part in flags if part.startswith(f"{flag}="))
-        assert f"_pass {scheme}://serving:{port};" in conf
+        assert f"_pass {scheme}://$serving:{port};" in conf
         assert re.search(rf"listen {port}\b", conf)
 
     most, buffer = (int(re.search(rf"{name} (\d+)", conf)[1]) for name in LIMITS)  # type: ignore[index]

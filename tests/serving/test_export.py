@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from google.protobuf import text_format
 
 from attention_nmt.command import main
 from attention_nmt.data.tokenizer import Tokenizer
@@ -21,6 +23,7 @@ from attention_nmt.translation.translator import Translator
 from serving import export, saved_model, tflite
 from serving.servable import Servable
 from tests.attention_nmt.tiny import VARIANTS
+from tests.serving.deployed import message, read
 from tests.serving.exported import SIGNATURES, TEXTS, graph_of, predict, random_run
 
 OPERATIONS = yaml.safe_load(
@@ -215,6 +218,96 @@ def test_other_tokenizers_than_the_cards_are_not_served(version: Path, tmp_path:
     path.write_text(json.dumps(card))
     with pytest.raises(RuntimeError, match=r"model_card.json: expected tokenizers of the SHA-256"):
         Servable("nmt", 1, str(tmp_path / "1"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]", "model_card.json: expected a JSON record. Received: a list"),
+        ("{", "model_card.json: expected JSON. Received: "),
+        ('{"tokenizers_sha256": []}', r"expected a record of sums .*\. Received: \[\]"),
+        ('{"tokenizers_sha256": {"source": 1}}', r"expected a record of sums .*\{'source': 1\}"),
+    ],
+)
+def test_a_broken_card_is_named_and_the_session_is_closed(
+    content: str, message: str, version: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(version, tmp_path / "1")
+    (tmp_path / "1" / "assets.extra" / "model_card.json").write_text(content)
+    closed = []
+    close = Servable.close
+
+    def noted(servable: Servable) -> None:
+        closed.append(servable)
+        close(servable)
+
+    monkeypatch.setattr(Servable, "close", noted)
+    with pytest.raises(RuntimeError, match=message):
+        Servable("nmt", 1, tmp_path / "1")
+    assert len(closed) == 1
+    with pytest.raises(RuntimeError, match="closed"):
+        closed[0]._session.run([])
+
+
+@pytest.mark.parametrize("which", ["config", "best_score"])
+def test_a_broken_record_of_a_run_is_named(which: str, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.config.write_text('{"search": {}}')
+    run.best_score.write_text('{"dev_bleu": 12.5}')
+    assert export._about(run) == {"training": {"search": {}}, "dev_bleu": 12.5}
+    path = getattr(run, which)
+    path.write_text("[12.5]")
+    with pytest.raises(ValueError, match=f"{path.name}: expected a JSON record. Received: a list"):
+        export._about(run)
+
+
+@pytest.mark.usefixtures("_one_signature")
+@pytest.mark.parametrize(
+    ("search", "texts"),
+    [
+        ({}, 32),
+        ({"maximum_source_length": 800, "maximum_length_ratio": 2.0}, 8),
+        ({"maximum_source_length": 2287, "maximum_length_ratio": 2.0}, 1),
+    ],
+)
+def test_a_server_puts_as_many_texts_together_as_the_card_says(
+    search: dict[str, Any], texts: int, translator: Translator, tmp_path: Path
+) -> None:
+    """Of its own file for each version, in place of those of `batching.config`."""
+    changed = Translator(
+        translator.model,
+        translator.source_tokenizer,
+        dataclasses.replace(translator.search, **search),
+        translator.target_tokenizer,
+    )
+    version = export.export(changed, tmp_path)
+    batching = text_format.Parse(
+        (version / "batching_params.pbtxt").read_text(), message("BatchingParameters")
+    )
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert batching.max_batch_size.value == texts
+    assert batching.max_batch_size.value == min(32, card["maximum_batch_with_alignment"])
+
+    common = read("batching.config", message("BatchingParameters"))
+    batching.max_batch_size.value = common.max_batch_size.value
+    batching.num_batch_threads.value = common.num_batch_threads.value  # of the server alone
+    assert str(batching) == str(common)
+
+
+def test_an_alignment_that_no_client_takes_is_not_exported(
+    translator: Translator, tmp_path: Path
+) -> None:
+    changed = Translator(
+        translator.model,
+        translator.source_tokenizer,
+        dataclasses.replace(translator.search, maximum_source_length=5000),
+        translator.target_tokenizer,
+    )
+    # 2,640 times 3,970 weights, with a ratio of 1.5.
+    expected = r"`maximum_source_length` must be at most 2,640 .* Received: 5000"
+    with pytest.raises(ValueError, match=expected):
+        export.export(changed, tmp_path / "nmt")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_without_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,16 @@ from typing import Any
 
 import grpc
 import pytest
-from tensorflow_serving.apis import prediction_service_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
 
 from serving.server import ServerConfig, main, serve
 from tests.serving.conftest import ServerProcess
-from tests.serving.messages import failure, request, strings
+from tests.serving.messages import failure, fill_spec, request, strings
 
 
 def test_sigterm_lets_a_running_request_finish(start_server: Callable[..., ServerProcess]) -> None:
@@ -55,6 +61,48 @@ def test_more_requests_than_may_wait_are_refused_at_once(
         assert waiting.result().outputs["translation"] == strings("bonjour")
         assert service.Predict(request(), timeout=20).outputs["translation"] == strings("bonjour")
     assert "Traceback" not in log.read_text()
+
+
+def test_an_overloaded_server_is_healthy(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its health and the status of its model are answered while a Predict is refused."""
+    running = serve(ServerConfig(model_dir=model_dir, port=0, max_workers=1, max_waiting=2))
+    begun, refusals, go_on = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+    predict = running.servable.predict
+
+    def slow(*arguments: Any) -> Any:
+        begun.release()
+        assert go_on.wait(timeout=60)
+        return predict(*arguments)
+
+    monkeypatch.setattr(running.servable, "predict", slow)
+    with grpc.insecure_channel(running.address) as channel:
+        service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        queued = [service.Predict.future(request(), timeout=60) for _ in range(20)]
+        for call in queued:
+            call.add_done_callback(lambda _: refusals.release())
+        assert begun.acquire(timeout=20)
+        assert all(refusals.acquire(timeout=20) for _ in range(17))
+
+        assert failure(service.Predict, request()) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "Concurrent RPC limit exceeded!",
+        )
+        check = health_pb2_grpc.HealthStub(channel).Check
+        assert check(health_pb2.HealthCheckRequest(), timeout=20).status == 1  # SERVING
+        models = model_service_pb2_grpc.ModelServiceStub(channel)
+        message = fill_spec(get_model_status_pb2.GetModelStatusRequest())
+        (status,) = models.GetModelStatus(message, timeout=20).model_version_status
+        assert status.state == status.AVAILABLE
+
+        assert not begun.acquire(blocking=False)  # one at a time
+        go_on.set()
+        found = [call.exception(timeout=20) or call.result() for call in queued]
+    running.stop()
+
+    refused = [answer.code() for answer in found if isinstance(answer, grpc.RpcError)]
+    assert refused == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 17
+    answers = [answer for answer in found if not isinstance(answer, grpc.RpcError)]
+    assert [answer.outputs["translation"] for answer in answers] == [strings("bonjour")] * 3
 
 
 def test_a_message_of_more_than_4_mib_is_refused_by_default(model_dir: Path) -> None:

@@ -126,15 +126,27 @@ def test_alignments_of_few_texts_only(servable: Servable, version: Path) -> None
         (400, 1.5, 42),
         (100, 2.0, 64),
         (2000, 2.0, 1),
-        (5000, 2.0, 1),
+        (2287, 2.0, 1),  # 2287 times 4584 weights
     ],
 )
 def test_an_answer_with_alignments_fits_a_client(source: int, ratio: float, count: int) -> None:
-    """It has at most 40 MiB of weights, and the client takes 64; a single text may have more."""
+    """It has at most 40 MiB of weights, and the client takes 64."""
     search = SearchConfig(maximum_source_length=source, maximum_length_ratio=ratio)
     assert maximum_aligned(search) == count
     size = 4 * count * source * longest_translation(source, search)
-    assert size <= 40 * 2**20 or count == 1
+    assert size <= 40 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("source", "ratio", "longest"), [(2288, 2.0, "2,287"), (5000, 2.0, "2,287"), (400, 99.0, "325")]
+)
+def test_a_text_whose_alignment_fits_no_client_is_not_allowed(
+    source: int, ratio: float, longest: str
+) -> None:
+    search = SearchConfig(maximum_source_length=source, maximum_length_ratio=ratio)
+    expected = f"`maximum_source_length` must be at most {longest} for .* Received: {source}"
+    with pytest.raises(ValueError, match=expected):
+        maximum_aligned(search)
 
 
 def test_a_text_of_4_mib_is_cut_before_it_is_tokenized(servable: Servable) -> None:

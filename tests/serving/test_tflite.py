@@ -60,10 +60,11 @@ def test_ids_are_translated_as_the_translator_does(plain: Path, translator: Tran
     "changes",
     [
         {"beam_size": 1},
-        pytest.param({"length_penalty": 0.5, "coverage_penalty": 0.2}, marks=pytest.mark.long),
+        {"length_penalty": 0.5, "coverage_penalty": 0.2},
     ],
     ids=str,
 )
+@pytest.mark.long
 def test_other_searches_and_written_translations(
     changes: dict[str, Any], run_dir: Path, tmp_path: Path
 ) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +15,9 @@ import pytest
 
 from training.corpus.cleaning import clean, summary
 from training.corpus.command import main
+from training.corpus.faults import Fault
 from training.corpus.inspection import inspect
+from training.corpus.reading import Split
 from training.corpus.splits import every_split, look_at_start
 from training.grammar_en_fr.sampler import Sampler
 from training.grammar_en_fr.sentences import text
@@ -81,6 +86,9 @@ def shuffled(pairs: Pairs) -> Pairs:
     random.Random(3).shuffle(targets)
     return list(zip(sources, targets, strict=True))
 
+
+LONG = (200, 400, 300)
+"""The number of times that a sentence stands in some lines: the worst ones are named first."""
 
 CYRILLIC = str.maketrans("abeiou", "абеиоу") | {ord(c): "ж" for c in "cdfghjklmnpqrstvwxyz"}
 
@@ -166,8 +174,12 @@ FAULTS: dict[str, tuple[Callable[[Pairs], Pairs], str]] = {
         "train: pairs that hold HTML entities such as &amp;: 60 (2 %), lines 50, ",
     ),
     "lines over 4,000 characters": (
-        lambda pairs: each(pairs, 1000, lambda source, target: (f"{source} " * 200, target)),
-        "train: pairs that have a line over 4,000 characters: 3 (0.1 %), lines 1000, 2000, 3000",
+        lambda pairs: [*pairs[:999], *((" ".join([pairs[0][0]] * n), "Oui.") for n in LONG)],
+        "train: pairs that have a line over 4,000 characters: 3 (0.3 %), lines 1001, 1002, 1000",
+    ),
+    "a NUL character": (
+        lambda pairs: [*pairs[:9], (f"{pairs[9][0]}\0", pairs[9][1]), *pairs[10:]],
+        "train: pairs that hold a NUL character, which a training refuses: 1 (0.033 %), lines 10",
     ),
     "empty lines": (
         lambda pairs: each(pairs, 50, lambda source, _: (source, " ")),
@@ -203,6 +215,64 @@ def test_lines_in_the_order_of_their_lengths_raise_no_alarm(good: Pairs, tmp_pat
     assert warnings(write(tmp_path, train, good)) == []
     (line,) = warnings(write(tmp_path, late(train), good))
     assert "stand 1 line below their sources" in line
+
+
+def test_a_file_that_loses_a_line_again_and_again(good: Pairs, tmp_path: Path) -> None:
+    """Beyond some lines nothing fits, which is found beside what is out of step by a few."""
+    sources, targets = sides(good[:TRAIN])
+    lost = [target for number, target in enumerate(targets) if (number + 1) % 256]
+    train = list(zip(sources, lost, strict=False))
+    found = warnings(write(tmp_path / "corpus", train, good))
+    unrelated = "train: the sides of lines 1,537 to 2,989 have nothing to do with each other"
+    assert f"{unrelated}, and 1,024 pairs elsewhere do not fit" in found
+
+    cleaned(tmp_path / "corpus", tmp_path / "clean")
+    kept = (tmp_path / "clean/en.train.txt").read_text().splitlines()
+    right = dict(good)
+    texts = (tmp_path / "clean/fr.train.txt").read_text().splitlines()
+    wrong = [source for source, text in zip(kept, texts, strict=True) if right[source] != text]
+    assert len(wrong) < 0.02 * TRAIN
+
+
+def test_names_in_latin_letters_are_in_no_other_script(tmp_path: Path) -> None:
+    """A word of Chinese has two letters, and a name many."""
+    chinese = ["打开 Microsoft Word 文档", "使用 TensorFlow 训练模型", "iPhone 15 Pro Max 发布"]
+    russian = ["Откройте файл в Microsoft Word", "Учебник по TensorFlow и Keras", "Купить iPhone"]
+    for language, lines in (("zh", chinese), ("ru", russian)):
+        folder = tmp_path / language
+        folder.mkdir()
+        for side in ("en", language):
+            given = ["a line of words"] * 3 if side == "en" else lines
+            (folder / f"{side}.train.txt").write_text("\n".join(given), encoding="utf-8")
+        (inspection,) = inspect([Split(str(folder), ("en", language), "train")]).inspections
+        assert inspection.worst[Fault.SCRIPT].pairs == 0
+
+
+def test_sides_in_one_language_are_not_called_swapped(tmp_path: Path) -> None:
+    """Paraphrases are as like each other side by side as crosswise."""
+    rng = random.Random(2)
+    words = ["the", "red", "dress", "is", "not", "that", "of", "my", "old", "friend", "in", "a"]
+    for split, count in (("train", 400), ("val", 40), ("test", 40)):
+        for language in ("xx", "yy"):
+            lines = [" ".join(rng.choices(words, k=8)) for _ in range(count)]
+            (tmp_path / f"{language}.{split}.txt").write_text("\n".join(lines))
+    splits = every_split(TrainConfig(dataset=str(tmp_path), source="xx", target="yy"))
+    assert [report.swapped_with for report in inspect(splits).reports()] == [(), (), ()]
+
+
+def test_a_file_whose_name_has_more_points_is_a_split(good: Pairs, tmp_path: Path) -> None:
+    folder = write(tmp_path, good[:300], good)
+    for language in ("en", "fr"):
+        (folder / f"{language}.newstest.2014.txt").write_text("The cat.\n")
+    splits = every_split(TrainConfig(dataset=str(folder)))
+    assert [split.name for split in splits] == ["newstest.2014", "test", "val", "train"]
+
+
+def test_an_empty_split_is_said_to_be_one(good: Pairs, tmp_path: Path) -> None:
+    folder = write(tmp_path, good[:300], good)
+    for language in ("en", "fr"):
+        (folder / f"{language}.val.txt").write_text("")
+    assert warnings(folder) == ["val: no pairs"]
 
 
 def test_only_the_faults_that_were_made_are_found(good: Pairs, tmp_path: Path) -> None:
@@ -338,6 +408,41 @@ def test_a_folder_that_holds_something_is_not_cleaned_into(
 ) -> None:
     assert look("--dataset", spoiled, "--clean", spoiled) == 1
     assert "error: --clean must be an empty folder" in capsys.readouterr().err
+
+
+def test_sides_of_different_numbers_of_lines_are_not_cleaned(good: Pairs, tmp_path: Path) -> None:
+    """Nobody knows which lines belong together."""
+    folder = write(tmp_path / "corpus", good[:300], good)
+    lines = (folder / "fr.train.txt").read_text().splitlines(keepends=True)
+    (folder / "fr.train.txt").write_text("".join(lines[:49] + lines[50:]))
+    expected = r"split train has as many lines on both sides\. Received: '300 and 299'"
+    with pytest.raises(ValueError, match=expected):
+        cleaned(folder, tmp_path / "clean")
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_a_cleaned_copy_is_utf8_under_any_locale_and_keeps_the_umask(
+    spoiled: Path, tmp_path: Path
+) -> None:
+    script = (
+        "import os, sys\n"
+        "os.umask(0o077)\n"
+        "from training.corpus.command import main\n"
+        "sys.exit(main(['--vocabulary-size=400', *sys.argv[1:]]))"
+    )
+    arguments = ["--dataset", str(spoiled), "--clean", str(tmp_path / "clean")]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "é" in (tmp_path / "clean/fr.train.txt").read_text(encoding="utf-8")
+    assert (tmp_path / "clean").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "clean/fr.train.txt").stat().st_mode & 0o777 == 0o600
 
 
 def test_nothing_is_written_where_nothing_would_be_left(good: Pairs, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from training.corpus.dropping import Sample
 from training.corpus.inspection import inspect
 from training.corpus.keys import Keys, Overlap
 from training.corpus.languages import known_scripts
-from training.corpus.reading import Chunk, Split
+from training.corpus.reading import Chunk, Line, Split
 from training.corpus.sides import Pairs
 from training.corpus.tokens import Hasher, line_keys, shared, word_hash, words
 from training.train import main as train
@@ -116,6 +116,7 @@ def test_repeated_lines_in_bounded_memory() -> None:
     assert not some.exact
     assert some._size <= 4000
     assert some.repeated(3).most == 9_000
+    assert some.repeated(3).lines == pytest.approx(19_000, rel=0.6)  # 9,000 of them are one line
 
 
 def test_lines_of_one_split_in_another() -> None:
@@ -143,7 +144,8 @@ def test_chunks_are_whole_blocks_in_order(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_sample_is_the_same_each_time() -> None:
-    chunk = Chunk.of(1, [b"source %d" % n for n in range(500)], [b"target"] * 500)
+    sources = [Line(b"source %d" % number) for number in range(500)]
+    chunk = Chunk.of(1, sources, [Line(b"target")] * 500)
     samples = [Sample(2000), Sample(2000)]
     for sample in samples:
         sample.add(chunk)
@@ -153,14 +155,14 @@ def test_a_sample_is_the_same_each_time() -> None:
     assert samples[0].seen == 500
 
 
-@pytest.mark.parametrize("text", [b"fine\nnot \xff fine\n", b"fine\nnot \x00 fine\n"])
+@pytest.mark.parametrize("text", [b"fine\nnot \xff fine\n", "UTF-16\n".encode("utf-16-le")])
 def test_what_is_no_text_is_refused(
     text: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_folder(tmp_path)
     (tmp_path / "en.train.txt").write_bytes(text)
     assert data(["--dataset", str(tmp_path)]) == 1
-    assert "en.train.txt, line 2" in capsys.readouterr().err
+    assert "en.train.txt, line " in capsys.readouterr().err
 
 
 def many(folder: Path, count: int) -> Path:
@@ -210,7 +212,8 @@ def test_a_line_of_megabytes_costs_nothing(tmp_path: Path) -> None:
     began = time.process_time()
     chunk = Split(str(write_folder(tmp_path, pairs)), ("en", "fr"), "train")
     measured = [Pairs.of(one) for one in chunk.chunks()]
-    assert max(int(pairs.longer.max()) for pairs in measured) == reading.LONGEST + 1
+    assert max(int(pairs.longer.max()) for pairs in measured) == len(line.strip())
+    assert max(one.source.spaced_words.max() for one in measured) < reading.LONGEST
     assert time.process_time() - began < 5
 
 
@@ -232,7 +235,8 @@ def test_a_training_warns_once_and_trains_on_the_rest(
     assert warned[0] == (
         "warning: train: pairs that have a line over 4,000 characters: 1 (0.24 %), lines 201"
     )
-    assert "`attention-nmt data` with the same flags says more" in warned[1]
+    command = f"attention-nmt data --dataset {folder} --source en --target fr"
+    assert f"`{command}` says more, and `--clean` leaves out faults" in warned[1]
     assert re.match(r"warning: train: \d\d % of the pairs are dropped: 0 ", warned[2])
     assert len(warned) == 3
 

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from attention_nmt.archives import COMPRESSED, check_model_file, load_model, open_arrays
+from attention_nmt.archives import COMPRESSED, load_model, open_arrays
 from attention_nmt.config import from_dict
 from attention_nmt.run_folder import RunFolder
 from tests.attention_nmt.tiny import tiny_config
@@ -81,29 +81,39 @@ def test_flipped_and_lost_bytes_are_seen(name: str, run: RunFolder) -> None:
         damaged.append(bytes(flipped))
     damaged += [whole[:size] for size in rng.integers(len(whole), size=12).tolist()]
 
+    expected = _held(run, path)
     seen = 0
     for content in damaged:
         path.write_bytes(content)
-        seen += _is_refused(run, path)
+        found, refusal = _held_or_refused(run, path)
+        if refusal:
+            assert str(path) in refusal
+            seen += 1
+            continue
 
-    # Dates and the like in an archive's own records mean nothing to what is read.
+        # Dates and the like in an archive's own records mean nothing to what is read.
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
     assert seen >= len(damaged) - 3
     if name == "tokenizer.model":
         assert seen == len(damaged)
 
 
-def _is_refused(run: RunFolder, path: Path) -> bool:
-    """Whether a file is refused; if it is not, it holds what it held."""
-    reading = {
-        run.checkpoint: lambda: dict(read_arrays(path)),
-        run.best: lambda: check_model_file(path),
-        run.source_tokenizer: lambda: load_tokenizers(run),
-    }
+def _held_or_refused(run: RunFolder, path: Path) -> tuple[list[np.ndarray], str]:
     try:
-        reading[path]()
+        return _held(run, path), ""
     except ValueError as error:
-        return str(path) in str(error)
-    return False
+        return [], str(error)
+
+
+def _held(run: RunFolder, path: Path) -> list[np.ndarray]:
+    """What a file holds, as its readers have it."""
+    if path == run.checkpoint:
+        return [array for _, array in read_arrays(path)]
+    if path == run.best:
+        return run.load_best().get_weights()
+    load_tokenizers(run)
+    return [np.frombuffer(path.read_bytes(), np.uint8)]
 
 
 def read_arrays(path: Path) -> list[tuple[str, np.ndarray]]:
@@ -112,7 +122,10 @@ def read_arrays(path: Path) -> list[tuple[str, np.ndarray]]:
 
 
 def test_another_tokenizer_of_the_same_size(run: RunFolder, corpus: Path) -> None:
-    """Named in `translate`, and where a training goes on; a run that is older takes it."""
+    """Named in `translate`, and where a training goes on; a run that is older takes it.
+
+    The weights name it, whatever else is in the folder.
+    """
     other = untrained_run(corpus.parent / "other", write_folder(corpus.parent / "more", OTHERS))
     shutil.copy(other / "tokenizer.model", run.source_tokenizer)
     expected = r"tokenizer\.model: expected a file of SHA-256 \w+\.\.\., with which"
@@ -121,7 +134,10 @@ def test_another_tokenizer_of_the_same_size(run: RunFolder, corpus: Path) -> Non
     with pytest.raises(ValueError, match=rf"{expected} checkpoint\.npz was made"):
         load_tokenizers(run)
 
-    run.best_score.write_text('{"step": 3}')
+    run.best_score.unlink()
+    with pytest.raises(ValueError, match=rf"{expected} best\.keras was made"):
+        run.load_best()
+    build(read_config(run), 310, 310).save(run.best)
     run.load_best()
     run.checkpoint.unlink()
     load_tokenizers(run)
@@ -189,7 +205,6 @@ def test_files_that_hold_no_record(content: str, run: RunFolder) -> None:
     config = read_config(run)
     for path, read in (
         (run.data, lambda: claim(run, config, fingerprints(config))),
-        (run.best_score, run.load_best),
         (run.config, lambda: read_config(run)),
     ):
         before = path.read_bytes()
@@ -248,12 +263,72 @@ def test_a_link_in_a_run_folder_is_not_followed(run: RunFolder, tmp_path: Path) 
 
 
 def test_leftovers_go_under_the_lock(run: RunFolder) -> None:
-    names = {".best.k3j2h4g5.keras", ".checkpoint.00000000.npz", ".tokenizer.target.abcd_fgh.model"}
+    names = {
+        ".best.partial-0a1b2c3d.keras",
+        ".checkpoint.partial-00000000.npz",
+        ".tokenizer.target.partial-ffffffff.model",
+    }
+    other = ".notes.partial-0a1b2c3d.txt"
     before = {path.name for path in run.path.iterdir()}
-    for name in (*names, ".notes.abcdefgh.txt"):
+    for name in (*names, other):
         (run.path / name).write_text("half")
     with alone(run.path):
-        assert {path.name for path in run.path.iterdir()} == before | {".notes.abcdefgh.txt"}
+        assert {path.name for path in run.path.iterdir()} == before | {other}
+
+
+def test_a_setting_that_changes_no_weight_is_free(run: RunFolder) -> None:
+    values = {**run.read_config(), "maximum_skipped_steps": 100}
+    config = from_dict(TrainConfig, values)
+    claim(run, config, fingerprints(config))
+
+
+def test_a_recording_is_not_removed_for_another_config(run: RunFolder) -> None:
+    """It may have taken hours; a run that has nothing is begun anew."""
+    for path in (run.best, run.best_score, run.checkpoint):
+        path.unlink()
+    run.recording.write_bytes(b"batches")
+    config = from_dict(TrainConfig, {**run.read_config(), "learning_rate": 0.5})
+    with pytest.raises(ValueError, match=r"of another config\. Different: learning_rate"):
+        claim(run, config, fingerprints(config))
+    assert run.recording.read_bytes() == b"batches"
+
+    run.recording.unlink()
+    claim(run, config, fingerprints(config))
+    assert read_config(run).learning_rate == 0.5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embedding_size": "many"},
+        {"embedding_size": None},
+        {"attention_units": [1]},
+    ],
+    ids=str,
+)
+def test_a_keras_file_whose_config_is_of_a_wrong_type(
+    change: dict[str, Any], run: RunFolder
+) -> None:
+    def spoil(entries: dict[str, bytes]) -> None:
+        config = json.loads(entries["config.json"])
+        config["config"]["config"].update(change)
+        entries["config.json"] = json.dumps(config).encode()
+
+    rewritten(run.best, spoil, zipfile.ZIP_STORED)
+    with pytest.raises(ValueError, match=r"best\.keras: expected a whole Keras file"):
+        run.load_best()
+
+
+def test_an_error_of_a_reader_is_none_of_the_file(run: RunFolder) -> None:
+    """A device that runs out of memory says so by a `RuntimeError`."""
+
+    def read() -> None:
+        with open_arrays(run.checkpoint, "checkpoint") as arrays:
+            assert arrays["numbers"].size
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
+        read()
 
 
 def rewritten(path: Path, change: Callable[[dict[str, bytes]], None], method: int) -> None:

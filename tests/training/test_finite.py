@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attention_nmt.archives import read_note
 from attention_nmt.losses import CrossEntropy
 from attention_nmt.run_folder import RunFolder
 from tests.attention_nmt.tiny import tiny_batch, tiny_config
 from tests.training.corpora import TINY_MODEL, write_folder
 from training.build import build
-from training.callbacks import Checkpoints, Skips, Throughput
+from training.callbacks import Checkpoints, Report, Skips, Throughput
 from training.finite import CheckedAdam, CheckedCrossEntropy, NotFiniteError, Skipped, read_skips
 from training.folder import keep_best
 from training.presets import TrainConfig
@@ -149,6 +150,7 @@ def run_on_jax(function: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_adam_leaves_out_what_is_not_finite_on_jax() -> None:
     run_on_jax("jax_adam_steps()")
 
@@ -290,7 +292,7 @@ def test_a_rate_of_1e38_ends_with_status_1_and_keeps_what_is_finite(
     assert main(arguments) == 1
     said = capsys.readouterr().err
     assert "not finite" in said
-    assert "A lower --learning-rate may help." in said
+    assert "A new run with a lower --learning-rate may help." in said
     if run.checkpoint.is_file():
         with np.load(run.checkpoint) as arrays:
             assert all(np.isfinite(arrays[name]).all() for name in arrays if "variable" in name)
@@ -299,7 +301,11 @@ def test_a_rate_of_1e38_ends_with_status_1_and_keeps_what_is_finite(
 
 @pytest.mark.parametrize(
     ("number", "error", "code"),
-    [(signal.SIGTERM, SystemExit, 143), (signal.SIGINT, KeyboardInterrupt, None)],
+    [
+        (signal.SIGTERM, SystemExit, 143),
+        (signal.SIGHUP, SystemExit, 129),
+        (signal.SIGINT, KeyboardInterrupt, None),
+    ],
 )
 def test_a_signal_waits_for_the_step_and_writes_a_checkpoint(
     number: signal.Signals, error: type[BaseException], code: int | None, tmp_path: Path
@@ -328,6 +334,72 @@ def test_a_signal_waits_for_the_step_and_writes_a_checkpoint(
         signal.signal(number, before)
 
 
+def test_a_checkpoint_that_cannot_be_written_is_said_whatever_the_signal(tmp_path: Path) -> None:
+    """An exit status of 143 would say that the training goes on from where it stopped."""
+    progress = Progress(tiny_training(), 0.0)
+    (tmp_path / "checkpoint.npz").mkdir()
+    checkpoints = Checkpoints(progress, RunFolder(tmp_path), checkpoint_steps=100)
+
+    def steps() -> None:
+        with checkpoints:
+            checkpoints._stop(signal.SIGTERM, None)
+            checkpoints.on_train_batch_end(0)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(OSError, match=r"checkpoint\.npz must be a file"):
+            steps()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_reader_of_the_output_that_goes_away_costs_no_step(tmp_path: Path) -> None:
+    """As in `train | head`."""
+    run = RunFolder(tmp_path)
+    checkpoints = Checkpoints(Progress(tiny_training(), 0.0), run, checkpoint_steps=100)
+
+    def steps() -> None:
+        with checkpoints:
+            checkpoints.on_train_batch_end(0)
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        steps()
+    with np.load(run.checkpoint) as arrays:
+        assert arrays["numbers"][0] == 1
+
+
+def test_a_loss_that_is_not_finite_spoils_no_line_of_numbers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Metrics begin anew behind it; a step that overflows with a finite loss leaves them."""
+    model = tiny_training()
+    inputs, labels, weights = tiny_batch(LENGTHS)
+    progress = Progress(model, 0.0)
+    throughput = Throughput()
+    skips = Skips(progress, throughput, limit=3)
+    report = Report(progress, quiet=True)
+    throughput.restart()
+
+    def step(weights: np.ndarray) -> dict[str, Any]:
+        skips.on_train_batch_begin(0)
+        logs = model.train_on_batch(inputs, labels, weights, return_dict=True)
+        skips.on_train_batch_end(0, logs)
+        return logs
+
+    first = step(weights)["loss"]
+    spoilt = step(weights * np.float32("nan"))
+    report.on_epoch_end(0, spoilt)
+    assert "nan" not in capsys.readouterr().out
+    assert step(weights)["loss"] == pytest.approx(first, rel=0.2)
+
+    model.optimizer.skips.assign([2, 1])
+    skips.on_train_batch_end(0, {"loss": 1.0})
+    model.metrics[0].total.assign(7.0)
+    skips.on_train_batch_begin(0)
+    assert float(model.metrics[0].total) == 7.0
+
+
 def test_a_signal_during_an_evaluation_ends_it_behind_a_checkpoint(tmp_path: Path) -> None:
     progress = Progress(tiny_training(), 0.0)
     checkpoints = Checkpoints(progress, RunFolder(tmp_path), checkpoint_steps=100)
@@ -344,11 +416,13 @@ def test_a_signal_during_an_evaluation_ends_it_behind_a_checkpoint(tmp_path: Pat
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def test_the_best_score_names_the_tokenizers(tmp_path: Path) -> None:
+def test_the_best_weights_name_the_tokenizers(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.source_tokenizer.write_bytes(b"abc")
     sums = run.tokenizer_sums()
     assert sums["tokenizer.model"].startswith("ba7816bf")
-    score = SimpleNamespace(step=3, dev_bleu=2.5, dev_sentences=4, tokenizers=sums)
-    keep_best(run, tiny_training(), **vars(score))
+    score = SimpleNamespace(step=3, dev_bleu=2.5, dev_sentences=4)
+    keep_best(run, tiny_training(), **vars(score), tokenizers=sums)
     assert json.loads(run.best_score.read_text()) == vars(score)
+    assert read_note(run.best) == {"tokenizers": sums}
+    assert keras.saving.load_model(run.best).count_params() == tiny_training().count_params()

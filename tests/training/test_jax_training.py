@@ -132,7 +132,8 @@ def assert_equal(found: RunFolder, expected: RunFolder) -> None:
     """Checks that two trainings ended alike."""
     with np.load(found.checkpoint) as arrays, np.load(expected.checkpoint) as others:
         assert set(arrays) == set(others)
-        for name in set(arrays) - {"trained_on", "numbers"}:
+        assert str(arrays["notes"]) == str(others["notes"])
+        for name in set(arrays) - {"trained_on", "notes", "numbers"}:
             np.testing.assert_allclose(arrays[name], others[name], rtol=0, atol=1e-6, err_msg=name)
         assert arrays["numbers"][[0, 3, 4, 5]].tolist() == others["numbers"][[0, 3, 4, 5]].tolist()
     assert found.best_score.read_text() == expected.best_score.read_text()

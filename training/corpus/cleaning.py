@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from attention_nmt.checks import require
-from attention_nmt.files import one_line
+from attention_nmt.files import make_folder, one_line, sync_folder, sync_tree, temporary_folder
 
 from .faults import Fault, Reference, find
 from .inspection import Inspected, Inspection
-from .matching import Run, runs
+from .matching import runs
 from .reading import BLOCK, Chunk, Split
 from .sides import Pairs
 
@@ -52,15 +52,16 @@ def clean(splits: Sequence[Split], inspected: Inspected, output: Path) -> Counte
         The number of pairs that were left out, by the reason; of several reasons the first counts.
 
     Raises:
-        ValueError: the folder holds something, or no pair would be left.
+        ValueError: the folder holds something, the sides of a split have different numbers of
+            lines, or no pair would be left.
     """
     check_output(output)
+    for inspection in inspected.inspections:
+        _check_lines(inspection.split)
     output = output.resolve()
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(output.parent)
 
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with temporary_folder(output.parent, f".{output.name}.cleaning-") as folder:
         for split in splits[:-1]:
             _copy(split, folder)
 
@@ -68,8 +69,17 @@ def clean(splits: Sequence[Split], inspected: Inspected, output: Path) -> Counte
         left = inspected.inspections[-1].pairs - sum(reasons.values())
         expected = "a corpus of which something is left without its faults"
         require(left > 0, "dataset", expected, splits[-1].dataset)
+        sync_tree(folder)
         folder.rename(output)
+        sync_folder(output.parent)
     return reasons
+
+
+def _check_lines(split: Split) -> None:
+    """Makes sure that a split has pairs: lines of which none is alone."""
+    source, target = split.lines
+    expected = f"a corpus whose split {split.name} has as many lines on both sides"
+    require(source == target, "dataset", expected, f"{source:,} and {target:,}")
 
 
 def _copy(split: Split, folder: Path) -> None:
@@ -83,10 +93,14 @@ def _copy(split: Split, folder: Path) -> None:
         return
 
     whole = Split(split.dataset, split.languages, split.name, data_dir=split.data_dir, whole=True)
-    with (folder / names[0]).open("w") as source, (folder / names[1]).open("w") as target:
+    with _text(folder / names[0]) as source, _text(folder / names[1]) as target:
         for chunk in whole.chunks():
             source.write(chunk.source)
             target.write(chunk.target)
+
+
+def _text(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8", newline="\n")
 
 
 def _write_clean(split: Split, inspected: Inspected, folder: Path) -> Counter[Fault]:
@@ -99,10 +113,10 @@ def _write_clean(split: Split, inspected: Inspected, folder: Path) -> Counter[Fa
 
     with ExitStack() as stack:
         files = [
-            stack.enter_context((folder / f"{language}.{split.name}.txt").open("w"))
+            stack.enter_context(_text(folder / f"{language}.{split.name}.txt"))
             for language in split.languages
         ]
-        listed = stack.enter_context((folder / f"left_out.{split.name}.tsv").open("w"))
+        listed = stack.enter_context(_text(folder / f"left_out.{split.name}.tsv"))
         listed.write("line\treason\tsource\ttarget\n")
 
         for chunk in split.chunks():
@@ -119,9 +133,14 @@ def _write_clean(split: Split, inspected: Inspected, folder: Path) -> Counter[Fa
                         file.write(f"{line}\n")
                 else:
                     reasons[fault] += 1
-                    starts = "\t".join(one_line(side)[:_SHOWN].replace("\t", " ") for side in sides)
-                    listed.write(f"{number}\t{fault.name.lower()}\t{starts}\n")
+                    cells = [str(number), fault.name.lower(), *map(_start, sides)]
+                    listed.write("\t".join(cells) + "\n")
     return reasons
+
+
+def _start(line: str) -> str:
+    """The start of a line as a cell of a table."""
+    return one_line(line[:_SHOWN]).replace("\t", " ")
 
 
 def _faults(pairs: Pairs, reference: Reference) -> dict[Fault, np.ndarray]:
@@ -151,13 +170,9 @@ def _again(keys: np.ndarray) -> np.ndarray:
 def _misaligned(inspection: Inspection) -> np.ndarray:
     """True for pairs that are out of step, `[N]`, and for a block of pairs on either side."""
     found = np.zeros(inspection.pairs, bool)
-    for run in _all_runs(inspection):
+    for run in runs(inspection.fits(), inspection.pairs):
         found[max(0, run.first - 1 - BLOCK) : run.last + BLOCK] = True
     return found
-
-
-def _all_runs(inspection: Inspection) -> list[Run]:
-    return runs(inspection.fits(), inspection.pairs)
 
 
 def summary(left_out: Counter[Fault], pairs: int, output: Path) -> str:

@@ -46,6 +46,10 @@ def look(command: DataCommand) -> None:
 
     if command.clean is not None:
         cleaning.check_output(command.clean)
+    if command.output is not None:
+        from ..alignment.plots import plain_figure
+
+        plain_figure(1, 1)  # says now if matplotlib is missing
 
     config = command.config
     sample = Sample()

@@ -15,6 +15,10 @@ _UNEVEN = np.log(3)
 """How far a ratio of lengths may be from the median of all, both with ten characters more."""
 
 _FOREIGN_LETTERS = 4
+_FOREIGN_FACTOR = 10
+"""Letters of another script for each own one, from which on a line has another script: a name in
+Latin letters has many, and a word of Chinese has two."""
+
 _FOREIGN = -6.0
 """The evidence (a logarithm) from which on a line is taken to be in the other language."""
 
@@ -30,6 +34,7 @@ class Fault(enum.Enum):
     SOURCE_LANGUAGE = "look as if the source were in the target's language"
     TARGET_LANGUAGE = "look as if the target were in the source's language"
     SCRIPT = "are written in another script than the rest"
+    NUL = "hold a NUL character, which a training refuses"
     CONTROL = "hold control characters or damaged ones"
     MISREAD = "look like UTF-8 that was read as Latin-1"
     TAGS = "hold HTML tags"
@@ -75,6 +80,7 @@ def find(pairs: Pairs, reference: Reference) -> dict[Fault, np.ndarray]:
         Fault.SOURCE_LANGUAGE: np.where((from_target > 0) & told, foreign_source, 0),
         Fault.TARGET_LANGUAGE: np.where((from_source > 0) & told, foreign_target, 0),
         Fault.SCRIPT: _foreign_letters(pairs, reference),
+        Fault.NUL: source.nuls + target.nuls,
         Fault.CONTROL: source.controls + target.controls,
         Fault.MISREAD: (source.misread | target.misread).astype(float),
         Fault.TAGS: (source.tags | target.tags).astype(float),
@@ -93,12 +99,13 @@ def _with_letters(pairs: Pairs) -> np.ndarray:
 
 
 def _foreign_letters(pairs: Pairs, reference: Reference) -> np.ndarray:
-    """The letters of other scripts than a side's, where they are most of a line, `[N]`."""
+    """The letters of other scripts than a side's, where a line has hardly any own ones, `[N]`."""
     worst = np.zeros(pairs.size)
     for side, scripts in zip(pairs.sides, reference.scripts, strict=True):
-        foreign = side.letters.sum(axis=1) - side.letters_in(scripts)
-        most = (foreign >= _FOREIGN_LETTERS) & (2 * foreign > side.letters.sum(axis=1))
-        worst = np.maximum(worst, np.where(most, foreign, 0))
+        own = side.letters_in(scripts)
+        foreign = side.letters.sum(axis=1) - own
+        hardly_own = (foreign >= _FOREIGN_LETTERS) & (foreign >= _FOREIGN_FACTOR * own)
+        worst = np.maximum(worst, np.where(hardly_own, foreign, 0))
     return worst
 
 

@@ -27,6 +27,9 @@ _RATIO_BINS = 401
 _RATIO_LIMIT = 4.0
 """Logarithms of ratios are counted in bins from minus this number to this number."""
 
+_SWAPPED_LIKENESS = 1.25
+"""How much more alike a split and a swapped one are; both ways, where a language is one's own."""
+
 _STRETCHES = 100
 """The most points of a figure along a file."""
 
@@ -304,7 +307,7 @@ class Inspected(NamedTuple):
         last = self.inspections[-1]
         inspection = self.inspections[index]
         own, across = inspection.vocabulary.likeness(last.vocabulary)
-        return (last.split.name,) if across > own else ()
+        return (last.split.name,) if across > _SWAPPED_LIKENESS * own else ()
 
 
 def inspect(

@@ -112,17 +112,24 @@ class Overlap:
     """
 
     def __init__(self, keys: np.ndarray) -> None:
-        self._keys = keys
+        self._order = np.argsort(keys, kind="stable")
+        self._sorted = keys[self._order]
         self._found = np.zeros(len(keys), bool)
 
     def look(self, keys: np.ndarray) -> None:
         """Looks for the lines among some of the other split."""
-        self._found |= np.isin(self._keys, keys)
+        wanted = np.unique(keys)
+        begins = np.searchsorted(self._sorted, wanted, side="left")
+        ends = np.searchsorted(self._sorted, wanted, side="right")
+
+        hits = begins < ends
+        for begin, end in zip(begins[hits], ends[hits], strict=True):
+            self._found[self._order[begin:end]] = True
 
     @property
     def size(self) -> int:
         """The number of lines that are looked for."""
-        return len(self._keys)
+        return len(self._found)
 
     @property
     def count(self) -> int:

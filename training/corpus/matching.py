@@ -149,7 +149,7 @@ def runs(fits: Fit, pairs: int) -> list[Run]:
         pairs: the number of its pairs.
     """
     shifts = _bridged(_sure_shifts(fits), pairs)
-    found = _runs(shifts != 0, shifts, pairs) or _unrelated(fits, pairs)
+    found = _runs(shifts != 0, shifts, pairs) + _unrelated(fits, shifts != 0, pairs)
     return sorted(found, key=lambda run: -run.pairs)
 
 
@@ -198,20 +198,32 @@ def _runs(wanted: np.ndarray, shifts: np.ndarray, pairs: int, size: int = BLOCK)
     ]
 
 
-def _unrelated(fits: Fit, pairs: int) -> list[Run]:
-    """Stretches whose targets fit no better than any others."""
-    total = fits.far_sums.sum() / np.sqrt(max(fits.far_squares.sum(), 1))
-    told = fits.far_squares.sum() >= _LEAST_PAIRS
-    if told and total < _LEAST_EFFECT * np.sqrt(pairs):
+def _unrelated(fits: Fit, shifted: np.ndarray, pairs: int) -> list[Run]:
+    """Stretches whose targets fit no better than any others.
+
+    Args:
+        fits: of all blocks.
+        shifted: `[M]`: the blocks that are known to be out of step, and are none of them.
+        pairs: the number of pairs.
+    """
+    block_sums = np.where(shifted, 0, fits.far_sums)
+    block_squares = np.where(shifted, 0, fits.far_squares)
+
+    total = block_sums.sum() / np.sqrt(max(block_squares.sum(), 1))
+    told = block_squares.sum() >= _LEAST_PAIRS
+    if told and not shifted.any() and total < _LEAST_EFFECT * np.sqrt(pairs):
         return [Run(1, pairs, 0)]
 
-    starts = np.arange(0, len(fits.far_sums), _STRETCH)
-    squares = np.add.reduceat(fits.far_squares, starts)
-    scores = np.add.reduceat(fits.far_sums, starts) / np.sqrt(np.maximum(squares, 1))
+    starts = np.arange(0, len(block_sums), _STRETCH)
+    squares = np.add.reduceat(block_squares, starts)
+    scores = np.add.reduceat(block_sums, starts) / np.sqrt(np.maximum(squares, 1))
 
-    # A stretch tells something only where the others do, and only if it is whole.
-    if np.median(scores) < _RELATED:
+    # A stretch tells something only where others do: those that fit, or that fit a neighbour.
+    if not shifted.any() and np.median(scores) < _RELATED:
         return []
-    whole = np.arange(len(scores)) < len(fits.far_sums) // _STRETCH
-    unrelated = (scores < _UNRELATED) & (squares >= BLOCK) & whole
+
+    # And only if all of it is there.
+    whole = np.arange(len(scores)) < len(block_sums) // _STRETCH
+    in_step = np.add.reduceat(shifted.astype(int), starts) == 0
+    unrelated = (scores < _UNRELATED) & (squares >= BLOCK) & whole & in_step
     return _runs(unrelated, np.zeros(len(scores), int), pairs, BLOCK * _STRETCH)

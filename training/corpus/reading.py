@@ -25,11 +25,17 @@ class _NotTextError(ValueError):
     """Lines that are not text."""
 
 
-class Chunk(NamedTuple):
-    """Some pairs that follow one another.
+class Line(NamedTuple):
+    """A line of one side, without white space at its ends."""
 
-    Lines are without white space at their ends, and cut behind `LONGEST` characters and one more.
-    """
+    text: bytes
+    """In UTF-8, and cut behind `LONGEST` characters and one more."""
+    whole: int = 0
+    """The characters that it had before it was cut; 0 if it was not."""
+
+
+class Chunk(NamedTuple):
+    """Some pairs that follow one another."""
 
     first: int
     """The number of the first pair, from 1."""
@@ -37,15 +43,22 @@ class Chunk(NamedTuple):
     """The sources, with a newline behind each."""
     target: str
     """The targets, likewise."""
+    cut: tuple[dict[int, int], dict[int, int]] = ({}, {})
+    """The characters that a line had before it was cut, by its place from 0 on, of both sides."""
 
     @classmethod
-    def of(cls, first: int, sources: Sequence[bytes], targets: Sequence[bytes]) -> Chunk:
+    def of(cls, first: int, sources: Sequence[Line], targets: Sequence[Line]) -> Chunk:
         """Makes a chunk of lines of UTF-8.
 
         Raises:
             ValueError: a line is something else.
         """
-        return cls(first, _joined(sources), _joined(targets))
+        return cls(
+            first=first,
+            source=_joined(sources),
+            target=_joined(targets),
+            cut=(_cut_lines(sources), _cut_lines(targets)),
+        )
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """The pairs of lines."""
@@ -81,7 +94,7 @@ class Split:
         self.name = name
         self.data_dir = data_dir
         self.lines = (0, 0)
-        self._trim = bytes.strip if whole else _cut
+        self._trim = _stripped if whole else _cut
 
     def chunks(self) -> Iterator[Chunk]:
         """All pairs, in their order.
@@ -102,7 +115,7 @@ class Split:
             with paths[0].open("rb") as source, paths[1].open("rb") as target:
                 yield from self._file_chunks(raw_lines(source), raw_lines(target))
         except _NotTextError as error:
-            self._refuse("UTF-8 without NUL characters", error)
+            self._refuse("UTF-8", error)
 
     def _file_chunks(self, source: Iterator[bytes], target: Iterator[bytes]) -> Iterator[Chunk]:
         first = 1
@@ -147,11 +160,11 @@ class Split:
 
 
 def _blocks_together(
-    source: Iterator[bytes], target: Iterator[bytes], trim: Callable[[bytes], bytes]
-) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    source: Iterator[bytes], target: Iterator[bytes], trim: Callable[[bytes], Line]
+) -> Iterator[tuple[list[Line], list[Line]]]:
     """Lines of both files; one side has fewer only where its file ends."""
-    sources: list[bytes] = []
-    targets: list[bytes] = []
+    sources: list[Line] = []
+    targets: list[Line] = []
     size = 0
 
     while True:
@@ -159,7 +172,7 @@ def _blocks_together(
         new_targets = [trim(line) for line in islice(target, BLOCK)]
         sources += new_sources
         targets += new_targets
-        size += sum(map(len, new_sources)) + sum(map(len, new_targets))
+        size += sum(len(line.text) for line in [*new_sources, *new_targets])
 
         ended = min(len(new_sources), len(new_targets)) < BLOCK
         if ended or size >= _CHUNK_BYTES or len(sources) == BLOCK * _CHUNK_BLOCKS:
@@ -172,28 +185,40 @@ def _blocks_together(
             return
 
 
-def _cut(line: bytes) -> bytes:
+def _stripped(line: bytes) -> Line:
+    """The line without white space at its ends."""
+    return Line(line.strip())
+
+
+def _cut(line: bytes) -> Line:
     """The line without white space at its ends and without what is far beyond the limit."""
     line = line.strip()
     if len(line) <= LONGEST:
-        return line
-    return _decoded(line)[: LONGEST + 1].encode()
+        return Line(line)
+
+    text = _decoded(line)
+    if len(text) <= LONGEST + 1:
+        return Line(line)
+    return Line(text[: LONGEST + 1].encode(), len(text))
+
+
+def _cut_lines(lines: Sequence[Line]) -> dict[int, int]:
+    return {place: line.whole for place, line in enumerate(lines) if line.whole}
 
 
 def _valid(text: bytes) -> bytes:
     """A text of TFDS as one line of UTF-8."""
-    return one_line(text.decode(errors="replace").replace("\0", "\ufffd")).encode()
+    return one_line(text.decode(errors="replace")).encode()
 
 
-def _joined(lines: Sequence[bytes]) -> str:
-    return _decoded(b"".join([line + b"\n" for line in lines]))
+def _joined(lines: Sequence[Line]) -> str:
+    return _decoded(b"".join([line.text + b"\n" for line in lines]))
 
 
 def _decoded(text: bytes) -> str:
+    if 4 * text.count(b"\0") > len(text):
+        raise _NotTextError("NUL characters, as of UTF-16")
     try:
-        decoded = text.decode()
+        return text.decode()
     except UnicodeDecodeError as error:
         raise _NotTextError(str(error)) from error
-    if "\0" in decoded:
-        raise _NotTextError("a NUL character")
-    return decoded

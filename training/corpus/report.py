@@ -21,6 +21,7 @@ _SHARES = {
     Fault.SOURCE_LANGUAGE: 0.02,
     Fault.TARGET_LANGUAGE: 0.02,
     Fault.SCRIPT: 0.01,
+    Fault.NUL: 0.0,
     Fault.CONTROL: 0.005,
     Fault.MISREAD: 0.005,
     Fault.TAGS: 0.01,
@@ -181,6 +182,8 @@ def dropped_warning(kept: int, dropped: Mapping[str, int]) -> str | None:
 
 def _split_warnings(corpus: CorpusReport, split: SplitReport) -> Iterator[str]:
     name = split.name
+    if not split.pairs:
+        yield f"{name}: no pairs"
     if split.lines[0] != split.lines[1]:
         counts = zip(corpus.languages, split.lines, strict=True)
         listed = " and ".join(f"{count:,} {language}" for language, count in counts)
@@ -261,6 +264,8 @@ def text(report: CorpusReport) -> str:
     lines: list[str] = []
     for split in report.splits:
         lines += [f"{report.dataset}, {split.name}: {split.pairs:,} pairs"]
+        if not split.pairs:
+            continue
         lines += [f"  {_side(side)}" for side in split.sides]
         source, target = report.languages
         ratio = f"{split.ratio_median:.2f}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from .characters import SCRIPTS, Kind, Lines, letters_of
 from .reading import Chunk
-from .tokens import Hasher, Tokens, line_keys, pair_keys, shared, word_sets, words
+from .tokens import Hasher, Tokens, line_keys, number_key, pair_keys, shared, word_sets, words
 
 _PUNCTUATION = ("?？؟", "!！", ",，、،", ":;：；؛", "()[]（）", "0123456789")
 """Characters that translations often have in the same number."""
@@ -30,6 +31,8 @@ class Side(NamedTuple):
     """`[N]` words, being what spaces separate."""
     solid: np.ndarray
     """`[N]` characters that are no spaces."""
+    nuls: np.ndarray
+    """`[N]` NUL characters."""
     controls: np.ndarray
     """`[N]` characters of kind `CONTROL`."""
     letters: np.ndarray
@@ -51,8 +54,13 @@ class Side(NamedTuple):
     """`[N]` bool: the line looks like UTF-8 that was read as something else."""
 
     @classmethod
-    def of(cls, text: str) -> Side:
-        """Measures lines, each with a newline behind it."""
+    def of(cls, text: str, cut: Mapping[int, int]) -> Side:
+        """Measures lines.
+
+        Args:
+            text: the lines, with a newline behind each.
+            cut: the characters that a line had before it was cut, by its place.
+        """
         lines = Lines.of(text)
         hasher = Hasher(lines.codes)
         tokens = words(lines, hasher)
@@ -62,15 +70,22 @@ class Side(NamedTuple):
         begins = ~spaces
         begins[1:] &= spaces[:-1]
 
+        characters = lines.lengths()
+        keys = line_keys(lines, hasher)
+        for place, length in cut.items():
+            characters[place] = length
+            keys[place] ^= number_key(length)
+
         return cls(
-            characters=lines.lengths(),
+            characters=characters,
             spaced_words=lines.totals(begins),
             solid=lines.totals(~spaces),
+            nuls=lines.totals(lines.codes == 0),
             controls=lines.totals(lines.kinds == Kind.CONTROL),
             letters=letters,
             scripts=scripts,
             punctuation=_punctuation(lines),
-            keys=line_keys(lines, hasher),
+            keys=keys,
             tokens=tokens,
             word_sets=word_sets(tokens),
             tags=_matches(lines, text, "<", _TAG),
@@ -99,8 +114,8 @@ class Pairs(NamedTuple):
     @classmethod
     def of(cls, chunk: Chunk) -> Pairs:
         """Measures a chunk."""
-        source = Side.of(chunk.source)
-        target = Side.of(chunk.target)
+        source = Side.of(chunk.source, chunk.cut[0])
+        target = Side.of(chunk.target, chunk.cut[1])
         return cls(
             first=chunk.first,
             source=source,

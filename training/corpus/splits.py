@@ -34,11 +34,10 @@ def split_of(config: TrainConfig, name: str) -> Split:
 
 
 def _folder_splits(config: TrainConfig, folder: Path) -> list[str]:
-    both = [
-        {path.name.split(".")[1] for path in folder.glob(f"{language}.*.txt")}
-        for language in (config.source, config.target)
-    ]
-    return sorted(both[0] & both[1])
+    from ..data import folder_splits
+
+    source, target = (folder_splits(folder, name) for name in (config.source, config.target))
+    return sorted(source & target)
 
 
 def _tfds_splits(config: TrainConfig) -> list[str]:

@@ -93,6 +93,11 @@ def line_keys(lines: Lines, hasher: Hasher) -> np.ndarray:
     return hasher.hashes(lines.starts, lines.starts + lines.lengths())
 
 
+def number_key(number: int) -> np.uint64:
+    """The hash of a number, for what belongs to a line and is not in it."""
+    return mix(np.array([number]))[0]
+
+
 def pair_keys(source_keys: np.ndarray, target_keys: np.ndarray) -> np.ndarray:
     """The hash of each pair of lines, `[N]` uint64."""
     return mix(source_keys * np.uint64(_BASE) + target_keys)

@@ -111,6 +111,20 @@ def test_every_pair_once_an_epoch(
         assert Counter(found(epoch(batches, number))) == expected
 
 
+def test_pairs_as_long_as_a_shape_fill_it(tokenizer: Tokenizer) -> None:
+    """Also those of the greatest length that is allowed."""
+    words = ["a dog and a man", "a man and a dog in the water"]
+    given = [(text, text) for text in words for _ in range(3)]
+    lengths = [len(ids) + 1 for ids in tokenizer.encode(words)]
+    batches = make(given, tokenizer, batch_size=3, maximum_length=lengths[-1])
+    assert [shape[1:] for shape in batches.shapes] == [(size, size) for size in lengths]
+    assert batches.batches_per_epoch == 2
+
+    found_shapes = [labels.shape for _, labels, _ in epoch(batches)]
+    assert sorted(found_shapes) == [(3, size) for size in lengths]
+    assert Counter(found(epoch(batches))) == encoded(given, tokenizer)
+
+
 def test_a_chunk_of_which_nothing_is_kept(
     pairs: list[tuple[str, str]], tokenizer: Tokenizer
 ) -> None:

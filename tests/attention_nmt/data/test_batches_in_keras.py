@@ -133,19 +133,43 @@ def test_a_dataset_that_begins_with_a_later_epoch(tokenizer: Tokenizer) -> None:
         batches.dataset(first_epoch=-1)
 
 
-def test_fit_takes_every_batch_and_does_not_run_out_of_data(
-    tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    """Keras counted a step more each epoch of a dataset without a length.
-
-    A training of two epochs, and one that is stopped after the first and goes on, end alike.
-    """
+def test_an_epoch_that_was_only_looked_at_is_given_again(tokenizer: Tokenizer) -> None:
+    """Keras looks at the first batch on JAX and under a strategy; the epoch would be lost."""
     batches = make(tokenizer)
+    dataset = batches.dataset()
+    for number in (0, 1):
+        next(iter(dataset))
+        for one, other in zip(arrays(dataset), arrays(batches.epoch(number)), strict=True):
+            np.testing.assert_array_equal(one[1], other[1])
+
+    # Who knows the number of batches takes them and does not ask for the end.
+    taken = [batch for _, batch in zip(range(batches.batches_per_epoch), dataset, strict=False)]
+    assert len(taken) == batches.batches_per_epoch
+    third = next(iter(dataset))
+    np.testing.assert_array_equal(third[1], next(iter(batches.epoch(3)))[1])
+
+
+def fitted(batches: TrainingBatches) -> Seq2Seq:
+    """A model after two epochs; a warning of Keras' is an error."""
     whole = model()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         whole.fit(batches.dataset(), epochs=2, verbose=0, shuffle=False)
-    assert int(whole.optimizer.iterations.numpy()) == 2 * batches.batches_per_epoch
+    return whole
+
+
+def test_fit_takes_every_batch_and_does_not_run_out_of_data(tokenizer: Tokenizer) -> None:
+    """Keras counted a step more each epoch of a dataset without a length."""
+    batches = make(tokenizer)
+    steps = fitted(batches).optimizer.iterations
+    assert int(steps.numpy()) == 2 * batches.batches_per_epoch
+
+
+@pytest.mark.long
+def test_a_training_goes_on_from_the_backup_of_keras(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """One that is stopped after an epoch and goes on ends as one of two epochs does."""
+    batches = make(tokenizer)
+    whole = fitted(batches)
 
     folder = tmp_path / "backup"
     for epochs in (1, 2):
@@ -189,8 +213,11 @@ import sys
 
 batches = make(Tokenizer.load(sys.argv[1]))
 trained = model()
-trained.fit(batches.dataset(), epochs=2, verbose=0)
+dataset = batches.dataset()
+trained.fit(dataset, epochs=2, verbose=0)
 print(int(trained.optimizer.iterations.value), 2 * batches.batches_per_epoch)
+later = next(iter(dataset))[1], next(iter(batches.epoch(2)))[1]
+print(*(int(labels.numpy().sum()) for labels in later))
 print(trained.predict(batches.evaluation(), verbose=0).shape[0], len(PAIRS))
 one, other = (trained.evaluate(batches.evaluation(), verbose=0) for _ in range(2))
 print(one, other)
@@ -216,8 +243,9 @@ def test_on_jax(tokenizer: Tokenizer, tmp_path: Path) -> None:
         check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
-    steps, rows, losses = process.stdout.splitlines()
-    assert len(set(steps.split())) == len(set(rows.split())) == 1
+    steps, sums, rows, losses = process.stdout.splitlines()
+    for numbers in (steps, sums, rows):
+        assert len(set(numbers.split())) == 1
     half = len(losses) // 2
     assert losses[:half] == losses[half + 1 :]
 

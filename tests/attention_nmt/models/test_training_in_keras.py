@@ -72,6 +72,32 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_tokens() -> None:
     assert history["loss"] == pytest.approx([expected] * 2, rel=1e-6)
 
 
+def test_the_loss_of_another_reduction_is_that_of_keras() -> None:
+    """Its value for a batch is no mean over the tokens, and cannot be weighted by them."""
+    model = tiny_model()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss, run_eagerly=True)
+    sums = [token_losses(model, [batch]).sum() for batch in BATCHES]
+    rows, widths = np.transpose([labels.shape for _, labels, _ in BATCHES])
+    expected = (np.array(sums) / (rows * widths) * rows).sum() / rows.sum()
+    assert model.evaluate(dataset(BATCHES), verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_evaluation_leaves_out_the_consistency() -> None:
+    """Its batches hold each pair once: rows half a batch apart are of other pairs."""
+    model = tiny_model()
+    loss = CrossEntropy(consistency=5.0)
+    model.compile(keras.optimizers.SGD(0.0), loss, run_eagerly=True)
+    expected = token_losses(model, BATCHES).mean()
+    assert model.evaluate(dataset(BATCHES), verbose=0) == pytest.approx(expected, rel=1e-6)
+
+    twice = [tiny_batch([(4, 3), (2, 5)])]
+    history = model.fit(dataset(twice), validation_data=dataset(BATCHES), verbose=0).history
+    assert history["val_loss"] == pytest.approx([expected], rel=1e-6)
+    assert history["loss"][0] > token_losses(model, twice).mean() + 1e-3
+    assert loss.consistency == 5.0
+
+
 def test_metrics_and_weighted_metrics_agree() -> None:
     """Keras' usual spelling hands no weights to metrics: padding is left out without them."""
 
@@ -350,6 +376,23 @@ def test_a_schedule_at_its_end_is_said_and_one_that_begins_at_0_is_not() -> None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(*BATCHES[0][:2], verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_a_rate_that_comes_to_0_within_a_fit_is_said(dtype: str) -> None:
+    """Once an epoch begins with it; a schedule that ends with the last epoch is as it should be."""
+    keras.config.set_dtype_policy(dtype)
+    model = tiny_model()
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, decay_steps=2)
+    model.compile(keras.optimizers.Adam(schedule), CrossEntropy(), run_eagerly=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(*BATCHES[0][:2], epochs=2, verbose=0)
+
+    model.compile(keras.optimizers.Adam(schedule), CrossEntropy(), run_eagerly=True)
+    with pytest.warns(UserWarning, match="learning rate is 0 at step 2") as said:
+        model.fit(*BATCHES[0][:2], epochs=3, verbose=0)
+    assert len(said) == 1
 
 
 def test_fit_without_compile_says_so(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,7 +16,9 @@ import tensorflow as tf
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.translation import graph as graph_module
 from attention_nmt.translation import translator as translator_module
+from attention_nmt.translation.graph import MAXIMUM_LOGITS, TranslationGraph, rows_together
 from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.search.test_search_of_models import VOCABULARIES, ending_model
 from tests.attention_nmt.tiny import tiny_model
@@ -72,7 +74,7 @@ def test_translations(translator: Translator, tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize(
     ("options", "maximum_bytes"),
     [
-        ({}, 2**28),
+        pytest.param({}, 2**28, marks=pytest.mark.long),
         ({"attention": "none", "cell": {"reset_after": False}}, 2**28),
         ({"tie_output": True, "readout_units": 6}, 100),
     ],
@@ -233,6 +235,80 @@ def test_a_very_long_text(text: str, translator: Translator) -> None:
     assert len(long.target_tokens) <= SHORT.maximum_source_length // 2 + 5
     assert short.text == translator(["A dog."])[0].text
     assert short.score == pytest.approx(translator(["A dog."])[0].score, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("length", "vocabulary_size", "rows"),
+    [
+        (400, 32_000, 5),  # of 12,800,000 logits each, and 6 would have more than 2**26
+        (16, 2**16, 64),
+        (17, 2**16, 60),
+        (10, 4_000, 64),
+        (0, 4_000, 64),
+        (400, 2**26, 1),  # more than the limit, and no fewer can be
+        (2**20, 2**30, 1),
+    ],
+)
+def test_pairs_whose_logits_are_computed_together(
+    length: int, vocabulary_size: int, rows: int
+) -> None:
+    found = int(rows_together(64, tf.constant(length), vocabulary_size))
+    assert found == rows
+    assert found == 1 or found * length * vocabulary_size <= MAXIMUM_LOGITS == 2**26
+
+
+def test_scores_are_those_of_one_part(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few pairs the limit of logits lets be in a part."""
+    sources = ["A dog.", "a", "", "ein", "the dog"]
+    targets = ["ein", "", "A dog.", "a", "dog"]
+    graph = translator.graph
+    whole = _scored(graph, sources, targets, 9, monkeypatch)
+    assert whole.rows == [5]
+    assert np.all(whole.sums < 0)
+
+    logits = whole.tokens.shape[1] * graph.model.target_vocabulary_size
+    monkeypatch.setattr(graph_module, "MAXIMUM_LOGITS", 2 * logits)
+    parts = _scored(graph, sources, targets, 9, monkeypatch)
+    assert parts.rows == [2, 2, 1]
+    np.testing.assert_allclose(parts.tokens, whole.tokens, atol=1e-5)
+    np.testing.assert_allclose(parts.sums, whole.sums, atol=1e-5)
+
+
+class Scored(NamedTuple):
+    """Scores of pairs, and the pairs in each part of which they were computed."""
+
+    tokens: np.ndarray  # [B, T]
+    sums: np.ndarray  # [B]
+    rows: list[int]
+
+
+def _scored(
+    graph: TranslationGraph,
+    sources: list[str],
+    targets: list[str],
+    batch_size: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scored:
+    rows = list[int]()
+    model = graph.model
+
+    class Noting:
+        """The model, and a note of the pairs that it is given."""
+
+        target_vocabulary_size = model.target_vocabulary_size
+
+        def __call__(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+            rows.append(int(tf.shape(inputs["target"])[0]))
+            return model(inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(graph, "model", Noting())
+        patch.setattr(graph, "batch_size", batch_size)
+        found = graph.score(tf.constant(sources), tf.constant(targets))
+    tokens = found.token_log_probabilities.numpy()
+    return Scored(tokens, found.log_probability.numpy(), rows)
 
 
 def test_alignments_of_given_translations(translator: Translator) -> None:
