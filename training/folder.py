@@ -116,10 +116,13 @@ def _check_claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> Non
 
 
 def _fingerprints(run: RunFolder) -> dict[str, Any]:
-    """Those of `data.json`; where it is gone, those that the checkpoint has."""
-    if run.data.is_file():
-        return read_record(run.data)
-    return read_notes(run.checkpoint).get("data", {}) if run.checkpoint.is_file() else {}
+    """Those of `data.json`; what it lacks, the checkpoint may have."""
+    found = read_record(run.data) if run.data.is_file() else {}
+    if not all(isinstance(sums, dict) for sums in found.values()):
+        raise ValueError(f"{run.data}: expected records of sums. Received: {found!r}.")
+
+    noted = read_notes(run.checkpoint).get("data", {}) if run.checkpoint.is_file() else {}
+    return {**noted, **found}
 
 
 def _follow(run: RunFolder, config: TrainConfig) -> None:

@@ -15,7 +15,34 @@ import numpy as np
 
 from attention_nmt.run_folder import RunFolder
 
-from .scenes import Trial, arrays, damage, differences, errors, finish, here, start, train_arguments
+from .scenes import (
+    EVALUATE_STEPS,
+    STEPS,
+    Position,
+    Trial,
+    arrays,
+    damage,
+    differences,
+    errors,
+    finish,
+    here,
+    identity,
+    position,
+    start,
+    train_arguments,
+)
+
+NO_DISK = "this process may not mount a disk"
+"""Why full and read-only disks are not tried."""
+
+PATIENCE_S = 600
+"""The time in which what is waited for has to happen."""
+
+IN_STEPS_S = 0.25
+"""The steps between two evaluations take longer."""
+
+IN_A_BLOCK_S = 1.0
+"""The longest delay of a signal; the evaluations that are left take longer."""
 
 
 @contextmanager
@@ -42,8 +69,8 @@ def full_disks(
     for number in range(count):
         with small_disk(folder / f"disk-{number}", 8 * size) as made:
             if not made:
-                full.fault += " (not tried: this process may not mount one)"
-                return [full]
+                full.reason = NO_DISK
+                break
 
             full.times += 1
             run = RunFolder(folder / f"disk-{number}" / "run")
@@ -71,6 +98,7 @@ def read_only_disk(corpus: Path, whole: RunFolder, folder: Path) -> Trial:
     disk = folder / "read-only"
     with small_disk(disk, 2**26) as made:
         if not made:
+            trial.reason = NO_DISK
             return trial
 
         run = RunFolder(Path(shutil.copytree(whole.path, disk / "run")))
@@ -106,7 +134,7 @@ def two_processes(corpus: Path, folder: Path) -> Trial:
 
 
 def _wait_for(process: subprocess.Popen, path: Path) -> None:
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + PATIENCE_S
     while not path.is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -114,29 +142,65 @@ def _wait_for(process: subprocess.Popen, path: Path) -> None:
 def signals(
     corpus: Path, whole: RunFolder, folder: Path, *, count: int, rng: np.random.Generator
 ) -> list[Trial]:
-    """SIGTERM and Ctrl-C at random moments of the steps and evaluations."""
+    """SIGTERM and Ctrl-C at random moments of the steps and evaluations.
+
+    No checkpoint is due but those of evaluations, so that one of another step is the signal's.
+    """
     trials = []
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         promise = f"status {status} behind a checkpoint of that step; at the end the same bits"
-        trial = Trial(f"{number.name} during a training", promise)
+        trial = Trial("", promise)
+        steps = []
         for index in range(count):
             run = RunFolder(folder / f"{number.name}-{index}")
-            process = start("training.train", *train_arguments(corpus, run.path))
-            _wait_for(process, run.checkpoint)
-            time.sleep(float(rng.uniform(0, 3)))
-            process.send_signal(number)
-            found, said = finish(process)
+            arguments = train_arguments(corpus, run.path, "--checkpoint-steps=1000")
+            process = start("training.train", *arguments)
+            longest = IN_A_BLOCK_S if index % 2 else IN_STEPS_S
             trial.times += 1
-            trial.expect(found in (status, 0), f"status {found}: {said[-300:]}")
-            if found == status:
-                trial.expect("goes on from the last checkpoint" in said, said[-300:])
+            stopped = _stop(
+                trial, process, run, number, status=status, delay_s=float(rng.uniform(0, longest))
+            )
+            steps.append(str(stopped.step))
 
-            found, said = finish(start("training.train", *train_arguments(corpus, run.path)))
+            found, said = finish(start("training.train", *arguments))
             trial.expect(found == 0, f"status {found}: {said[-300:]}")
             differs = differences(run, whole) if found == 0 else ""
             trial.expect(not differs, differs)
+        trial.fault = f"{number.name} during a training, at step {', '.join(steps)} of {STEPS}"
         trials.append(trial)
     return trials
+
+
+def _stop(
+    trial: Trial,
+    process: subprocess.Popen,
+    run: RunFolder,
+    number: signal.Signals,
+    *,
+    status: int,
+    delay_s: float,
+) -> Position:
+    """Sends a signal some time after the first evaluation; the position of what it left."""
+    deadline = time.monotonic() + PATIENCE_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if run.checkpoint.is_file() and position(run.checkpoint).evaluated > 0:
+            break
+        time.sleep(0.001)
+    time.sleep(delay_s)
+
+    before = position(run.checkpoint)
+    written = identity(run.checkpoint)
+    process.send_signal(number)
+    found, said = finish(process)
+    trial.expect(found == status, f"status {found}: {said[-300:]}")
+    trial.expect("goes on from the last checkpoint" in said, said[-300:])
+
+    after = position(run.checkpoint)
+    trial.expect(identity(run.checkpoint) != written, f"no checkpoint behind step {before.step}")
+    # The step at the signal is at most that of the next evaluation.
+    in_block = before.step <= after.step <= before.step + EVALUATE_STEPS
+    trial.expect(in_block, f"a checkpoint of step {after.step} behind one of step {before.step}")
+    return after
 
 
 def not_finite(corpus: Path, folder: Path) -> Trial:

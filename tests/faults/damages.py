@@ -10,7 +10,7 @@ import numpy as np
 
 from attention_nmt.run_folder import RunFolder
 
-from .scenes import Trial, errors, here, train_arguments
+from .scenes import Trial, different_arrays, errors, here, same_model, train_arguments
 
 TEXT = "The black dog sees a white cat."
 
@@ -35,7 +35,7 @@ def damaged_files(
             else:
                 content[place] ^= 1 << int(rng.integers(8))
             path.write_bytes(bytes(content))
-            _ask(trial, corpus, run, path, may_pass=trial is flipped)
+            _ask(trial, corpus, run, path, original=whole if trial is flipped else None)
         trials += [flipped, shorter]
     return [*trials, _damaged_records(corpus, whole, folder)]
 
@@ -43,26 +43,58 @@ def damaged_files(
 def _damaged_records(corpus: Path, whole: RunFolder, folder: Path) -> Trial:
     """JSON files that are cut off, empty, or of another type."""
     trial = Trial("config.json, data.json, best.json: no JSON, or of another type", "one line")
+    others = json.dumps({"steps": "many", "tokenizers": 3})
     for name in ("config.json", "data.json", "best.json"):
-        for content in ("", "{", "[]", "null", json.dumps({"steps": "many", "tokenizers": 3})):
+        contents = ["", "{", "[]", "null"]
+        if name != "best.json":  # any record of facts is one for a model card
+            contents.append(others)
+        for content in contents:
             run = _copy(whole, folder / "damaged")
             (run.path / name).write_text(content)
-            _ask(trial, corpus, run, run.path / name, may_pass=False)
+            _ask(trial, corpus, run, run.path / name)
     return trial
 
 
-def _ask(trial: Trial, corpus: Path, run: RunFolder, path: Path, *, may_pass: bool) -> None:
-    """Lets a command read a damaged file."""
+def _ask(
+    trial: Trial, corpus: Path, run: RunFolder, path: Path, original: RunFolder | None = None
+) -> None:
+    """Lets a command read a damaged file.
+
+    Args:
+        trial: takes what does not hold.
+        corpus: that of the run.
+        run: the run with the damaged file.
+        path: the file.
+        original: the run as it was: the command may take the file if it holds what it held there;
+            None: the command has to refuse it.
+    """
     trial.times += 1
     if path in (run.checkpoint, run.data):
         status, said = here("train", *train_arguments(corpus, run.path))
+    elif path == run.best_score:
+        status, said = here("export", "--run-dir", run.path, "--output", run.path / "export")
     else:
         status, said = here("translate", "--run-dir", run.path, TEXT)
 
+    if status == 0 and original is not None:
+        differs = _differs(path, run, original)
+        trial.expect(not differs, f"{path.name} was taken in silence: {differs}")
+        return
+
     found = errors(said)
-    refused = status == 1 and len(found) == 1
-    named = refused and (path.name in found[0] or run.path.name in found[0])
-    trial.expect(named or (may_pass and status == 0), f"{path.name}: {status}: {said[-200:]}")
+    is_named = status == 1 and len(found) == 1 and str(path) in found[0]
+    trial.expect(is_named, f"{path.name}: status {status}: {said[-200:]}")
+
+
+def _differs(path: Path, run: RunFolder, original: RunFolder) -> str:
+    """What a damaged file that was taken holds otherwise than it did; empty: nothing."""
+    if path == run.checkpoint:
+        return different_arrays(path, original.checkpoint)
+    if path == run.best:
+        return "" if same_model(run, original) else "settings, weights or notes differ"
+
+    # Each bit of a tokenizer means something.
+    return "" if run.tokenizer_sums() == original.tokenizer_sums() else "its sum differs"
 
 
 def _copy(whole: RunFolder, path: Path) -> RunFolder:

@@ -11,20 +11,22 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from attention_nmt.archives import check_model_file, open_arrays
+from attention_nmt.archives import check_model_file, open_arrays, read_note
 from attention_nmt.command import main
 from attention_nmt.run_folder import RunFolder
 from tests.training.corpora import TINY_MODEL, command
 
-STEPS = 36
+STEPS = 48
+EVALUATE_STEPS = 12
 FLAGS = [
     *TINY_MODEL,
     f"--steps={STEPS}",
     "--warmup-steps=4",
-    "--evaluate-steps=12",
+    f"--evaluate-steps={EVALUATE_STEPS}",
     "--checkpoint-steps=4",
     "--sampling-alpha=0.3",
     "--embedding-dropout=0.2",
@@ -32,7 +34,7 @@ FLAGS = [
     "--average-decay=0.9",
 ]
 
-LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.[a-z]+")
+LEFTOVER = re.compile(r"\..+\.(partial-)?[0-9a-f]{8}\.[a-z]+")
 """Names of what a killed process leaves in a run folder."""
 
 
@@ -45,12 +47,16 @@ class Trial:
         promise: what is to hold.
         times: how often it was tried.
         failures: what did not hold, each time.
+        kills: whether each try is a `kill -9` of a process that was alive.
+        reason: why it cannot be tried here; empty: it can.
     """
 
     fault: str
     promise: str
     times: int = 0
     failures: list[str] = field(default_factory=list)
+    kills: bool = False
+    reason: str = ""
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Notes what does not hold."""
@@ -58,10 +64,23 @@ class Trial:
             self.failures.append(f"try {self.times}: {otherwise}")
 
     @property
+    def is_missing(self) -> bool:
+        """Whether it was never tried, and no reason is known."""
+        return self.times == 0 and not self.reason
+
+    @property
+    def held(self) -> str:
+        """Whether the promise held, in words."""
+        if self.failures:
+            return f"{len(self.failures)} failures"
+        if self.times == 0:
+            return f"not tried: {self.reason}" if self.reason else "not tried"
+        return "yes"
+
+    @property
     def row(self) -> str:
         """The trial as a row of a table in Markdown."""
-        held = "yes" if not self.failures else f"{len(self.failures)} failures"
-        return f"| {self.fault} | {self.times} | {self.promise} | {held} |"
+        return f"| {self.fault} | {self.times} | {self.promise} | {self.held} |"
 
 
 def train_arguments(corpus: Path, run: Path, *flags: str) -> list[str | Path]:
@@ -69,14 +88,20 @@ def train_arguments(corpus: Path, run: Path, *flags: str) -> list[str | Path]:
     return ["--dataset", corpus, "--run-dir", run, *FLAGS, *flags]
 
 
-def start(module: str, *arguments: str | Path, backend: str = "tensorflow") -> subprocess.Popen:
-    """Starts one of the commands; what it says goes into pipes."""
+def start(module: str, *arguments: str | Path, **environment: str) -> subprocess.Popen:
+    """Starts one of the commands; what it says goes into pipes.
+
+    Args:
+        module: the command's.
+        *arguments: its command line.
+        **environment: variables beside those of this process.
+    """
     return subprocess.Popen(
         command(module, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", **environment},
     )
 
 
@@ -89,7 +114,9 @@ def finish(process: subprocess.Popen) -> tuple[int, str]:
 def here(*arguments: str | Path) -> tuple[int, str]:
     """Runs `attention-nmt` in this process; its exit status and what it said."""
     said = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+    # Commands write bytes, too.
+    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(said):
         status = main([str(argument) for argument in arguments])
     return status, said.getvalue()
 
@@ -106,6 +133,39 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a checkpoint."""
     with open_arrays(path, "checkpoint") as found:
         return {name: found[name] for name in sorted(found.names)}
+
+
+class Position(NamedTuple):
+    """The numbers of a checkpoint."""
+
+    step: int
+    epoch: int
+    batches: int
+    best_step: int
+    waited: int
+    evaluated: int
+
+
+def position(path: Path) -> Position:
+    """The numbers of a checkpoint."""
+    with open_arrays(path, "checkpoint") as found:
+        return Position(*found["numbers"].tolist())
+
+
+class Identity(NamedTuple):
+    """Tells a file from those that were under its name before."""
+
+    inode: int
+    written_ns: int
+
+
+def identity(path: Path) -> Identity | None:
+    """The identity of a file; None: there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return Identity(inode=found.st_ino, written_ns=found.st_mtime_ns)
 
 
 def damage(run: RunFolder) -> str:
@@ -132,19 +192,42 @@ def damage(run: RunFolder) -> str:
     return f"strange files: {strange}" if strange else ""
 
 
-def differences(run: RunFolder, whole: RunFolder) -> str:
-    """What a run that was disturbed has otherwise than one that was not; empty: nothing."""
-    found = arrays(run.checkpoint)
-    expected = arrays(whole.checkpoint)
+def different_arrays(path: Path, other: Path) -> str:
+    """The first difference of two checkpoints, to the bit; empty: there is none."""
+    found = arrays(path)
+    expected = arrays(other)
     if found.keys() != expected.keys():
         return f"other entries: {sorted(found.keys() ^ expected.keys())}"
 
     for name, array in expected.items():
-        if not np.array_equal(array, found[name]):
+        same_type = array.dtype == found[name].dtype and array.shape == found[name].shape
+        if not same_type or array.tobytes() != found[name].tobytes():
             return f"{name} differs"
+    return ""
 
-    pairs = zip(run.load_best().get_weights(), whole.load_best().get_weights(), strict=True)
-    if not all(np.array_equal(*pair) for pair in pairs):
+
+def same_model(run: RunFolder, other: RunFolder) -> bool:
+    """Whether the best models of two runs have the same settings, weights and notes, to the bit."""
+    if read_note(run.best) != read_note(other.best):
+        return False
+
+    found = run.load_best()
+    expected = other.load_best()
+    # Keras numbers the models of a process in their names.
+    if {**found.get_config(), "name": ""} != {**expected.get_config(), "name": ""}:
+        return False
+
+    pairs = zip(found.get_weights(), expected.get_weights(), strict=True)
+    return all(array.tobytes() == wanted.tobytes() for array, wanted in pairs)
+
+
+def differences(run: RunFolder, whole: RunFolder) -> str:
+    """What a run that was disturbed has otherwise than one that was not; empty: nothing."""
+    differs = different_arrays(run.checkpoint, whole.checkpoint)
+    if differs:
+        return differs
+
+    if not same_model(run, whole):
         return "the best weights differ"
 
     leftovers = [path.name for path in run.path.iterdir() if path.name.startswith(".")]

@@ -14,6 +14,7 @@ import pytest
 
 from attention_nmt.run_folder import RunFolder
 from tests.faults import conditions, damages, kills
+from tests.faults.kills import TrainingWatch, strike
 from tests.faults.scenes import Trial, arrays, finish, start, train_arguments
 from tests.training.corpora import write_folder
 
@@ -56,6 +57,60 @@ def test_a_checkpoint_is_whole_after_every_kill(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) <= 2
 
 
+def test_only_what_was_tried_held() -> None:
+    held = {
+        "yes": Trial("", "", times=1),
+        "not tried": Trial("", ""),
+        "not tried: no right": Trial("", "", reason="no right"),
+        "1 failures": Trial("", "", failures=["try 1: it broke"]),
+    }
+    assert {text: trial.held for text, trial in held.items()} == {text: text for text in held}
+    assert [trial.is_missing for trial in held.values()] == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("code", "alive", "failures"),
+    [("import time; time.sleep(60)", True, 0), ("", False, 0), ("raise SystemExit(3)", False, 1)],
+)
+def test_only_a_process_that_was_alive_is_killed(code: str, alive: bool, failures: int) -> None:
+    """One that has ended by itself is not counted, and has to end well."""
+    trial = Trial("", "")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    moment = (lambda: True) if alive else (lambda: process.poll() is not None)
+    assert strike(trial, process, moment, 0.0) == alive
+    assert trial.times == alive
+    assert len(trial.failures) == failures
+
+
+def test_what_an_earlier_process_left_is_no_moment_of_a_later_one(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+
+    def write(step: int, evaluated: int) -> None:
+        numbers = np.array([step, 0, step, 0, 0, evaluated])
+        new = tmp_path / "new.npz"
+        np.savez(new, numbers=numbers)
+        new.rename(run.checkpoint)
+
+    write(12, 0)
+    (tmp_path / ".checkpoint.partial-0123abcd.npz").touch()
+    watch = TrainingWatch(run)
+
+    def found() -> list[bool]:
+        return [watch.writes(".checkpoint."), watch.trains(), watch.evaluates()]
+
+    assert found() == [False, False, False]
+    (tmp_path / ".checkpoint.partial-4567abcd.npz").touch()
+    assert found() == [True, False, False]
+    write(16, 12)
+    assert found() == [True, True, False]
+    write(24, 12)
+    assert found() == [True, True, True]
+    write(24, 24)
+    assert found() == [True, True, False]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_what_holds_when_a_training_is_killed_and_its_files_are_damaged(tmp_path: Path) -> None:
@@ -76,3 +131,4 @@ def test_what_holds_when_a_training_is_killed_and_its_files_are_damaged(tmp_path
     trials.append(conditions.not_finite(corpus, tmp_path))
     failures = [(trial.fault, trial.failures) for trial in trials if trial.failures]
     assert not failures
+    assert not [trial.fault for trial in trials if trial.is_missing]

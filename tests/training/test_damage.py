@@ -221,7 +221,11 @@ def test_fingerprints_that_were_deleted(run: RunFolder, corpus: Path, tmp_path: 
     claim(run, config, fingerprints(config))
     assert json.loads(run.data.read_text()) == fingerprints(config)
 
-    run.data.unlink()
+    run.data.write_text('{"steps": "many"}')
+    with pytest.raises(ValueError, match=r"data\.json: expected records of sums"):
+        claim(run, config, fingerprints(config))
+
+    run.data.write_text("{}")
     changed = Path(shutil.copytree(corpus, tmp_path / "changed"))
     for language in ("en", "fr"):
         (changed / f"{language}.train.txt").write_text("other texts\n" * 9)
