@@ -68,6 +68,36 @@ def test_a_model_on_jax(kind: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(on_jax[name], value, rtol=0, atol=1e-5, err_msg=name)
 
 
+EXPORT = """
+import sys
+import numpy as np
+from tests.attention_nmt.tiny import tiny_batch, tiny_model
+
+model = tiny_model()
+model.export(sys.argv[1], verbose=False)
+import tensorflow as tf
+
+served = tf.saved_model.load(sys.argv[1])
+for lengths in ([(4, 3), (2, 5)], [(6, 2)]):
+    inputs = tiny_batch(lengths)[0]
+    np.testing.assert_allclose(served.serve(inputs), model(inputs), atol=1e-5)
+"""
+
+
+@pytest.mark.long
+def test_a_model_is_exported_from_jax(tmp_path: Path) -> None:
+    """Keras' `export`: logits for ids of any shape."""
+    process = subprocess.run(
+        [sys.executable, "-c", EXPORT, str(tmp_path / "export")],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+
+
 def test_importing_the_core_imports_no_tensorflow() -> None:
     """On any backend but TensorFlow; the package itself hands names on lazily."""
     modules = ["backend", "checks", "config", "losses", "run_folder", "types", "data.tokenizer"]

@@ -42,7 +42,7 @@ _BATCHES = (f"{_DATA}/test_joining.py", f"{_DATA}/test_batches.py")
 
 TESTS: dict[str, tuple[str, ...]] = {
     "layers/attention.py": (f"{_MODELS}/test_conformance.py", f"{_MODELS}/test_invariance.py"),
-    "layers/attending_gru.py": _RECURRENCE,
+    "layers/attending_gru.py": (*_RECURRENCE, "tests/attention_nmt/test_jax.py"),
     "layers/cells.py": (*_RECURRENCE, _BEHAVIOUR),
     "layers/recurrence.py": (*_RECURRENCE, f"{_MODELS}/test_invariance.py"),
     "layers/recurrent.py": (*_RECURRENCE, f"{_MODELS}/test_invariance.py", _BEHAVIOUR),
@@ -56,12 +56,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "search/sampling.py": _ALL_SEARCHES[1:],
     "search/search.py": (*_ALL_SEARCHES, "tests/attention_nmt/translation/test_translator.py"),
     "losses.py": ("tests/attention_nmt/test_losses.py", _BEHAVIOUR),
-    "data/tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
+    "data/tokenizer.py": (f"{_DATA}/test_tokenizer.py", f"{_DATA}/test_limits.py"),
     "data/graph_tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
     "data/segmentations.py": (f"{_DATA}/test_tokenizer.py", *_BATCHES),
     "data/batches.py": (*_BATCHES, f"{_DATA}/test_batches_in_keras.py"),
     "data/buckets.py": _BATCHES,
-    "data/chunks.py": _BATCHES,
+    "data/chunks.py": (f"{_DATA}/test_capitals.py", *_BATCHES),
     "data/examples.py": _BATCHES,
     "data/joining.py": _BATCHES,
 }

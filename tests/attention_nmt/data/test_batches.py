@@ -293,6 +293,14 @@ def test_what_is_dropped_is_counted(tokenizer: Tokenizer) -> None:
     assert str(statistics) == "1 pairs; dropped: 3 empty, 0 too long, 2 of too unequal lengths"
     statistics = make(cases, tokenizer, maximum_length=1000, maximum_ratio=1000).statistics
     assert statistics.kept == 3
+
+    # With their ends, one side has exactly `short + 1` times the pieces of the other.
+    (short,) = map(len, tokenizer.encode(["a dog"]))
+    cases = [("a dog", "a dog"), ("a dog", " ".join(["a dog"] * (short + 2)))]
+    for ratio, kept in ((short + 1, 2), (short + 0.99, 1)):
+        limits = {"maximum_length": 1000, "maximum_ratio": ratio}
+        assert make(cases, tokenizer, **limits).statistics.kept == kept
+
     for words, kept in ((1, 0), (2, 1), (39, 1), (40, 3)):
         cases = [("a dog", "a  dog "), (long, "a dog"), ("a dog", long)]
         limits = {"maximum_length": 1000, "maximum_ratio": 1000, "maximum_words": words}
@@ -371,6 +379,12 @@ def test_joined_pairs(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> Non
     )
 
 
+def test_two_pairs_are_joined(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
+    options: dict[str, Any] = {"buckets": 1, "maximum_length": 120, "maximum_ratio": 1000}
+    rows = found(epoch(make(pairs, tokenizer, joined_pairs=2, **options)))
+    assert 50 <= len(rows) < 90
+
+
 def padded(histogram: np.ndarray, shapes: list[tuple[int, int]]) -> int:
     """Positions, if every pair goes into the first rectangle that holds it."""
     total = 0
@@ -388,6 +402,34 @@ def test_rectangles_by_hand() -> None:
     assert rectangles(histogram, 3) == [(3, 4), (9, 2), (10, 10)]
     assert padded(histogram, rectangles(histogram, 3)) == 5 * 7 + 5 * 11
     assert rectangles(histogram, 8)[-1] == (10, 10)
+
+
+def cost(histogram: np.ndarray, shapes: Sequence[tuple[int, int]]) -> int:
+    """The sum over all pairs of the least `S + 2 T` that holds one."""
+    found = 0
+    for source, target in np.argwhere(histogram).tolist():
+        holding = [s + 2 * t for s, t in shapes if source <= s and target <= t]
+        found += min(holding) * int(histogram[source, target])
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 6, 10, 12])
+def test_no_side_of_a_rectangle_is_better_elsewhere(seed: int) -> None:
+    """By 1, 2, 4 or 8 in either direction."""
+    rng = np.random.default_rng(seed)
+    histogram = np.zeros((31, 31), np.int64)
+    for _ in range(60):
+        source = rng.integers(2, 31)
+        histogram[source, np.clip(source + rng.integers(-9, 10), 2, 30)] += rng.integers(1, 30)
+
+    *shapes, limit = rectangles(histogram, 4)
+    assert limit == (30, 30)
+    least = cost(histogram, [*shapes, limit])
+    for index, axis in itertools.product(range(len(shapes)), (0, 1)):
+        for distance in (1, 2, 4, 8, -1, -2, -4, -8):
+            moved = [list(shape) for shape in shapes]
+            moved[index][axis] = min(max(moved[index][axis] + distance, 2), 30)
+            assert cost(histogram, [*((s, t) for s, t in moved), limit]) >= least
 
 
 def test_more_rectangles_pad_less() -> None:
