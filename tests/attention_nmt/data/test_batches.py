@@ -298,7 +298,7 @@ def test_what_is_dropped_is_counted(tokenizer: Tokenizer) -> None:
     (short,) = map(len, tokenizer.encode(["a dog"]))
     cases = [("a dog", "a dog"), ("a dog", " ".join(["a dog"] * (short + 2)))]
     for ratio, kept in ((short + 1, 2), (short + 0.99, 1)):
-        limits = {"maximum_length": 1000, "maximum_ratio": ratio}
+        limits: dict[str, Any] = {"maximum_length": 1000, "maximum_ratio": ratio}
         assert make(cases, tokenizer, **limits).statistics.kept == kept
 
     for words, kept in ((1, 0), (2, 1), (39, 1), (40, 3)):
