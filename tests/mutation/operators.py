@@ -91,7 +91,12 @@ def _operator(node: ast.AST) -> ast.AST | None:
 
 
 def _sign(node: ast.AST) -> ast.AST | None:
-    """A number or a condition without the sign before it."""
+    """A number or a condition without the sign before it; of the last axis, the one before it.
+
+    The last axis of two is axis 1: that would be no fault.
+    """
+    if getattr(node, "is_last_axis", False):
+        return ast.UnaryOp(ast.USub(), ast.Constant(2))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
         return node.operand
     return None
@@ -160,7 +165,7 @@ def sites(source: str) -> list[Site]:
 
     Left out are annotations, the texts of errors, and what only type checkers read.
     """
-    tree = ast.parse(source)
+    tree = _parsed(source)
     left_out = set(_not_run(tree))
     found = []
     for number, node in enumerate(ast.walk(tree)):
@@ -176,7 +181,7 @@ def sites(source: str) -> list[Site]:
 
 def mutated(source: str, site: Site) -> ast.Module:
     """The tree of a file with one fault in it."""
-    tree = ast.parse(source)
+    tree = _parsed(source)
     nodes = list(ast.walk(tree))
     node = nodes[site.number]
     changed = KINDS[site.kind](node)
@@ -189,6 +194,20 @@ def mutated(source: str, site: Site) -> ast.Module:
             elif isinstance(value, list) and any(item is node for item in value):
                 setattr(parent, name, [changed if item is node else item for item in value])
     return ast.fix_missing_locations(tree)
+
+
+def _parsed(source: str) -> ast.Module:
+    """The tree of a file, in which the -1 of `axis=-1` and of `x.shape[-1]` is marked."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        axis = None
+        if isinstance(node, ast.keyword) and node.arg == "axis":
+            axis = node.value
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(".shape"):
+            axis = node.slice
+        if axis is not None and ast.unparse(axis) == "-1":
+            axis.is_last_axis = True  # type: ignore[attr-defined]
+    return tree
 
 
 def _not_run(tree: ast.Module) -> Iterator[int]:
