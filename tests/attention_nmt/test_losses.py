@@ -191,6 +191,15 @@ def test_perplexity_by_hand() -> None:
     assert float(metric.result()) == pytest.approx(48 ** (1 / 3), rel=1e-6)
 
 
+def test_perplexity_compares_no_sentences() -> None:
+    """Rows half a batch apart have nothing to do with each other."""
+    labels = np.array([[1], [2]])
+    logits = np.log([[[0.2, 0.5, 0.3]], [[0.25, 0.5, 0.25]]])
+    metric = Perplexity()
+    metric.update_state(labels, logits)
+    assert float(metric.result()) == pytest.approx((0.5 * 0.25) ** -0.5, rel=1e-6)
+
+
 @pytest.mark.parametrize("weights", [None, np.ones((1, 3))])
 def test_metrics_leave_out_padding_by_themselves(weights: np.ndarray | None) -> None:
     """As Keras calls those of `metrics=`, without weights, and with weights of sentences."""

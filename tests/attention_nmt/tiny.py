@@ -34,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "attention": "none",
         "cell": LSTM,
         "encoder_layers": 2,
-        "decoder_layers": 2,
+        "decoder_layers": 3,
     },
     "layers, word query": {"encoder_layers": 3, "decoder_layers": 3, "word_query": True},
     "normalized": {"cell": NORMALIZED, "encoder_layers": 2, "decoder_layers": 2},

@@ -46,7 +46,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "layers/cells.py": (*_RECURRENCE, _BEHAVIOUR),
     "layers/recurrence.py": (*_RECURRENCE, f"{_MODELS}/test_invariance.py"),
     "layers/recurrent.py": (*_RECURRENCE, f"{_MODELS}/test_invariance.py", _BEHAVIOUR),
-    "layers/decoder_recurrence.py": (*_RECURRENCE, *_ALL_SEARCHES[2:]),
+    "layers/decoder_recurrence.py": (*_RECURRENCE, *_ALL_SEARCHES[2:], _BEHAVIOUR),
     "search/beam.py": _ALL_SEARCHES,
     "search/greedy.py": _ALL_SEARCHES,
     "search/hypotheses.py": _ALL_SEARCHES,

@@ -426,6 +426,19 @@ def test_word_dropout_spares_padding_start_and_end() -> None:
     assert (dropped != ids)[words].mean() == pytest.approx(0.3, abs=0.03)
 
 
+def test_what_layers_are_if_they_are_told_nothing_else() -> None:
+    decoder = DecoderRecurrence(1, BahdanauAttention(2)).get_config()
+    assert (decoder["layers"], decoder["query"], decoder["word_query"]) == (1, "previous", False)
+    assert (decoder["feed_units"], decoder["layer_dropout"]) == (0, 0.0)
+
+    layer = Recurrent(1)
+    layer.build((None, None, 3))
+    texts = np.random.default_rng(1).normal(size=(4, 2, 3)).astype(np.float32)
+    forward = np.asarray(layer.read(texts))
+    np.testing.assert_allclose(layer.read(texts, reverse=False), forward)
+    np.testing.assert_allclose(layer.read(texts[:2]), forward[:2], atol=1e-6)
+
+
 def test_seeds_reproduce() -> None:
     """Initial weights and dropout alike; other seeds give others."""
 
