@@ -26,6 +26,8 @@ LOGITS = (
 LABELS = np.array([[1, 2, 0]])
 WEIGHTS = np.array([[1, 1, 0]], np.float32)
 
+MODULE = CrossEntropy.__module__
+
 
 def test_cross_entropy_by_hand() -> None:
     losses = smoothed_cross_entropy(LABELS, LOGITS)
@@ -52,6 +54,19 @@ def test_the_mean_is_over_weights_and_not_over_padding() -> None:
         (3 * np.log(2) + np.log(8)) / 4
     )
     assert float(CrossEntropy()(LABELS, LOGITS, 0 * WEIGHTS)) == 0
+
+
+def test_a_replica_counts_by_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two replicas with 2 and 1 tokens; Keras divides the loss of each by their number."""
+    parts = [LABELS, np.array([[0, 0, 2]])]
+    monkeypatch.setattr(f"{MODULE}.replicas", lambda: 2)
+    monkeypatch.setattr(f"{MODULE}.sum_over_replicas", lambda _: 3.0)
+    found = [float(CrossEntropy()(labels, LOGITS)) / 2 for labels in parts]
+    assert found[0] == pytest.approx((np.log(2) + np.log(8)) / 3)
+    assert found[1] == pytest.approx(np.log(3) / 3)
+
+    sums = [float(CrossEntropy(reduction="sum")(labels, LOGITS)) for labels in parts]
+    assert sums == pytest.approx([np.log(2) + np.log(8), np.log(3)])
 
 
 def test_the_loss_of_a_batch_of_padding_is_zero() -> None:
