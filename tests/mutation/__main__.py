@@ -60,7 +60,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "data/graph_tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
     "data/segmentations.py": (f"{_DATA}/test_tokenizer.py", *_BATCHES),
     "data/batches.py": (*_BATCHES, f"{_DATA}/test_batches_in_keras.py"),
-    "data/buckets.py": _BATCHES,
+    "data/buckets.py": (f"{_DATA}/test_buckets.py", *_BATCHES),
     "data/chunks.py": (f"{_DATA}/test_capitals.py", *_BATCHES),
     "data/examples.py": _BATCHES,
     "data/joining.py": _BATCHES,

@@ -163,15 +163,20 @@ KINDS: dict[str, Change] = {
 def sites(source: str) -> list[Site]:
     """All places in a file, in the order of its lines.
 
-    Left out are annotations, the texts of errors, and what only type checkers read.
+    Left out are annotations, the texts of errors, what only type checkers read, and what has no
+    other effect than on time and memory: batches that are made ahead, `zip`'s check of lengths, and
+    the values of constants such as the size of a cache. The sign of a constant is changed.
     """
     tree = _parsed(source)
     left_out = set(_not_run(tree))
+    constants = set(_in_constants(tree))
     found = []
     for number, node in enumerate(ast.walk(tree)):
         if id(node) in left_out:
             continue
         for kind, change in KINDS.items():
+            if kind == "number" and id(node) in constants:
+                continue
             changed = change(node)
             if changed is not None:
                 place = _line(node)
@@ -218,6 +223,14 @@ def _not_run(tree: ast.Module) -> Iterator[int]:
                 yield id(inner)
 
 
+def _in_constants(tree: ast.Module) -> Iterator[int]:
+    """The identities of the nodes that give constants their values: NAME = ..."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and _text(node.targets[0]).isupper():
+            for inner in ast.walk(node.value):
+                yield id(inner)
+
+
 def _silent_parts(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.AnnAssign):
         yield node.annotation
@@ -229,6 +242,10 @@ def _silent_parts(node: ast.AST) -> Iterator[ast.AST]:
         yield node
     if isinstance(node, ast.If) and _text(node.test) == "TYPE_CHECKING":
         yield node
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        yield node
+    if isinstance(node, ast.Call) and _text(node.func).endswith(".prefetch"):
+        yield from node.args
 
 
 def _line(node: ast.AST) -> int:
