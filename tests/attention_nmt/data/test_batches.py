@@ -1,4 +1,4 @@
-"""Every pair once an epoch, in announced shapes, in an order that only the seed and the epoch decide."""
+"""Each pair once an epoch, in announced shapes, in an order of seed and epoch alone."""
 
 import itertools
 from collections import Counter
