@@ -45,7 +45,6 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
         optimizer(
             _schedule(config),
             gradient_norm=config.gradient_norm,
-            compiled=compiled,
             dtype_policy=config.dtype_policy,
         ),
         CheckedCrossEntropy(config.label_smoothing, config.consistency),

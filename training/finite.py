@@ -41,9 +41,6 @@ class CheckedAdam(keras.optimizers.Adam):
     Args:
         learning_rate: the schedule.
         gradient_norm: the global norm to which gradients are clipped.
-        compiled: whether XLA compiles the step. Then what was and what is new are computed and one
-            is selected, in the loop over the numbers that there is anyway; a branch would keep XLA
-            from joining loops, and so change bits. Elsewhere a branch costs nothing.
 
     Attributes:
         skips: `[2]`: the steps that were skipped, and those of them that were the last ones.
@@ -54,11 +51,9 @@ class CheckedAdam(keras.optimizers.Adam):
         learning_rate: keras.optimizers.schedules.LearningRateSchedule,
         *,
         gradient_norm: float,
-        compiled: bool,
     ) -> None:
         super().__init__(learning_rate)
         self.gradient_norm = gradient_norm
-        self.compiled = compiled
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Makes the state; `skips` comes last, so that older checkpoints have what is before."""
@@ -72,15 +67,8 @@ class CheckedAdam(keras.optimizers.Adam):
             return
 
         clipped, finite = self._clipped(grads)
-        if self.compiled:
-            held = [v for v in self._trainable_variables + self.variables if v is not self.skips]
-            before = [ops.copy(variable) for variable in held]
-            super().apply(clipped, trainable_variables)
-            for variable, old in zip(held, before, strict=True):
-                variable.assign(ops.where(finite, ops.convert_to_tensor(variable), old))
-        else:
-            update = super().apply
-            ops.cond(finite, lambda: update(clipped, trainable_variables), lambda: None)
+        update = super().apply
+        ops.cond(finite, lambda: update(clipped, trainable_variables), lambda: None)
         self.skips.assign(_counted(self.skips, finite))
 
     def stateless_apply(
@@ -179,7 +167,6 @@ def optimizer(
     schedule: keras.optimizers.schedules.LearningRateSchedule,
     *,
     gradient_norm: float,
-    compiled: bool,
     dtype_policy: str,
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a training.
@@ -187,10 +174,9 @@ def optimizer(
     Args:
         schedule: of the learning rate.
         gradient_norm: the global norm to which gradients are clipped.
-        compiled: whether XLA compiles the step.
         dtype_policy: of the model; `mixed_float16` has its loss scaled, as Keras does by itself.
     """
     if dtype_policy == "mixed_float16":
         adam = keras.optimizers.Adam(schedule, global_clipnorm=gradient_norm)
         return CountingLossScale(adam)
-    return CheckedAdam(schedule, gradient_norm=gradient_norm, compiled=compiled)
+    return CheckedAdam(schedule, gradient_norm=gradient_norm)

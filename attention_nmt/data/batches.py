@@ -25,7 +25,7 @@ from attention_nmt.config import BatchConfig
 from attention_nmt.data.buckets import rectangles
 from attention_nmt.data.chunks import CHUNK, Chunk, ChunkTokenizer, Epoch, Statistics
 from attention_nmt.data.examples import example
-from attention_nmt.data.pipeline import shuffle, untuned
+from attention_nmt.data.pipeline import as_written, shuffle, untuned
 from attention_nmt.data.tokenizer import Tokenizer
 
 _IDS = tf.TensorSpec([None, None], tf.int32)
@@ -200,9 +200,11 @@ class TrainingBatches:
         source, target = (int(axis.max()) for axis in np.nonzero(statistics.histogram))
         rows = max(1, self._whole_rows(target))
 
+        @as_written
         def padded(chunk: Chunk) -> tuple[tf.Tensor, tf.Tensor]:
             return self._dense(chunk, source, target)
 
+        @as_written
         def batch(source: tf.Tensor, labels: tf.Tensor) -> tuple:
             return example(source, labels, self.target_tokenizer.special)
 
@@ -269,13 +271,14 @@ class TrainingBatches:
         rows = chunks.map(self._with_buckets).unbatch()
 
         batches = rows.group_by_window(
-            key_func=lambda bucket, source, labels: bucket,  # noqa: ARG005
+            key_func=as_written(lambda bucket, source, labels: bucket),  # noqa: ARG005
             reduce_func=self._padded,
             window_size_func=self._window_size,
         )
 
         return untuned(batches.prefetch(16))
 
+    @as_written
     def _with_buckets(self, chunk: Chunk) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The bucket of each pair `[M]` and both sides, `[M, maximum_length]`.
 
@@ -301,17 +304,20 @@ class TrainingBatches:
             chunk.target.to_tensor(target_pad, shape=[None, target]),
         )
 
+    @as_written
     def _window_size(self, bucket: tf.Tensor) -> tf.Tensor:
         """The number of pairs in a batch of a bucket."""
         sizes = [shape.rows // self.copies for shape in self.shapes]
 
         return tf.constant(sizes, tf.int64)[bucket]
 
+    @as_written
     def _padded(self, bucket: tf.Tensor, window: tf.data.Dataset) -> tf.data.Dataset:
         """The one batch that the rows of a window make."""
         shape = Shape(*tf.unstack(tf.constant(self.shapes, tf.int32)[bucket]))
         count = shape.rows // self.copies
 
+        @as_written
         def batch(_: tf.Tensor, source: tf.Tensor, labels: tf.Tensor) -> tuple:
             source_pad = self.source_tokenizer.special.pad
             target = self.target_tokenizer.special

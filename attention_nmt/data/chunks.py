@@ -12,7 +12,7 @@ import tensorflow as tf
 from attention_nmt.config import BatchConfig
 from attention_nmt.data.capitals import recased_pairs
 from attention_nmt.data.joining import draw_groups, join
-from attention_nmt.data.pipeline import untuned
+from attention_nmt.data.pipeline import as_written, untuned
 from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS, Tokenizer
 
 CHUNK = 1024
@@ -104,6 +104,7 @@ class ChunkTokenizer:
             epoch: gives the number of the epoch; called when a chunk is made.
         """
 
+        @as_written
         def make(index: tf.Tensor, texts: tuple[tf.Tensor, tf.Tensor]) -> Chunk:
             overlong = _overlong(texts)
             # A line of megabytes would take minutes to be tokenized.
@@ -142,6 +143,7 @@ class ChunkTokenizer:
         histogram = np.zeros((size, size), np.int64)
         counts = np.zeros(len(Outcome), np.int64)
 
+        @as_written
         def lengths(chunk: Chunk) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             return chunk.source.row_lengths(), chunk.target.row_lengths(), chunk.outcomes
 

@@ -205,6 +205,7 @@ def _checked_dataset(dataset: Any, expected: Expected) -> Any:
             x = {**x, "source": tf.identity(x["source"])}
         return (x, *batch[1:]) if isinstance(batch, tuple) else x
 
+    @tf.autograph.experimental.do_not_convert
     def check_width(width: Any, batch: Any) -> tuple[Any, Any]:
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         now = tf.shape(x["target"])[1]
@@ -212,9 +213,12 @@ def _checked_dataset(dataset: Any, expected: Expected) -> Any:
 
     if expected.one_width:
         return dataset.scan(tf.constant(0), check_width)
-    if isinstance(spec, tuple):
-        return dataset.map(lambda *batch: check(batch, []))
-    return dataset.map(lambda batch: check(batch, []))
+
+    @tf.autograph.experimental.do_not_convert
+    def check_batch(*batch: Any) -> Any:
+        return check(batch if isinstance(spec, tuple) else batch[0], [])
+
+    return dataset.map(check_batch)
 
 
 def _check_declared(dataset: Any, parts: list[_Ids]) -> None:

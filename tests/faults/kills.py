@@ -344,6 +344,8 @@ def killed_evaluations(
 
 
 def _results(output: Path) -> tuple[str, list]:
-    """The translations and the scores that an evaluation wrote."""
+    """The translations and the scores that an evaluation wrote; nothing, if it did not end."""
+    if not (output / "scores.json").is_file():
+        return "", []
     scores = json.loads((output / "scores.json").read_text())["scores"]
     return (output / "hypotheses.txt").read_text(), scores

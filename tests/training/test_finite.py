@@ -88,7 +88,7 @@ GRADIENTS = ([0.5, -3.0], [np.nan, 1.0], [np.inf, 0.0], [1e25, 1.0], [0.25, 2.0]
 def adam_steps(run: Callable[[Any, list[float]], None]) -> None:
     """Gradients of which three are not finite, or have no finite norm; equal to Keras' Adam."""
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    checked = CheckedAdam(schedule, gradient_norm=2.0, compiled=True)
+    checked = CheckedAdam(schedule, gradient_norm=2.0)
     plain = keras.optimizers.Adam(schedule, global_clipnorm=2.0)
     weights = [keras.Variable([1.0, -0.0]) for _ in range(2)]
     checked.build(weights[:1])
@@ -110,7 +110,6 @@ def test_adam_leaves_out_what_is_not_finite(jit_compile: bool) -> None:
     functions: dict[int, Any] = {}
 
     def run(optimizer: Any, gradient: list[float]) -> None:
-        optimizer.compiled = jit_compile
         if id(optimizer) not in functions:
             functions[id(optimizer)] = tf.function(
                 lambda gradient: optimizer.apply([gradient]), jit_compile=jit_compile

@@ -320,7 +320,7 @@ def test_texts_that_have_changed(
     train.write_text(train.read_text().upper())
     assert main(arguments) == 0
     assert run.source_tokenizer.read_bytes() != before
-    run.checkpoint.touch()
+    run.best.touch()
     for split, expected in (("train", "train"), ("val", "train, dev")):
         for language in ("en", "fr"):
             with (corpus / f"{language}.{split}.txt").open("a") as file:
