@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 import time
@@ -61,9 +60,6 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=50, help="the least kills of trainings")
     parser.add_argument("--seed", type=int, default=1, help="of moments and places")
     values = parser.parse_args()
-
-    # Where this command runs in the background, its processes would ignore Ctrl-C.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     began = time.perf_counter()
     failures: list[str] = []

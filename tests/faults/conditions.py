@@ -146,6 +146,9 @@ def signals(
 
     No checkpoint is due but those of evaluations, so that one of another step is the signal's.
     """
+    # Where this runs in the background, the processes that it starts would ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     trials = []
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         promise = f"status {status} behind a checkpoint of that step; at the end the same bits"
