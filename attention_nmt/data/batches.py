@@ -174,7 +174,8 @@ class TrainingBatches:
 
             for index, batch in enumerate(itertools.islice(batches, count), 1):
                 # Who takes the last batch may not ask for the end.
-                number += index == count
+                if index == count:
+                    number += 1
                 yield batch
 
         # Nothing is made before it is asked for: the epoch is over when its last batch is taken.
@@ -191,7 +192,7 @@ class TrainingBatches:
         as the longest pair, so that a prediction is one array `[N, T, V]`. Each time that the
         dataset is iterated over it gives the same.
 
-        Pairs that the config drops are not in it; `statistics` says how many.
+        Pairs that the config drops are not in it; `statistics` says how many, if nothing is drawn.
         """
         config = dataclasses.replace(self.config, sampling_alpha=0.0, joined_pairs=1, capitals=0.0)
         tokenizer = ChunkTokenizer(self.source_tokenizer, self.target_tokenizer, config, self.seed)

@@ -217,8 +217,9 @@ class _RateWarning(keras.callbacks.Callback):
         super().__init__()
         self._is_first = True
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Looks once an epoch; `fit` has looked before the first one."""
+        del epoch, logs  # the contract of Keras
         step = None if self._is_first else self.model._step_at_rate_0()
         self._is_first = False
         if step is not None:

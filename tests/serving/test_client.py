@@ -1,5 +1,6 @@
 """`serving.client`: against `serving.server` and against scripted servers."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -30,22 +31,24 @@ DEAD = "127.0.0.1:1"
 Answer = Callable[[predict_pb2.PredictRequest, grpc.ServicerContext], predict_pb2.PredictResponse]
 
 
-@pytest.fixture
-def scripted() -> Iterator[Callable[[Answer], str]]:
-    """Start a server that answers Predict with a function; gives its address."""
+@contextlib.contextmanager
+def scripted_servers(
+    service: str, method: str, request: Any, answer_type: Any
+) -> Iterator[Callable[[Callable], str]]:
+    """Starts servers that answer a method with a function; gives the address of each."""
     servers = []
 
-    def start(answer: Answer) -> str:
+    def start(answer: Callable) -> str:
         server = grpc.server(futures.ThreadPoolExecutor(2))
-        method = grpc.unary_unary_rpc_method_handler(
+        handler = grpc.unary_unary_rpc_method_handler(
             answer,
-            request_deserializer=predict_pb2.PredictRequest.FromString,
-            response_serializer=predict_pb2.PredictResponse.SerializeToString,
+            request_deserializer=request.FromString,
+            response_serializer=answer_type.SerializeToString,
         )
-        service = grpc.method_handlers_generic_handler(
-            "tensorflow.serving.PredictionService", {"Predict": method}
+        handlers = grpc.method_handlers_generic_handler(
+            f"tensorflow.serving.{service}", {method: handler}
         )
-        server.add_generic_rpc_handlers((service,))
+        server.add_generic_rpc_handlers((handlers,))
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         servers.append(server)
@@ -54,6 +57,14 @@ def scripted() -> Iterator[Callable[[Answer], str]]:
     yield start
     for server in servers:
         server.stop(0)
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[[Answer], str]]:
+    """Start a server that answers Predict with a function; gives its address."""
+    types = (predict_pb2.PredictRequest, predict_pb2.PredictResponse)
+    with scripted_servers("PredictionService", "Predict", *types) as start:
+        yield start
 
 
 def response(
@@ -487,27 +498,12 @@ class ScriptedStatus:
 @pytest.fixture
 def status_server() -> Iterator[Callable[[ScriptedStatus], str]]:
     """Start a server that answers GetModelStatus with a script; gives its address."""
-    servers = []
-
-    def start(script: ScriptedStatus) -> str:
-        server = grpc.server(futures.ThreadPoolExecutor(1))
-        method = grpc.unary_unary_rpc_method_handler(
-            script,
-            request_deserializer=get_model_status_pb2.GetModelStatusRequest.FromString,
-            response_serializer=get_model_status_pb2.GetModelStatusResponse.SerializeToString,
-        )
-        service = grpc.method_handlers_generic_handler(
-            "tensorflow.serving.ModelService", {"GetModelStatus": method}
-        )
-        server.add_generic_rpc_handlers((service,))
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        servers.append(server)
-        return f"127.0.0.1:{port}"
-
-    yield start
-    for server in servers:
-        server.stop(0)
+    types = (
+        get_model_status_pb2.GetModelStatusRequest,
+        get_model_status_pb2.GetModelStatusResponse,
+    )
+    with scripted_servers("ModelService", "GetModelStatus", *types) as start:
+        yield start
 
 
 STATES = get_model_status_pb2.ModelVersionStatus
