@@ -73,8 +73,10 @@ class TrainableModel(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """The loss of a batch, which counts in the loss over all batches by its tokens."""
-        own = isinstance(self.loss, CrossEntropy)
-        with contextlib.nullcontext() if training or not own else self.loss.without_consistency():
+        leaves_out: contextlib.AbstractContextManager = contextlib.nullcontext()
+        if not training and isinstance(self.loss, CrossEntropy):
+            leaves_out = self.loss.without_consistency()
+        with leaves_out:
             loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not self._has_token_loss():
             return loss
@@ -230,8 +232,11 @@ def _with_rate_warning(callbacks: Any) -> Any:
     """The callbacks of `fit`, and one that looks at the learning rate."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks
-    given = [] if callbacks is None else callbacks
-    return [*(given if isinstance(given, (list, tuple)) else [given]), _RateWarning()]
+    if callbacks is None:
+        callbacks = []
+    if not isinstance(callbacks, (list, tuple)):
+        callbacks = [callbacks]
+    return [*callbacks, _RateWarning()]
 
 
 def _number(variable: Any) -> float:
