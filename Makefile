@@ -65,7 +65,7 @@ faults: setup
 
 # Branches of the library that the tests reach.
 coverage: setup
-	$(PYTHON) -m pytest -p no:randomly --cov=attention_nmt --cov-branch --cov-report=term-missing:skip-covered
+	$(PYTHON) -m pytest -p no:randomly --cov
 
 check: setup
 	.venv/bin/ruff format --check

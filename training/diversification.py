@@ -5,12 +5,23 @@ Source: Nguyen et al. (2020), arXiv 1911.01986, in one round.
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attention_nmt.checks import require
-from attention_nmt.files import atomic_write, make_folder, one_line, sync_folder, temporary_folder
+from attention_nmt.config import SearchConfig, to_json
+from attention_nmt.files import (
+    atomic_write,
+    file_sum,
+    make_folder,
+    one_line,
+    sync_folder,
+    temporary_folder,
+)
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.text_files import read_lines
 from attention_nmt.translation.translator import Translator
 
 from .data import DEV_SPLITS, Corpus
@@ -20,11 +31,14 @@ from .folder import read_config
 Pair = tuple[str, str]
 
 CHUNK = 10_000
-"""The number of texts after which a line says how far it is."""
+"""The number of texts after which translations are kept, and a line says how far it is."""
 
 
 def diversify(config: DiversifyConfig) -> None:
     """Writes the corpus with translations of its sources, then of its targets, behind it.
+
+    What a command that was stopped had translated is kept in a hidden folder beside `output`, and
+    the next one goes on with it.
 
     Raises:
         ValueError: `output` holds something, the runs are not two directions of one pair, or the
@@ -45,11 +59,13 @@ def diversify(config: DiversifyConfig) -> None:
     make_folder(output)
     output.rmdir()  # a folder that another cannot take the place of, as a mount, shows now
 
+    parts = output.parent / f".{output.name}.parts"
     splits = {
         _dev_name(dev_split, run.train_split): dev_pairs,
-        _file_name(run.train_split): [*original, *_new_pairs(config, original)],
+        _file_name(run.train_split): [*original, *_new_pairs(config, original, parts)],
     }
     write_folder(output, corpus, splits)
+    shutil.rmtree(parts, ignore_errors=True)
 
 
 def _common_corpus(config: DiversifyConfig) -> Corpus:
@@ -81,7 +97,7 @@ def _dev_name(dev_split: str, train_split: str) -> str:
     return DEV_SPLITS[0] if name == _file_name(train_split) else name
 
 
-def _new_pairs(config: DiversifyConfig, original: Sequence[Pair]) -> list[Pair]:
+def _new_pairs(config: DiversifyConfig, original: Sequence[Pair], parts: Path) -> list[Pair]:
     """The pairs that the runs' translations add, in the order of the runs."""
     sources = [source for source, _ in original]
     targets = [target for _, target in original]
@@ -90,26 +106,56 @@ def _new_pairs(config: DiversifyConfig, original: Sequence[Pair]) -> list[Pair]:
 
     print(f"{len(original)} pairs", flush=True)
     for run in config.forward_runs:
-        made = zip(sources, translations(run, sources), strict=True)
+        made = zip(sources, translations(run, sources, parts), strict=True)
         print(f"and {add_new(known, made)} new ones by {run}", flush=True)
     for run in config.backward_runs:
-        made = zip(translations(run, targets), targets, strict=True)
+        made = zip(translations(run, targets, parts), targets, strict=True)
         print(f"and {add_new(known, made)} new ones by {run}", flush=True)
     return list(known)[distinct:]
 
 
-def translations(run: Path, texts: Sequence[str]) -> Iterator[str]:
+def translations(run: Path, texts: Sequence[str], parts: Path) -> Iterator[str]:
     """The run's model's translations of texts, by the run's search.
 
     That of a text that is too long for the search is empty.
+
+    Args:
+        run: a trained run folder.
+        texts: what to translate.
+        parts: the folder in which translations are kept, and where those of the same run and texts
+            are looked for before.
     """
-    search = RunFolder(run).read_search(n_best=1, temperature=0.0)
-    translator = Translator.from_run(run, search).frozen()
+    folder = RunFolder(run)
+    search = folder.read_search(n_best=1, temperature=0.0)
+    task = _task(folder, search, texts)
+    translator = None
+
     for begin in range(0, len(texts), CHUNK):
         chunk = texts[begin : begin + CHUNK]
-        for translation in translator(chunk, alignments=False):
-            yield "" if translation.truncated else one_line(translation.text)
+        part = parts / f"{task}.{begin}.{len(chunk)}.txt"
+        if not part.is_file():
+            translator = translator or Translator.from_run(run, search).frozen()
+            _write_lines(part, _translated(translator, chunk))
+
+        yield from read_lines(part)
         print(f"{run}: {begin + len(chunk)} of {len(texts)}", flush=True)
+
+
+def _task(run: RunFolder, search: SearchConfig, texts: Sequence[str]) -> str:
+    """Tells translations by these weights and this search of these texts from any others."""
+    about = [file_sum(run.best), to_json(search), *texts]
+    return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
+
+
+def _translated(translator: Translator, texts: Sequence[str]) -> list[str]:
+    found = translator(texts, alignments=False)
+    return ["" if one.truncated else one_line(one.text) for one in found]
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with atomic_write(path) as temporary:
+        content = "".join(f"{line}\n" for line in lines)
+        temporary.write_text(content, encoding="utf-8", newline="\n")
 
 
 def add_new(pairs: dict[Pair, None], made: Iterable[Pair]) -> int:
@@ -134,8 +180,7 @@ def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pai
     with temporary_folder(output.parent, f".{output.name}.diversifying-") as folder:
         for split, pairs in splits.items():
             for side, language in enumerate(corpus.languages):
-                lines = [f"{pair[side]}\n" for pair in pairs]
-                with atomic_write(folder / f"{language}.{split}.txt") as temporary:
-                    temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
+                lines = (pair[side] for pair in pairs)
+                _write_lines(folder / f"{language}.{split}.txt", lines)
         folder.rename(output)
         sync_folder(output.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,9 @@ def test_both_directions(
     english = {"Le chien voit.": "The dog sees.", "Le chat": "A cat", "vide": "empty", "un": "one"}
     made = {forward: french, backward: english}
     monkeypatch.setattr(
-        diversification, "translations", lambda run, texts: (made[run][text] for text in texts)
+        diversification,
+        "translations",
+        lambda run, texts, _: (made[run][text] for text in texts),
     )
     second = tmp_path / "second"
     shutil.copytree(backward, second)
@@ -86,6 +88,7 @@ def test_both_directions(
 
 def test_translations_are_the_runs(
     runs: tuple[Path, Path, Path],
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -93,9 +96,59 @@ def test_translations_are_the_runs(
     monkeypatch.setattr(diversification, "CHUNK", 2)
     texts = ["The dog sees.", "The cat", "a"]
     expected = [one_line(one.text) for one in Translator.from_run(forward)(texts)]
-    assert list(diversification.translations(forward, texts)) == expected
+    assert list(diversification.translations(forward, texts, tmp_path)) == expected
     assert capsys.readouterr().out.splitlines() == [f"{forward}: {count} of 3" for count in (2, 3)]
     assert one_line("Un\nchien\r\n!") == "Un chien !"
+
+
+def test_a_command_that_was_stopped_goes_on(
+    runs: tuple[Path, Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, forward, backward = runs
+    monkeypatch.setattr(diversification, "CHUNK", 25)
+    arguments = ["--forward-runs", str(forward), "--backward-runs", str(backward), "--output"]
+    assert diversify.main([*arguments, str(tmp_path / "whole")]) == 0
+
+    translated: list[int] = []
+    made = diversification._translated
+
+    def stopped(translator: Translator, texts: Sequence[str]) -> list[str]:
+        if len(translated) == 1:
+            raise KeyboardInterrupt
+        translated.append(len(texts))
+        return made(translator, texts)
+
+    monkeypatch.setattr(diversification, "_translated", stopped)
+    assert diversify.main([*arguments, str(tmp_path / "out")]) == 130
+    assert not (tmp_path / "out").exists()
+    assert translated == [25]
+
+    translated.append(0)  # which is not stopped again
+    capsys.readouterr()
+    assert diversify.main([*arguments, str(tmp_path / "out")]) == 0
+    assert translated == [25, 0, 15, 25, 15]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_translations_of_other_weights_are_not_gone_on_with(
+    runs: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(runs[1], tmp_path / "run")
+    texts = ["The cat", "a"]
+    parts = tmp_path / "parts"
+    first = list(diversification.translations(run, texts, parts))
+    monkeypatch.setattr(diversification, "_translated", lambda _, texts: ["other"] * len(texts))
+    assert list(diversification.translations(run, texts, parts)) == first
+    assert list(diversification.translations(run, ["The cat", "b"], parts)) == ["other", "other"]
+
+    with (run / "best.keras").open("ab") as file:
+        file.write(b"other weights")
+    assert list(diversification.translations(run, texts, parts)) == ["other", "other"]
 
 
 def test_the_beginning_of_a_text_is_no_translation_of_it(
@@ -111,7 +164,7 @@ def test_the_beginning_of_a_text_is_no_translation_of_it(
     whole, cut = Translator.from_run(run)(["a cat", "a cat sees"])
     assert whole.truncated is False
     assert cut.truncated is True
-    assert list(diversification.translations(run, ["a cat sees", "a cat"])) == [
+    assert list(diversification.translations(run, ["a cat sees", "a cat"], tmp_path)) == [
         "",
         one_line(whole.text),
     ]
@@ -132,7 +185,7 @@ def test_a_failure_leaves_nothing(
         "--output",
         str(tmp_path / "out"),
     ]
-    monkeypatch.setattr(diversification, "translations", lambda _, texts: iter(texts))
+    monkeypatch.setattr(diversification, "translations", lambda _, texts, __: iter(texts))
     written = []
 
     @contextlib.contextmanager
@@ -172,7 +225,7 @@ def test_slices_are_no_names_of_files(
         )
     texts = {"train[:90%]": (["a", "b"], ["un", "be"]), dev: (["c"], ["ce"])}
     monkeypatch.setattr(Corpus, "texts", lambda _, split: texts[split])
-    monkeypatch.setattr(diversification, "translations", lambda _, texts: iter(texts))
+    monkeypatch.setattr(diversification, "translations", lambda _, texts, __: iter(texts))
     forward, backward = map(str, copies)
     arguments = [
         "--forward-runs",
