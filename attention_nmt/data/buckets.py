@@ -49,7 +49,7 @@ def rectangles(histogram: np.ndarray, count: int) -> list[tuple[int, int]]:
 
     shares = [(index + 1) / (count - 1) for index in range(count - 1)]
     start = [_quantiles(corpus, share) for share in shares]
-    shapes = _descend(np.array(start).reshape(-1, 2), corpus)
+    shapes = _descend(np.array(start).reshape(count - 1, 2), corpus)
 
     distinct = {(int(source), int(target)) for source, target in shapes} - {corpus.limit}
     ordered = sorted(distinct, key=lambda shape: (shape[0] + TARGET_COST * shape[1], shape))

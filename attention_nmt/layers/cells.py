@@ -176,7 +176,7 @@ class GRU(Cell):
         """`s'` `[B, H]` of inputs `x` `[B, 3H]` and `s` `[B, H]`."""
         units = state.shape[-1]
         if self.config.reset_after:
-            products = recurrent_product(state, weights, slice(0, 3 * units))
+            products = recurrent_product(state, weights)
             return self.step_with_tape(inputs, products, state)[0]
 
         sums = inputs[:, : 2 * units] + recurrent_product(state, weights, slice(0, 2 * units))
@@ -233,7 +233,7 @@ class LSTM(Cell):
     def next_state(self, inputs: Tensor, state: Tensor, weights: CellWeights) -> Tensor:
         """`s'` and `m'` `[B, 2H]` of inputs `x` `[B, 4H]` and `s` and `m` `[B, 2H]`."""
         units = state.shape[-1] // 2
-        products = recurrent_product(state[:, :units], weights, slice(0, 4 * units))
+        products = recurrent_product(state[:, :units], weights)
         sums = inputs + products
 
         before = sums[:, : 2 * units]
@@ -255,7 +255,7 @@ def hidden(state: Tensor, units: int) -> Tensor:
     return state[..., :units]
 
 
-def recurrent_product(state: Tensor, weights: CellWeights, columns: slice) -> Tensor:
+def recurrent_product(state: Tensor, weights: CellWeights, columns: slice | None = None) -> Tensor:
     """The product of a state with the kernel's columns of some gates, and their bias.
 
     With layer normalization the product is normalized before the bias is added.
@@ -263,19 +263,21 @@ def recurrent_product(state: Tensor, weights: CellWeights, columns: slice) -> Te
     Args:
         state: `[B, H]`.
         weights: of the cell.
-        columns: a whole number of gates.
+        columns: those of a whole number of gates; without it all.
     """
     kernel = weights.kernel
     bias = weights.bias
+    scale = None if weights.scales is None else weights.scales[1]
     # A slice of all of a kernel is still an operation.
-    if columns != slice(0, kernel.shape[-1]):
+    if columns is not None:
         kernel = kernel[:, columns]
         bias = bias[columns]
+        scale = None if scale is None else scale[columns]
 
     product = ops.matmul(state, kernel)
-    if weights.scales is not None:
+    if scale is not None:
         gates = kernel.shape[-1] // kernel.shape[0]
-        product = normalize_gates(product, weights.scales[1][columns], gates)
+        product = normalize_gates(product, scale, gates)
     return product + bias
 
 

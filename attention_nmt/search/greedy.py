@@ -108,14 +108,13 @@ def extend_each(
 
 def _first_state(problem: Problem, start: Tensor, length: Tensor | int) -> _State:
     shape = (*ops.shape(start), length)
-    allowed = problem.maximum_lengths > 0
     alignment = problem.step(start, problem.state, problem.memory)[2]
     return _State(
         position=ops.zeros((), "int32"),
         ids=start,
         log_probabilities=ops.zeros_like(start, "float32"),
-        live=ops.logical_and(ops.equal(start, problem.special.start), allowed[:, None]),
-        running=allowed,
+        live=ops.equal(start, problem.special.start),
+        running=ops.ones_like(problem.maximum_lengths, "bool"),
         state=problem.state,
         tokens=ops.zeros(shape, "int32"),
         alignments=alignment_buffer(alignment, shape),

@@ -91,8 +91,10 @@ def _repeat_dropping(
             for old, new in zip(batch.results, results(state), strict=True)
         ]
         running = ops.nonzero(state.running)[0]
-        state, shared, rows = _map(
-            lambda x: take(x, running) if len(x.shape) else x, (state, batch.shared, batch.rows)
+        state, shared, rows = tree.map_structure(
+            lambda x: take(x, running) if len(x.shape) else x,
+            (state, batch.shared, batch.rows),
+            none_is_leaf=False,
         )
         return _Batch(state=state, shared=shared, rows=rows, results=written)
 
@@ -103,10 +105,3 @@ def _repeat_dropping(
         results=list(results(state)),
     )
     return while_loop(lambda batch: ops.any(batch.state.running), stage, first).results
-
-
-def _map(function: Callable, structure: Any) -> Any:
-    """`tree.map_structure` in which None stays None."""
-    return tree.map_structure(
-        lambda x: None if x is None else function(x), structure, none_is_leaf=True
-    )

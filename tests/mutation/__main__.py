@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import linecache
+import hashlib
 import os
-import random
 import signal
 import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import NamedTuple
 
 from .operators import Site, mutated, sites
+from .startup.sitecustomize import install
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +39,12 @@ _ALL_SEARCHES = (
 _BATCHES = (f"{_DATA}/test_joining.py", f"{_DATA}/test_batches.py")
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "layers/attention.py": (f"{_MODELS}/test_conformance.py", f"{_MODELS}/test_invariance.py"),
+    "layers/attention.py": (
+        f"{_MODELS}/test_conformance.py",
+        f"{_MODELS}/test_invariance.py",
+        f"{_LAYERS}/test_axes.py",
+        f"{_LAYERS}/test_functional.py",
+    ),
     "layers/attending_gru.py": (*_RECURRENCE, "tests/attention_nmt/test_jax.py"),
     "layers/cells.py": (*_RECURRENCE, _BEHAVIOUR),
     "layers/recurrence.py": (*_RECURRENCE, f"{_MODELS}/test_invariance.py"),
@@ -57,7 +60,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "search/search.py": (*_ALL_SEARCHES, "tests/attention_nmt/translation/test_translator.py"),
     "losses.py": ("tests/attention_nmt/test_losses.py", _BEHAVIOUR),
     "data/tokenizer.py": (f"{_DATA}/test_tokenizer.py", f"{_DATA}/test_limits.py"),
-    "data/graph_tokenizer.py": (f"{_DATA}/test_tokenizer.py",),
+    "data/graph_tokenizer.py": (f"{_DATA}/test_tokenizer.py", f"{_DATA}/test_limits.py"),
     "data/segmentations.py": (f"{_DATA}/test_tokenizer.py", *_BATCHES),
     "data/batches.py": (*_BATCHES, f"{_DATA}/test_batches_in_keras.py"),
     "data/buckets.py": (f"{_DATA}/test_buckets.py", *_BATCHES),
@@ -92,35 +95,25 @@ class Mutant(NamedTuple):
         return f"{where} {self.site.kind}: {self.site.before} -> {self.site.after}"
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives one module its faulty code, and leaves all others to Python."""
-
-    def __init__(self, name: str, code: CodeType) -> None:
-        self.name = name
-        self.code = code
-
-    def find_spec(
-        self, fullname: str, path: object = None, target: object = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        del path, target  # the contract of importlib
-        if fullname != self.name:
-            return None
-        return importlib.util.spec_from_loader(fullname, self)
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(self.code, module.__dict__)
-
-
 def drawn(count: int, seed: int, only: str) -> list[Mutant]:
-    """Mutants drawn from all sites of the files whose names contain `only`."""
-    everything = []
-    for file in TESTS:
-        if only in file:
-            source = (ROOT / "attention_nmt" / file).read_text(encoding="utf-8")
-            everything += [Mutant(file, site) for site in sites(source)]
+    """Mutants drawn from all sites of the files whose names contain `only`.
 
-    chosen = random.Random(seed).sample(everything, min(count, len(everything)))
-    print(f"{len(chosen)} of {len(everything)} sites, seed {seed}.", flush=True)
+    A site is drawn by what it says, so that a change of other code draws the same ones again.
+    """
+    ranks: dict[Mutant, str] = {}
+    for file in TESTS:
+        if only not in file:
+            continue
+        source = (ROOT / "attention_nmt" / file).read_text(encoding="utf-8")
+        alike: Counter[str] = Counter()
+        for site in sites(source):
+            said = f"{seed} {file} {site.kind} {site.before} {site.after}"
+            alike[said] += 1
+            rank = hashlib.sha256(f"{said} {alike[said]}".encode()).hexdigest()
+            ranks[Mutant(file, site)] = rank
+
+    chosen = sorted(ranks, key=ranks.__getitem__)[:count]
+    print(f"{len(chosen)} of {len(ranks)} sites, seed {seed}.", flush=True)
     return sorted(chosen, key=str)
 
 
@@ -132,14 +125,15 @@ def run(mutants: Sequence[Mutant], processes: int) -> Iterator[tuple[Mutant, str
     """
     waiting = list(reversed(mutants))
     running: dict[int, tuple[Mutant, float]] = {}
-    while waiting or running:
-        while waiting and len(running) < processes:
-            mutant = waiting.pop()
-            running[_fork(mutant)] = (mutant, time.monotonic())
+    with tempfile.TemporaryDirectory() as folder:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                mutant = waiting.pop()
+                running[_fork(mutant, Path(folder))] = (mutant, time.monotonic())
 
-        pid, status = os.wait()
-        mutant, began = running.pop(pid)
-        yield mutant, _result(mutant, status), time.monotonic() - began
+            pid, status = os.wait()
+            mutant, began = running.pop(pid)
+            yield mutant, _result(mutant, status), time.monotonic() - began
 
 
 def _result(mutant: Mutant, status: int) -> str:
@@ -186,7 +180,7 @@ def _import_what_is_slow() -> None:
     import tensorflow_text  # noqa: F401
 
 
-def _fork(mutant: Mutant) -> int:
+def _fork(mutant: Mutant, folder: Path) -> int:
     """Starts the tests of a mutant; the process ends with pytest's status."""
     pid = os.fork()
     if pid:
@@ -199,20 +193,17 @@ def _fork(mutant: Mutant) -> int:
     status = _FAULT_OF_OURS
     try:
         if mutant.site is not None:
-            _install(mutant.file, mutant.site)
+            _install(mutant.file, mutant.site, folder)
         status = _tests(mutant.file)
     finally:
         os._exit(status)
 
 
-def _install(file: str, site: Site) -> None:
+def _install(file: str, site: Site, folder: Path) -> None:
     path = ROOT / "attention_nmt" / file
     source = ast.unparse(mutated(path.read_text(encoding="utf-8"), site))
-    # AutoGraph reads the code of a function again, which `linecache` is to give it.
-    linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
-
     name = ".".join(("attention_nmt", *Path(file).with_suffix("").parts))
-    sys.meta_path.insert(0, _Finder(name, compile(source, str(path), "exec")))
+    install(folder / f"{os.getpid()}.json", name, path, source)
 
 
 def _tests(file: str) -> int:

@@ -110,6 +110,21 @@ def test_every_pair_once_an_epoch(
         assert Counter(found(epoch(batches, number))) == expected
 
 
+def test_pairs_of_which_one_side_is_long_have_batches_of_their_own(tokenizer: Tokenizer) -> None:
+    long = "a dog and a man"
+    given = [("a", "a"), ("a", long), (long, "a")] * 5
+    batches = make(given, tokenizer, batch_size=4, buckets=4)
+    assert len(batches.shapes) == 4
+    assert batches.batches_per_epoch == len(epoch(batches)) == 6
+
+
+def test_a_pair_stands_in_a_batch_once_unless_copies_are_asked_for(tokenizer: Tokenizer) -> None:
+    given = dataset([("a", "dog"), ("the", "man")])
+    batches = TrainingBatches(given, tokenizer, tokenizer, BatchConfig(batch_size=2))
+    assert (batches.copies, batches.seed) == (1, 1)
+    assert len(found(epoch(batches))) == 2
+
+
 def test_pairs_as_long_as_a_shape_fill_it(tokenizer: Tokenizer) -> None:
     """Also those of the greatest length that is allowed."""
     words = ["a dog and a man", "a man and a dog in the water"]

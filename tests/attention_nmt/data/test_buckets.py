@@ -28,6 +28,22 @@ def test_rectangles_by_hand() -> None:
     assert rectangles(histogram, 8)[-1] == (10, 10)
 
 
+def test_the_search_begins_with_equal_shares_of_the_pairs() -> None:
+    """Lengths are so far apart that it also ends there: no move reaches the next one."""
+    histogram = np.zeros((101, 121), np.int64)
+    for source, target in ((5, 20), (40, 60), (75, 100)):
+        histogram[source, target] = 7
+    assert rectangles(histogram, 2) == [(75, 100), (100, 120)]
+    assert rectangles(histogram, 3) == [(40, 60), (75, 100), (100, 120)]
+    assert rectangles(histogram, 4) == [(5, 20), (40, 60), (75, 100), (100, 120)]
+
+
+def test_a_target_position_costs_as_much_as_two_of_a_source() -> None:
+    histogram = np.zeros((41, 41), np.int64)
+    histogram[10, 16], histogram[16, 10] = 5, 5
+    assert rectangles(histogram, 3) == [(16, 10), (10, 16), (40, 40)]
+
+
 def cost(histogram: np.ndarray, shapes: Sequence[tuple[int, int]]) -> int:
     """The sum over all pairs of the least `S + 2 T` that holds one."""
     found = 0

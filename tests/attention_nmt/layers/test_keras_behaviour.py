@@ -24,6 +24,7 @@ from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.types import SPECIAL
 from tests.attention_nmt.tiny import (
     FEW,
+    NORMALIZED,
     TIED,
     VARIANTS,
     Batch,
@@ -130,6 +131,10 @@ def test_summary_counts_the_weights() -> None:
         + 3 * 40
     )
     assert model.count_params() == total
+
+    # Scales of the products of inputs and of states, in both directions and in the decoder.
+    normalized = tiny_model(cell=NORMALIZED)
+    assert normalized.count_params() == total + 2 * (15 + 15 + 21)
 
 
 @pytest.mark.long

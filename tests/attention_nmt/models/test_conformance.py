@@ -16,6 +16,7 @@ from attention_nmt.losses import CrossEntropy
 from attention_nmt.models.seq2seq import Seq2Seq
 from tests.attention_nmt.models import oracle
 from tests.attention_nmt.tiny import (
+    SHORT,
     TIED,
     VARIANTS,
     kinds,
@@ -36,7 +37,11 @@ def model(request: pytest.FixtureRequest) -> Seq2Seq:
     return tiny_model(**request.param)
 
 
-def test_forward_values_are_those_of_the_equations(model: Seq2Seq) -> None:
+@pytest.mark.parametrize(
+    "options", kinds(MODELS, (*SHORT, "no attention", "luong general", "normalized, reset before"))
+)
+def test_forward_values_are_those_of_the_equations(options: dict[str, Any]) -> None:
+    model = tiny_model(**options)
     inputs, _, _ = tiny_batch(LENGTHS)
     logits = np.asarray(model(inputs))
     memory, summary = model.encode(inputs["source"])
@@ -144,6 +149,12 @@ def test_an_lstm_starts_with_its_forget_gate_open() -> None:
     layer = Recurrent(2, CellConfig(kind="lstm"))
     layer.build((6, 3, 4))
     np.testing.assert_array_equal(layer.recurrent_bias, [0, 0, 1, 1, 0, 0, 0, 0])
+
+
+def test_a_gru_starts_with_biases_of_zero() -> None:
+    layer = Recurrent(2, CellConfig())
+    layer.build((6, 3, 4))
+    np.testing.assert_array_equal(layer.recurrent_bias, np.zeros(6))
 
 
 def test_luong_attention_by_hand() -> None:

@@ -211,6 +211,17 @@ def test_beam_of_one_is_greedy(alpha: float) -> None:
         assert_found(greedy, row, expected, toy, sentence)
 
 
+def test_of_equally_likely_pieces_both_searches_take_the_first() -> None:
+    toy = Toy()
+    toy.logits[:] = -9.0
+    toy.logits[:, 4:] = 1.0
+    limits = np.array([3], np.int32)
+    config = SearchConfig(beam_size=1)
+    for search in (greedy_search, beam_search):
+        found = arrays(search(toy.problem([7], limits), config))
+        assert trimmed(found.ids[0, 0]) == (4, 4, 4)
+
+
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_a_batch_is_its_sentences_one_by_one(beam_size: int) -> None:
     toy, limits = Toy(seed=2), [9, 2, 5, 1]
