@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.search import noise
 from attention_nmt.search.hypotheses import Hypotheses
 from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.noise import drawn_pieces, gumbel, mix, sentence_keys
@@ -20,15 +21,42 @@ from tests.attention_nmt.tiny import tiny_batch
 KEYS = np.arange(5000, dtype=np.int32)
 
 
-def test_mix_is_the_finalizer_of_murmurhash() -> None:
-    numbers = np.random.default_rng(0).integers(-(2**31), 2**31, 1000).astype(np.int32)
-    h = numbers.astype(np.uint32)
+def mixed(numbers: np.ndarray) -> np.ndarray:
+    """MurmurHash3's finalizer, on numbers without a sign."""
+    h = np.array(numbers, np.uint32)
     h ^= h >> 16
     h *= np.uint32(0x85EBCA6B)
     h ^= h >> 13
     h *= np.uint32(0xC2B2AE35)
-    h ^= h >> 16
-    np.testing.assert_array_equal(np.asarray(mix(tf.constant(numbers))), h.astype(np.int32))
+    return h ^ (h >> 16)
+
+
+def test_mix_is_the_finalizer_of_murmurhash() -> None:
+    numbers = np.random.default_rng(0).integers(-(2**31), 2**31, 1000).astype(np.int32)
+    expected = mixed(numbers.astype(np.uint32)).astype(np.int32)
+    np.testing.assert_array_equal(np.asarray(mix(tf.constant(numbers))), expected)
+
+
+def test_a_sentence_has_the_same_numbers_in_every_version() -> None:
+    """Exports of today and of later versions are to draw the same samples."""
+    source = tiny_batch([(4, 1), (3, 1)], source_length=6)[0]["source"]
+    words = mixed(source.astype(np.uint32) + mixed(np.arange(1, 7)))
+    keys = np.where(source == 0, np.uint32(0), words).sum(axis=1, dtype=np.uint32)
+    np.testing.assert_array_equal(sentence_keys(source, 0), keys.astype(np.int32))
+
+    samples = mixed(np.arange(3) + 9 * 65536)
+    rows = mixed(mixed(keys[:, None] + samples) + np.uint32(2))[:, :, None]
+    drawn = mixed(rows + mixed(np.arange(5))) % 2**23
+    expected = -np.log(-np.log((drawn + 0.5) / 2**23))
+    found = gumbel(keys.astype(np.int32), 9, 3, tf.constant(2), 5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_smallest_number_drawn_is_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the 2^23 numbers the first would else be the logarithm of 0."""
+    monkeypatch.setattr(noise, "mix", lambda numbers: numbers * 0)
+    found = gumbel(KEYS[:1], 1, 1, tf.constant(0), 1)
+    np.testing.assert_allclose(found, -np.log(-np.log(0.5 / 2**23)), rtol=1e-5)
 
 
 def test_gumbel_numbers_are_gumbel_distributed_and_independent() -> None:
@@ -56,8 +84,8 @@ def test_pieces_are_drawn_from_the_softmax(temperature: float) -> None:
     expected /= expected.sum()
     log_p = logits - np.log(np.exp(logits.astype(np.float64)).sum())
     for position in (0, 11):
-        noise = gumbel(KEYS, 5, 4, tf.constant(position), 9)
-        found, ids = drawn_pieces(rows, noise, temperature, pad=0)
+        drawn = gumbel(KEYS, 5, 4, tf.constant(position), 9)
+        found, ids = drawn_pieces(rows, drawn, temperature, pad=0)
         shares = np.bincount(np.asarray(ids).ravel(), minlength=9) / 20_000
         assert shares[0] == 0
         assert (
