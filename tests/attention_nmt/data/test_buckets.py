@@ -36,6 +36,7 @@ def test_the_search_begins_with_equal_shares_of_the_pairs() -> None:
     assert rectangles(histogram, 2) == [(75, 100), (100, 120)]
     assert rectangles(histogram, 3) == [(40, 60), (75, 100), (100, 120)]
     assert rectangles(histogram, 4) == [(5, 20), (40, 60), (75, 100), (100, 120)]
+    assert rectangles(histogram.T, 3) == [(60, 40), (100, 75), (120, 100)]
 
 
 def test_a_target_position_costs_as_much_as_two_of_a_source() -> None:
