@@ -276,9 +276,11 @@ def test_long_lines_are_learned_from(sentences: list[str]) -> None:
 def test_lines_over_4000_characters_are_left_out_of_a_vocabulary(sentences: list[str]) -> None:
     """A line of a megabyte would take minutes. A warning says that they were left out."""
     expected = Tokenizer.train(sentences, 330).model_proto
-    with pytest.warns(UserWarning, match="2 texts over 4000 characters were left out"):
+    expected_warning = "2 texts over 4000 characters were left out"
+    with pytest.warns(UserWarning, match=expected_warning) as warned:
         found = Tokenizer.train(["dog" * 330_000, *sentences, "dog " * 1001], 330).model_proto
     assert found == expected
+    assert warned[0].filename == __file__  # where the vocabulary was asked for
 
     with pytest.raises(ValueError, match="not empty, of at most 4000 characters"):
         Tokenizer.train(["dog " * 1001], 330)
@@ -322,6 +324,11 @@ def test_an_error_of_the_texts_is_not_one_of_the_vocabulary(sentences: list[str]
 
     with pytest.raises(OSError, match="the disk is gone"):
         Tokenizer.train(texts(), 300)
+
+
+def test_a_size_that_is_too_small_for_any_text(sentences: list[str]) -> None:
+    with pytest.raises(ValueError, match="`vocabulary_size` must be a size that the text supports"):
+        Tokenizer.train(sentences, 1)
 
 
 @pytest.mark.parametrize("size", [300.5, "300", 0], ids=str)
