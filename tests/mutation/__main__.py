@@ -44,6 +44,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{_MODELS}/test_invariance.py",
         f"{_LAYERS}/test_axes.py",
         f"{_LAYERS}/test_functional.py",
+        _BEHAVIOUR,
     ),
     "layers/attending_gru.py": (*_RECURRENCE, "tests/attention_nmt/test_jax.py"),
     "layers/cells.py": (*_RECURRENCE, _BEHAVIOUR),
