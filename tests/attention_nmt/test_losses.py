@@ -184,6 +184,12 @@ def test_smoothing_is_validated_and_kept() -> None:
         ValueError, match=r"`y_pred` must be of an even number of rows, .*Received: \(1, 3, 3\)"
     ):
         CrossEntropy(consistency=1)(LABELS, LOGITS)
+    # The rows count, not the positions.
+    odd = np.zeros((3, 4), np.int32), np.zeros((3, 4, 5), np.float32)
+    with pytest.raises(ValueError, match=r"Received: \(3, 4, 5\)"):
+        CrossEntropy(consistency=1)(*odd)
+    even = np.ones((4, 3), np.int32), np.zeros((4, 3, 5), np.float32)
+    assert float(CrossEntropy(consistency=1)(*even)) == pytest.approx(np.log(5), abs=1e-6)
     loss = keras.losses.deserialize(
         json.loads(json.dumps(keras.losses.serialize(CrossEntropy(0.25, 2.0))))
     )

@@ -10,6 +10,7 @@ import pytest
 
 from attention_nmt.config import CellConfig
 from attention_nmt.layers.attention import BahdanauAttention, LuongAttention, Memory
+from attention_nmt.layers.cells import hidden
 from attention_nmt.layers.encoder import Encoder
 from attention_nmt.layers.recurrent import Recurrent, StackedOrthogonal
 from attention_nmt.losses import CrossEntropy
@@ -149,6 +150,13 @@ def test_an_lstm_starts_with_its_forget_gate_open() -> None:
     layer = Recurrent(2, CellConfig(kind="lstm"))
     layer.build((6, 3, 4))
     np.testing.assert_array_equal(layer.recurrent_bias, [0, 0, 1, 1, 0, 0, 0, 0])
+
+
+def test_the_hidden_state_is_the_first_columns_of_a_state() -> None:
+    """Also where there are as many rows as units."""
+    state = np.arange(50, dtype=np.float32).reshape(5, 10)
+    np.testing.assert_array_equal(hidden(state, 5), state[:, :5])
+    assert hidden(state, 10) is state
 
 
 def test_a_gru_starts_with_biases_of_zero() -> None:
