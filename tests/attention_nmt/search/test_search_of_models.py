@@ -9,7 +9,7 @@ import pytest
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.models.seq2seq import Seq2Seq
-from attention_nmt.search.search import search_model
+from attention_nmt.search.search import WORD_PRODUCTS_BYTES, search_model
 from attention_nmt.translation.translator import Translator
 from attention_nmt.types import SPECIAL
 from tests.attention_nmt.conftest import VOCABULARY_SIZE
@@ -68,6 +68,22 @@ def test_coverage_in_low_precision() -> None:
     assert keras.backend.standardize_dtype(found.scores.dtype) == "float32"
     assert np.isfinite(np.asarray(found.scores)).all()
     assert np.isfinite(np.asarray(keras.ops.cast(found.alignments, "float32"))).all()
+
+
+def test_coverage_ranks_alike_where_alignments_are_not_asked_for() -> None:
+    model = ending_model()
+    source = tiny_batch([(7, 1), (3, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
+    config = SearchConfig(beam_size=2, n_best=2, coverage_penalty=3.0, maximum_length_ratio=1)
+    whole = search_model(model, source, config)
+    found = search_model(model, source, config, alignments=False)
+    assert found.alignments is None
+    np.testing.assert_array_equal(found.ids, whole.ids)
+    np.testing.assert_array_equal(found.scores, whole.scores)
+
+
+def test_products_are_laid_out_for_large_vocabularies() -> None:
+    """Of 32,768 pieces with 512 decoder and 256 readout units."""
+    assert 4 * 2**15 * (3 * 512 + 2 * 256) == WORD_PRODUCTS_BYTES
 
 
 def test_coverage_needs_attention(tokenizer: Tokenizer) -> None:
