@@ -1,5 +1,6 @@
 """The searches against enumeration, against a plain beam search, and against each other."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,11 @@ from attention_nmt.search.greedy import greedy_search
 from attention_nmt.search.hypotheses import Hypotheses, length_penalty
 from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.ranking import top
-from attention_nmt.search.search import longest_translations, search_steps
+from attention_nmt.search.search import (
+    longest_translation,
+    longest_translations,
+    search_steps,
+)
 from tests.attention_nmt.search.toy import END, Found, Toy, trimmed
 
 SENTENCES = [3, 14, 159, 265]
@@ -316,3 +321,11 @@ def test_maximum_lengths_follow_the_words_and_not_the_padding() -> None:
     config = SearchConfig(maximum_length_ratio=1.5, maximum_length_extra=2)
     np.testing.assert_array_equal(longest_translations(source, config, 0), [8, 3])
     np.testing.assert_array_equal(longest_translations(source[:, :4], config, 0), [8, 3])
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.4, 1.5, 2.0])
+def test_a_static_length_holds_every_translation_of_a_width(ratio: float) -> None:
+    config = SearchConfig(maximum_length_ratio=ratio, maximum_length_extra=2)
+    source = np.full((1, 7), 5)
+    assert longest_translation(7, config) == math.ceil(7 * ratio) + 2
+    assert longest_translation(7, config) >= int(longest_translations(source, config, 0)[0])

@@ -83,7 +83,7 @@ def test_coverage_ranks_alike_where_alignments_are_not_asked_for() -> None:
 
 def test_products_are_laid_out_for_large_vocabularies() -> None:
     """Of 32,768 pieces with 512 decoder and 256 readout units."""
-    assert 4 * 2**15 * (3 * 512 + 2 * 256) == WORD_PRODUCTS_BYTES
+    assert WORD_PRODUCTS_BYTES == 4 * 2**15 * (3 * 512 + 2 * 256)
 
 
 def test_coverage_needs_attention(tokenizer: Tokenizer) -> None:
