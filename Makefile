@@ -65,7 +65,7 @@ faults: setup
 
 # Branches of the library that the tests reach.
 coverage: setup
-	$(PYTHON) -m pytest -p no:randomly --cov
+	$(PYTHON) -m pytest -p no:randomly --cov=attention_nmt
 
 check: setup
 	.venv/bin/ruff format --check
