@@ -338,7 +338,7 @@ def killed_evaluations(
     after = {path.name: path.read_bytes() for path in whole.path.iterdir() if path.is_file()}
     trial.expect(before == after, "the run folder has changed")
     trial.expect(_results(output) == _results(undisturbed), "the translations or scores differ")
-    hidden = [path.name for path in output.iterdir() if path.name.startswith(".")]
+    hidden = [path.name for path in output.glob(".*")]
     trial.expect(not hidden, f"left over: {hidden}")
     return trial
 
