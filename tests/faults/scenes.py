@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attention_nmt.archives import check_model_file, open_arrays, read_note
-from attention_nmt.command import main
+from attention_nmt.command import COMMANDS
 from attention_nmt.run_folder import RunFolder
 from tests.training.corpora import TINY_MODEL, command
 
@@ -112,12 +113,17 @@ def finish(process: subprocess.Popen) -> tuple[int, str]:
 
 
 def here(*arguments: str | Path) -> tuple[int, str]:
-    """Runs `attention-nmt` in this process; its exit status and what it said."""
+    """Runs one of the commands in this process; its exit status and what it said.
+
+    By the names that its modules have in a clone: other tests have imported them by those.
+    """
+    name, *flags = map(str, arguments)
+    main = importlib.import_module(COMMANDS[name].module).main
     said = io.StringIO()
     # Commands write bytes, too.
     output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(said):
-        status = main([str(argument) for argument in arguments])
+        status = main(flags)
     return status, said.getvalue()
 
 
