@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from attention_nmt.config import SearchConfig as SearchConfig
     from attention_nmt.data.batches import TrainingBatches as TrainingBatches
     from attention_nmt.data.tokenizer import Tokenizer as Tokenizer
+    from attention_nmt.drawing.plots import plot_alignment as plot_alignment
+    from attention_nmt.hub import upload_preset as upload_preset
     from attention_nmt.layers.attention import BahdanauAttention as BahdanauAttention
     from attention_nmt.layers.attention import FixedContext as FixedContext
     from attention_nmt.layers.attention import LuongAttention as LuongAttention
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from attention_nmt.losses import Perplexity as Perplexity
     from attention_nmt.losses import TargetTokens as TargetTokens
     from attention_nmt.losses import TokenAccuracy as TokenAccuracy
+    from attention_nmt.model_folder import ModelCard as ModelCard
     from attention_nmt.models.interface import Step as Step
     from attention_nmt.models.interface import TranslationModel as TranslationModel
     from attention_nmt.models.seq2seq import Seq2Seq as Seq2Seq
@@ -54,6 +57,8 @@ _MODULES = {
     "config": ("BatchConfig", "CellConfig", "ModelConfig", "SearchConfig"),
     "data.batches": ("TrainingBatches",),
     "data.tokenizer": ("Tokenizer",),
+    "drawing.plots": ("plot_alignment",),
+    "hub": ("upload_preset",),
     "layers.attention": (
         "BahdanauAttention",
         "FixedContext",
@@ -65,6 +70,7 @@ _MODULES = {
     "layers.decoder": ("Decoder",),
     "layers.encoder": ("Encoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),
+    "model_folder": ("ModelCard",),
     "models.interface": ("Step", "TranslationModel"),
     "models.seq2seq": ("Seq2Seq",),
     "search.hypotheses": ("Hypotheses", "Problem"),

@@ -165,7 +165,7 @@ def check_model_file(path: Path) -> None:
             except OSError as error:
                 raise ValueError(str(error)) from error
 
-        least = max(count, _least_weights(config))
+        least = max(count, least_weights(config))
 
     size = path.stat().st_size
     if least > size // 2:
@@ -185,13 +185,17 @@ def _weights(weights: Any) -> int:
     return count
 
 
-def _least_weights(config: Any) -> int:
+def least_weights(config: Any) -> int:
     """A number of weights that the model of a Keras file's `config.json` has at least.
 
     It is known of `Seq2Seq` alone; of another model it is 0.
     """
-    fields = config.get("config", {}).get("config") if isinstance(config, dict) else None
-    if not isinstance(fields, dict) or config.get("registered_name") != "attention_nmt>Seq2Seq":
+    if not isinstance(config, dict) or config.get("registered_name") != "attention_nmt>Seq2Seq":
+        return 0
+
+    arguments = config.get("config")
+    fields = arguments.get("config") if isinstance(arguments, dict) else None
+    if not isinstance(fields, dict):
         return 0
 
     def size(name: str) -> int:

@@ -23,6 +23,8 @@ _EXTRAS = {
     "grpc_health": "serving",
     "tensorflow_serving": "serving",
     "ai_edge_litert": "litert",
+    "huggingface_hub": "hub",
+    "kagglehub": "hub",
 }
 """The extras that bring packages, by the names of their modules."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attention_nmt.config import SearchChanges, SearchConfig, from_dict
 from attention_nmt.files import TOKENIZER_BYTES, file_sum, read_bounded, read_record
+from attention_nmt.text_files import read_lines
 
 if TYPE_CHECKING:
     import keras
@@ -72,9 +73,16 @@ class RunFolder:
         return self.path / "recording.npz"
 
     @property
-    def samples(self) -> Path:
-        """A few source sentences of the dev split, one a line, on which exports are checked."""
+    def samples_file(self) -> Path:
+        """A few source sentences of the dev split, one a line."""
         return self.path / "samples.txt"
+
+    @property
+    def samples(self) -> list[str]:
+        """A few source sentences, on which exports are checked; or none."""
+        if not self.samples_file.is_file():
+            return []
+        return [line for line in read_lines(self.samples_file) if line.strip()]
 
     @property
     def logs(self) -> Path:
@@ -93,7 +101,7 @@ class RunFolder:
             self.best_score,
             self.checkpoint,
             self.recording,
-            self.samples,
+            self.samples_file,
         )
         return [path.name for path in files]
 
@@ -140,7 +148,34 @@ class RunFolder:
             return source, source
         return source, _load_tokenizer(self.target_tokenizer)
 
-    def load_best(self) -> keras.Model:
+    @property
+    def weights(self) -> Path:
+        """The best weights, by which the run is told from others."""
+        return self.best
+
+    @property
+    def corpus(self) -> dict[str, Any]:
+        """What it was trained on: the dataset, the languages, and where TFDS keeps it."""
+        config = self.read_config()
+        names = ("dataset", "source", "target", "data_dir")
+        return {name: config[name] for name in names if name in config}
+
+    @property
+    def evaluations(self) -> Path:
+        """The folder of evaluations."""
+        return self.path / "evaluation"
+
+    def about(self) -> dict[str, Any]:
+        """The facts of the run for the card of an export.
+
+        Raises:
+            FileNotFoundError: the folder holds no `config.json`.
+            ValueError: a file holds no JSON record.
+        """
+        score = read_record(self.best_score) if self.best_score.is_file() else {}
+        return {"training": self.read_config(), **score}
+
+    def load_model(self) -> keras.Model:
         """The model of the best weights, without an optimizer.
 
         Raises:
@@ -194,6 +229,12 @@ class RunFolder:
             return from_dict(cls, values, name)
         except ValueError as error:
             raise ValueError(f"{self.config}: {error}") from error
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether a folder holds what a training writes, by what its config says."""
+    config = path / "config.json"
+    return config.is_file() and "search" in read_record(config)
 
 
 def _described(digits: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Writes a trained run as the next version of a SavedModel: the command `export`."""
+"""Writes a trained model as the next version of a SavedModel: the command `export`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
 from attention_nmt.files import (
     make_folder,
-    read_record,
     sync_folder,
     sync_tree,
     temporary_folder,
 )
-from attention_nmt.run_folder import RunFolder
-from attention_nmt.text_files import read_lines
+from attention_nmt.stored import ModelChoice
 
 from .runtime import check_backend, tensorflow_runtime
 
@@ -32,27 +30,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig:
-    """Writes a trained run as the next version of a SavedModel.
+class ExportConfig(ModelChoice):
+    """Writes a trained model as the next version of a SavedModel.
 
     Attributes:
-        run_dir: a trained run folder.
         output: the folder of the model's versions.
         keep: the number of the newest versions to keep; without it none is removed. A server that
             names the versions it serves, as with `serving/deploy/models.config`, has to name a new
             one before.
-        search: changes of the run's search.
+        search: changes of the model's search.
 
     Raises:
-        ValueError: no version would be kept.
+        ValueError: no version would be kept, or no model is given.
     """
 
-    run_dir: Path
     output: Path
     keep: int | None = None
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.keep is None or self.keep >= 1, "keep", "at least 1", self.keep)
 
 
@@ -156,43 +153,24 @@ def run(config: ExportConfig) -> None:
     """Exports, removes old versions, and prints what it did.
 
     Raises:
-        OSError: the run folder is not complete, or the output cannot be written.
+        OSError: the model's folder is not complete, or the output cannot be written.
         ValueError: the backend is not TensorFlow, a setting of the search is outside its range, a
-            record of the run is no JSON, a weight is not finite, or the search lets a text have an
-            alignment that is too large.
+            record of the model is no JSON, a weight is not finite, or the search lets a text have
+            an alignment that is too large.
     """
     check_backend("export")
-    folder = RunFolder(Path(config.run_dir))
-    search = folder.read_search(config.search, n_best=1)
+    stored = config.open()
+    search = stored.read_search(config.search, n_best=1)
 
     with tensorflow_runtime():
         from attention_nmt.translation.translator import Translator
 
-        translator = Translator.from_run(config.run_dir, search)
-        print(export(translator, config.output, _about(folder), _samples(folder)))
+        translator = Translator.from_stored(stored, search)
+        print(export(translator, config.output, stored.about(), stored.samples))
 
     if config.keep is not None:
         for number in prune(config.output, config.keep):
             print(f"removed version {number}")
-
-
-def _about(folder: RunFolder) -> dict[str, Any]:
-    """The facts of a run for its model card.
-
-    Raises:
-        ValueError: a file holds no JSON record; the message names it.
-    """
-    about: dict[str, Any] = {"training": read_record(folder.config)}
-    if folder.best_score.is_file():
-        about |= read_record(folder.best_score)
-    return about
-
-
-def _samples(folder: RunFolder) -> list[str]:
-    """The source sentences that a run keeps."""
-    if not folder.samples.is_file():
-        return []
-    return [line for line in read_lines(folder.samples) if line.strip()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Writes a trained run as a LiteRT model, the whole translation in it: the command `tflite`."""
+"""Writes a trained model as a LiteRT model, the whole translation in it: the command `tflite`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
 from attention_nmt.files import atomic_write, one_line
-from attention_nmt.run_folder import RunFolder
+from attention_nmt.stored import ModelChoice
 from attention_nmt.text_files import read_lines
 
 from .runtime import check_backend, tensorflow_runtime
@@ -24,24 +24,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertConfig:
-    """Writes a trained run as a LiteRT model.
+class ConvertConfig(ModelChoice):
+    """Writes a trained model as a LiteRT model.
 
     Attributes:
-        run_dir: a trained run folder.
         output: the file to write; the tokenizers are written beside it.
         quantize: `int8` keeps weights in 8 bits, `float16` in 16; activations stay in float32.
         text: strings in and out, one sentence at a time, with the tokenizer in the file, by
             tensorflow-text's two operations for LiteRT, which the application has to link; without
             it ids to ids, built-in operations only.
         check: a text file, one sentence a line, to compare with the SavedModel on; without it the
-            run's samples.
+            samples that the model has.
         translations: a file for LiteRT's translations of those sentences, a line for each, to be
             scored.
-        search: changes of the run's search.
+        search: changes of the model's search.
     """
 
-    run_dir: Path
     output: Path
     quantize: Literal["none", "float16", "int8"] = "none"
     text: bool = False
@@ -57,20 +55,20 @@ def convert(config: ConvertConfig) -> str:
         A line that says what came of it.
 
     Raises:
-        OSError: the run folder is not complete, a file cannot be read or written, or TensorFlow
+        OSError: the model's folder is not complete, a file cannot be read or written, or TensorFlow
             fails.
         ValueError: the backend is not TensorFlow, a weight is not finite, or the model cannot be
             converted, or translates differently after it.
     """
     check_backend("tflite")
-    folder = RunFolder(Path(config.run_dir))
-    search = folder.read_search(config.search, n_best=1)
-    sentences = read_lines(config.check or folder.samples)
+    stored = config.open()
+    search = stored.read_search(config.search, n_best=1)
+    sentences = read_lines(config.check) if config.check else stored.samples
 
     with tensorflow_runtime():
         from attention_nmt.translation.translator import Translator
 
-        translator = Translator.from_run(config.run_dir, search)
+        translator = Translator.from_stored(stored, search)
         return _convert(config, translator, sentences)
 
 

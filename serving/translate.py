@@ -1,4 +1,4 @@
-"""Translates with a run folder, without a server: the command `translate`."""
+"""Translates with a trained model, without a server: the command `translate`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges, SearchConfig
-from attention_nmt.run_folder import RunFolder
+from attention_nmt.stored import ModelChoice, StoredModel
 
 from .job import JobConfig, Source, open_source, write_translations
 from .runtime import check_backend, tensorflow_runtime
@@ -23,27 +22,26 @@ BATCHES_AT_A_TIME = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig:
-    """Translates texts, a file or standard input with the best weights of a run.
+class TranslateConfig(ModelChoice):
+    """Translates texts, a file or standard input with a trained model.
 
     On a terminal standard input is answered line by line.
 
     Attributes:
-        run_dir: a trained run folder.
         job: the texts, and where their translations go.
-        search: changes of the run's search.
+        search: changes of the model's search.
         batch_size: sentences that are translated together.
 
     Raises:
-        ValueError: a number out of its range, or texts together with an input.
+        ValueError: a number out of its range, texts together with an input, or no model.
     """
 
-    run_dir: Path
     job: Annotated[JobConfig, NO_PREFIX] = field(default_factory=JobConfig)
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
     batch_size: int = 64
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
 
 
@@ -51,22 +49,25 @@ def run(config: TranslateConfig) -> None:
     """Translates what a config names.
 
     Raises:
-        OSError: the run folder is not complete, a file cannot be read or written, or TensorFlow
+        OSError: the model's folder is not complete, a file cannot be read or written, or TensorFlow
             fails.
         ValueError: the backend is not TensorFlow, or a setting of the search is outside its range.
     """
     check_backend("translate")
     with open_source(config.job) as source:
         # Before TensorFlow, so that what is at fault is said at once.
-        search = RunFolder(Path(config.run_dir)).read_search(config.search, n_best=1)
-        _translate(config, source, search)
+        stored = config.open()
+        search = stored.read_search(config.search, n_best=1)
+        _translate(config, source, stored, search)
 
 
-def _translate(config: TranslateConfig, source: Source, search: SearchConfig) -> None:
+def _translate(
+    config: TranslateConfig, source: Source, stored: StoredModel, search: SearchConfig
+) -> None:
     with tensorflow_runtime():
         from attention_nmt.translation.translator import Translator
 
-        translator = Translator.from_run(config.run_dir, search, config.batch_size)
+        translator = Translator.from_stored(stored, search, config.batch_size)
         translate = functools.partial(translator.frozen(), alignments=False)
 
         batches = BATCHES_AT_A_TIME if source.file else 1
@@ -75,15 +76,14 @@ def _translate(config: TranslateConfig, source: Source, search: SearchConfig) ->
             source,
             translate,
             batch_size=batches * config.batch_size,
-            task=f"translate\0{_weights(config.run_dir)}\0{search}\0{config.job.document}",
+            task=f"translate\0{_weights(stored)}\0{search}\0{config.job.document}",
         )
 
 
-def _weights(run_dir: str | Path) -> str:
-    """Tells the weights of a run from others: what other weights have begun is not gone on with."""
-    path = RunFolder(Path(run_dir)).best
-    about = path.stat()
-    return f"{path.resolve()}\0{about.st_size}\0{about.st_mtime_ns}"
+def _weights(stored: StoredModel) -> str:
+    """Tells a model's weights from others: what others have begun is not gone on with."""
+    about = stored.weights.stat()
+    return f"{stored.weights.resolve()}\0{about.st_size}\0{about.st_mtime_ns}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

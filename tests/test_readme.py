@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,7 @@ def folder(tmp_path: Path) -> Path:
         write_folder(tmp_path / f"data/en_{suffix}", PAIRS)
     for path in (tmp_path / "data/en_de").glob("fr.*.txt"):
         path.rename(path.with_name(path.name.replace("fr.", "de.")))
+    shutil.copytree(ROOT / "tests/model_folder/model", tmp_path / "dresses")
     return tmp_path
 
 
@@ -88,6 +90,7 @@ def test_the_commands(
     lines = [line for block in blocks("bash") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("attention-nmt ")]
     assert [name for name, *_ in commands] == [
+        "translate",
         "train",
         "evaluate",
         "translate",

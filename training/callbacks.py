@@ -173,7 +173,7 @@ class Evaluation(keras.callbacks.Callback):
 
 
 def _png(drawing: Drawing) -> bytes:
-    from .alignment.plots import alignment_figure
+    from attention_nmt.drawing.plots import alignment_figure
 
     figure = alignment_figure(drawing.weights, drawing.source_tokens, drawing.target_tokens)
     buffer = io.BytesIO()

@@ -21,6 +21,7 @@ from attention_nmt.checks import require
 from attention_nmt.data.pipeline import untuned
 from attention_nmt.files import file_sum
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.stored import StoredModel, open_model
 from attention_nmt.text_files import count_lines, raw_lines
 
 from . import grammar_en_fr  # noqa: F401 - registers the bundled dataset
@@ -71,6 +72,25 @@ class Corpus:
         config = read_config(RunFolder(run_dir))
         return cls(config.dataset, config.source, config.target, config.data_dir)
 
+    @classmethod
+    def of_model(cls, stored: StoredModel, **given: str | None) -> Corpus:
+        """What a model can be evaluated on, with what is given in place of what it knows.
+
+        Args:
+            stored: the model.
+            **given: fields of a corpus; None where one is not given.
+
+        Raises:
+            FileNotFoundError: a file of the model is missing.
+            ValueError: the dataset or a language is neither given nor known.
+        """
+        fields = stored.corpus
+        fields |= {name: value for name, value in given.items() if value is not None}
+        for name in ("dataset", "source", "target"):
+            known = fields.get(name) is not None
+            require(known, name, f"given: {stored.path.name} does not say it", None)
+        return cls(**fields)
+
     @property
     def languages(self) -> tuple[str, str]:
         """The source and the target language."""
@@ -89,9 +109,10 @@ class Corpus:
 
         Raises:
             ValueError: it does not; the message has both pairs of languages.
-            FileNotFoundError: the run folder holds no `config.json`.
+            FileNotFoundError: there is no such folder.
         """
-        languages = Corpus.of_run(run_dir).languages
+        corpus = open_model(run_dir).corpus
+        languages = (corpus.get("source"), corpus.get("target"))
         expected = f"a run from {self.source} to {self.target}"
         require(languages == self.languages, name, expected, languages)
 

@@ -11,6 +11,7 @@ from typing import Annotated
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
+from attention_nmt.stored import ModelChoice, StoredModel
 
 _FOLDER_NAMES = {
     "beam_size": "beam",
@@ -24,34 +25,33 @@ _FOLDER_NAMES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig:
-    """Scores a run's translations of a split, or those in a file: BLEU, chrF, TER, alignments.
+class EvaluateConfig(ModelChoice):
+    """Scores a model's translations of a split, or those in a file: BLEU, chrF, TER, alignments.
+
+    A model is not needed where `hypotheses`, `dataset`, `source` and `target` are given.
 
     Attributes:
-        run_dir: a trained run folder; not needed where `hypotheses`, `dataset`, `source` and
-            `target` are given.
         dataset: a TFDS name or a folder of `LANG.SPLIT.txt` files; without it the run's.
-        source: the language to translate from, as the dataset calls it; without it the run's.
-        target: the language to translate to; without it the run's.
+        source: the language to translate from, as the dataset calls it; without it the model's.
+        target: the language to translate to; without it the model's.
         data_dir: where TFDS keeps prepared datasets; without it the run's.
         split: the split to translate.
-        hypotheses: a file with one translation a line, to be scored instead of the run's own.
+        hypotheses: a file with one translation a line, to be scored instead of the model's own.
         output: where to write the scores, hypotheses and pictures; without it into
-            `evaluation/NAME` of the run folder, where NAME is the split and what is given of
-            dataset, languages and search. Scores of `hypotheses` are written only where it is
-            given.
+            `evaluation/NAME` of a run folder, where NAME is the split and what is given of
+            dataset, languages and search. Scores of `hypotheses`, and of models that are no runs,
+            are written only where it is given.
         reverse_run: a run of the other direction: gold links are compared with both directions'
             symmetrized links, too.
         pictures: lines of the split, from 1, whose translations' alignments are drawn; without it
             the first four.
-        search: changes of the run's search.
+        search: changes of the model's search.
 
     Raises:
-        ValueError: there is neither a run nor everything that stands for it, or `hypotheses` are
+        ValueError: there is neither a model nor everything that stands for it, or `hypotheses` are
             given with what is of a search.
     """
 
-    run_dir: Path | None = None
     dataset: str | None = None
     source: str | None = None
     target: str | None = None
@@ -64,10 +64,12 @@ class EvaluateConfig:
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
 
     def __post_init__(self) -> None:
-        if self.run_dir is None:
+        if self.chosen:
+            super().__post_init__()
+        else:
             complete = None not in (self.hypotheses, self.dataset, self.source, self.target)
             expected = "given, or else --hypotheses, --dataset, --source and --target"
-            require(complete, "run_dir", expected, self.run_dir)
+            require(complete, "model", expected, None)
 
         if self.hypotheses is not None:
             unused = {**self.search.given(), "reverse_run": self.reverse_run}
@@ -76,12 +78,16 @@ class EvaluateConfig:
                 expected = "left out with hypotheses, which are not searched"
                 require(value is None, name, expected, str(value))
 
-    def folder(self) -> Path | None:
+    def folder(self, stored: StoredModel | None) -> Path | None:
         """The folder to write into; None: nothing is written.
 
         Its name says what is given, so that evaluations with other flags have other folders.
+
+        Args:
+            stored: the model, where there is one.
         """
-        if self.output is not None or self.run_dir is None or self.hypotheses is not None:
+        evaluations = stored.evaluations if stored else None
+        if self.output is not None or evaluations is None or self.hypotheses is not None:
             return self.output
 
         names = [self.split]
@@ -92,7 +98,7 @@ class EvaluateConfig:
         if self.target is not None:
             names.append(f"to-{self.target}")
         names += [f"{_FOLDER_NAMES[name]}-{value}" for name, value in self.search.given().items()]
-        return self.run_dir / "evaluation" / "-".join(names)
+        return evaluations / "-".join(names)
 
 
 def evaluate(config: EvaluateConfig) -> None:

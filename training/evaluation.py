@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attention_nmt.checks import require
+from attention_nmt.drawing.plots import save_alignment
 from attention_nmt.files import atomic_write
-from attention_nmt.run_folder import RunFolder
+from attention_nmt.stored import StoredModel
 from attention_nmt.translation.results import Translation
 from attention_nmt.translation.translator import Translator
 
 from .alignment.attention_links import Habits, aligned_pairs, error_rates, habits
 from .alignment.gold import GoldPair, gold_pairs
 from .alignment.page import AlignedPair, alignment_page
-from .alignment.plots import save_alignment
 from .data import Corpus
 from .evaluate import EvaluateConfig
 from .scoring.hypotheses import HYPOTHESES, read_hypotheses, write_hypotheses
@@ -55,13 +55,14 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         FileNotFoundError: the run folder is not complete.
         ImportError: what scoring the target language needs is not installed.
     """
-    corpus = _corpus(config)
+    stored = config.open() if config.chosen else None
+    corpus = _corpus(config, stored)
     sources, references = corpus.texts(config.split)
     corpus_bleu(references, references, corpus.target)  # what this language lacks shows now
     warn_of_tokens(references, corpus.name(config.split, corpus.target))
     texts = SplitTexts(corpus=corpus, split=config.split, sources=sources, references=references)
 
-    output = config.folder()
+    output = config.folder(stored)
     report: dict[str, Any] = {
         "dataset": corpus.dataset,
         "split": config.split,
@@ -71,7 +72,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         hypotheses = read_hypotheses(config.hypotheses, len(sources))
         warn_of_tokens(hypotheses, str(config.hypotheses))
     else:
-        hypotheses, found = _translate(config, texts, output)
+        assert stored is not None  # the config makes sure of a model where hypotheses are none
+        hypotheses, found = _translate(config, stored, texts, output)
         report |= found
 
     scores = corpus_scores(hypotheses, references, corpus.target)
@@ -85,22 +87,22 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     return report
 
 
-def _corpus(config: EvaluateConfig) -> Corpus:
-    """The corpus of the flags, and of the run where they say nothing."""
-    flags = {
+def _corpus(config: EvaluateConfig, stored: StoredModel | None) -> Corpus:
+    """The corpus of the flags, and of the model where they say nothing."""
+    given: dict[str, Any] = {
         "dataset": config.dataset,
         "source": config.source,
         "target": config.target,
         "data_dir": config.data_dir,
     }
-    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
-    if config.run_dir is None:
+    if stored is None:
         return Corpus(**given)
 
-    run = Corpus.of_run(config.run_dir)
-    corpus = replace(run, **given)
+    corpus = Corpus.of_model(stored, **given)
     if config.hypotheses is None:
-        _check_direction(run, corpus)
+        source = stored.corpus.get("source") or corpus.source
+        target = stored.corpus.get("target") or corpus.target
+        _check_direction(replace(corpus, source=source, target=target), corpus)
     return corpus
 
 
@@ -128,19 +130,18 @@ def _check_direction(run: Corpus, corpus: Corpus) -> None:
 
 
 def _translate(
-    config: EvaluateConfig, texts: SplitTexts, output: Path | None
+    config: EvaluateConfig, stored: StoredModel, texts: SplitTexts, output: Path | None
 ) -> tuple[list[str], dict[str, Any]]:
-    """Translates with the run, and draws what attention read.
+    """Translates with the model, and draws what attention read.
 
     Returns:
         The translations; and the speed, the search and what attention does, for the report.
     """
-    assert config.run_dir is not None  # the config makes sure of a run where hypotheses are none
     lines = _picture_lines(config.pictures, len(texts.sources))
     gold = gold_pairs(texts.corpus, texts.split)
     reverse = _reverse_translator(config, texts.corpus, gold)
-    search = RunFolder(config.run_dir).read_search(config.search, n_best=1)
-    translator = Translator.from_run(config.run_dir, search).frozen()
+    search = stored.read_search(config.search, n_best=1)
+    translator = Translator.from_stored(stored, search).frozen()
     aligns = translator.model.aligns
     expected = "given for a model with attention only"
     require(aligns or reverse is None, "reverse_run", expected, str(config.reverse_run))

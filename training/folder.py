@@ -165,7 +165,7 @@ def _settings(config: Any, prefix: str = "") -> dict[str, Any]:
 def _empty(run: RunFolder) -> None:
     """Removes all that a run without weights has."""
     tokenizers = (run.source_tokenizer, run.target_tokenizer)
-    for path in (*tokenizers, run.samples, run.data, run.config):
+    for path in (*tokenizers, run.samples_file, run.data, run.config):
         path.unlink(missing_ok=True)
     shutil.rmtree(run.logs, ignore_errors=True)
 

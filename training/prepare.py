@@ -84,7 +84,7 @@ def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iter
         write_sizes(run, config, tokenizers)
 
         lines = [f"{one_line(text)}\n" for text in sources[:SAMPLES]]
-        with atomic_write(run.samples) as temporary:
+        with atomic_write(run.samples_file) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
 
         yield Prepared(

@@ -15,6 +15,7 @@ from attention_nmt.search.greedy import greedy_search
 from attention_nmt.search.hypotheses import Hypotheses, Problem
 from attention_nmt.search.loop import PLAIN, LoopOptions
 from attention_nmt.search.noise import sentence_keys
+from attention_nmt.search.prefix import begun_with
 from attention_nmt.search.sampling import sample
 from attention_nmt.types import SPECIAL, SpecialIds, Tensor
 
@@ -59,6 +60,7 @@ def search_model(
     special: SpecialIds = SPECIAL,
     weights: Any = None,
     alignments: bool = True,
+    prefix: Tensor | None = None,
     loop: LoopOptions = PLAIN,
 ) -> Hypotheses:
     """Searches for a model's translations of ids.
@@ -70,6 +72,8 @@ def search_model(
         special: the ids of the special pieces, as the target's tokenizer has them.
         weights: the model's `search_weights`; without them each step lays them out itself.
         alignments: False is faster, and gives none.
+        prefix: the pieces with which each translation begins `[B, P]`, padded behind them. A
+            translation may have as many pieces more, and its score is that of what follows.
         loop: how the loop runs.
 
     Raises:
@@ -80,6 +84,10 @@ def search_model(
     require_ids("source", source, "[B, S]")
     require_type(isinstance(config, SearchConfig), "config", "a SearchConfig", config)
     maximum_lengths = longest_translations(source, config, special.pad)
+    if prefix is not None:
+        require_ids("prefix", prefix, "[B, P]")
+        given = ops.cast(ops.not_equal(prefix, special.pad), "int32")
+        maximum_lengths = maximum_lengths + ops.sum(given, axis=1)
     longest = loop.static_length
     if longest is None:
         longest = ops.max(maximum_lengths)
@@ -100,6 +108,8 @@ def search_model(
         sentence_keys=sentence_keys(source, special.pad) if config.temperature else None,
         special=special,
     )
+    if prefix is not None:
+        problem = begun_with(problem, prefix)
     found = search_steps(problem, config, loop)
     return found if alignments else found._replace(alignments=None)
 

@@ -72,18 +72,23 @@ class TranslationGraph:
         self.batch_size = batch_size
         self.search_weights = search_weights
 
-    def translate(self, text: tf.Tensor, alignments: bool = True) -> TranslationTensors:
+    def translate(
+        self, text: tf.Tensor, prefix: tf.Tensor | None = None, *, alignments: bool = True
+    ) -> TranslationTensors:
         """Translates strings `[B]`.
 
         The translation of a text without words is empty and scores 0.
 
         Args:
             text: the sources.
+            prefix: the words with which each translation begins, strings `[B]`; see `search_model`.
             alignments: False is faster, and gives none.
         """
         limit = self.search_config.maximum_source_length
         source = self.source_tokenizer.graph.source_ids(text, limit)
-        found = self.search(source.ids, alignments, LoopOptions(drop_finished=True))
+        begun = None if prefix is None else self.target_tokenizer.tokenize(prefix).to_tensor()
+        loop = LoopOptions(drop_finished=True)
+        found = self.search(source.ids, alignments, loop, prefix=begun)
 
         shape = tf.shape(found.ids)
         flat_ids = tf.reshape(found.ids, [-1, shape[2]])
@@ -102,7 +107,12 @@ class TranslationGraph:
         )
 
     def search(
-        self, source_ids: tf.Tensor, alignments: bool = True, loop: LoopOptions = PLAIN
+        self,
+        source_ids: tf.Tensor,
+        alignments: bool = True,
+        loop: LoopOptions = PLAIN,
+        *,
+        prefix: tf.Tensor | None = None,
     ) -> Hypotheses:
         """Searches for the translations of ids `[B, S]`.
 
@@ -111,6 +121,7 @@ class TranslationGraph:
             alignments: False is faster, and gives none.
             loop: the way in which the loop runs; to drop finished sentences is faster, and not for
                 LiteRT.
+            prefix: ids `[B, P]` with which translations begin; see `search_model`.
         """
         weights = self.search_weights
         if weights is None and loop.drop_finished:
@@ -124,6 +135,7 @@ class TranslationGraph:
             special=self.target_tokenizer.special,
             weights=weights,
             alignments=alignments,
+            prefix=prefix,
             loop=loop,
         )
 

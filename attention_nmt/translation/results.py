@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attention_nmt.drawing.html import translation_html
 from attention_nmt.types import Tensor
 
 
@@ -52,6 +53,15 @@ class Translation(NamedTuple):
     """Whether the source was longer than `SearchConfig.maximum_source_length`, and only its
     beginning translated."""
 
+    def __repr__(self) -> str:
+        """One line: the alignment of a sentence has hundreds of numbers."""
+        cut = ", truncated=True" if self.truncated else ""
+        return f"Translation({self.text!r}, score={self.score:.3f}{cut})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: pointing at a piece lights up what was read for it."""
+        return translation_html(self.source_tokens, self.target_tokens, self.alignment)
+
 
 class Alignment(NamedTuple):
     """The source tokens that a given target reads at each of its tokens, end symbols included."""
@@ -60,6 +70,10 @@ class Alignment(NamedTuple):
     target_tokens: list[str]
     weights: np.ndarray
     """`[T, S]`; each row sums to 1."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: pointing at a piece lights up what was read for it."""
+        return translation_html(self.source_tokens, self.target_tokens, self.weights)
 
 
 def tokens_of(row: np.ndarray) -> list[str]:

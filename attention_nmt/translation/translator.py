@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from attention_nmt.backend import check_tensorflow
 from attention_nmt.checks import require, require_type
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.model_folder import ModelCard, write_model_folder
 from attention_nmt.models.interface import TranslationModel
-from attention_nmt.run_folder import RunFolder
 from attention_nmt.search.search import WORD_PRODUCTS_BYTES
+from attention_nmt.stored import StoredModel, open_model
 from attention_nmt.translation.graph import TranslationGraph
 from attention_nmt.translation.results import (
     Alignment,
@@ -25,6 +28,7 @@ from attention_nmt.translation.results import (
     unpack,
     unpack_alignments,
 )
+from attention_nmt.weights import Storage
 
 
 class Translator:
@@ -78,6 +82,7 @@ class Translator:
         self.target_tokenizer = self.graph.target_tokenizer
         self.batch_size = batch_size
         self.search_weights = search_weights
+        self._others: dict[SearchConfig, Translator] = {}
 
         strings = tf.TensorSpec([None], tf.string)
         self._translate = tf.function(
@@ -90,46 +95,141 @@ class Translator:
             input_signature=[strings],
             autograph=False,
         )
+        self._translate_behind = tf.function(
+            self.graph.translate,
+            input_signature=[strings, strings],
+            autograph=False,
+        )
         self._align = tf.function(
             self.graph.align,
+            input_signature=[strings, strings],
+            autograph=False,
+        )
+        self._score = tf.function(
+            self.graph.score,
             input_signature=[strings, strings],
             autograph=False,
         )
         self._lay_out = tf.function(model.search_weights, autograph=False)
 
     @classmethod
-    def from_run(
-        cls, run_dir: str | Path, search: SearchConfig | None = None, batch_size: int = 64
+    def from_preset(
+        cls, name: str | Path, search: SearchConfig | None = None, batch_size: int = 64
     ) -> Translator:
-        """The translator of a run folder: its best weights, its tokenizers and its search.
+        """The translator of a trained model: its weights, its tokenizers and its search.
 
         Args:
-            run_dir: the folder of a training.
-            search: another search than the run's.
+            name: a bundled model, such as `tatoeba_en_de`; a folder that `save` wrote; a run
+                folder; or one on a hub, `hf://OWNER/NAME` or `kaggle://OWNER/MODEL/keras/NAME`.
+            search: another search than the model's.
             batch_size: sentences translated together.
 
         Raises:
-            FileNotFoundError: the folder holds no finished evaluation of a training.
-            ValueError: the backend is not TensorFlow, a tokenizer is not the training's, the
-                model's file is damaged, holds code or weights that are not finite, or the config
-                has a setting of the search that there is none of, or that is outside its range.
+            FileNotFoundError: there is no such model, or a file of it is missing.
+            ValueError: the backend is not TensorFlow, a file is damaged, a weight is not finite, or
+                the config has a setting of the search that there is none of, or that is outside its
+                range.
+            OSError: a hub cannot be reached.
         """
         check_tensorflow("a Translator")
-        # Keras finds the class of a saved model by its registered name: importing it registers it.
-        import attention_nmt.models.seq2seq  # noqa: F401
 
-        run = RunFolder(Path(run_dir))
-        search = search or run.read_search()
-        model = run.load_best()
-        source, target = run.load_tokenizers()
+        return cls.from_stored(open_model(name), search, batch_size)
+
+    @classmethod
+    def from_stored(
+        cls, stored: StoredModel, search: SearchConfig | None = None, batch_size: int = 64
+    ) -> Translator:
+        """The translator of a model that `open_model` found; see `from_preset`."""
+        search = search or stored.read_search()
+        model = stored.load_model()
+        source, target = stored.load_tokenizers()
 
         return cls(model, source, search, target, batch_size)
+
+    @classmethod
+    def from_run(
+        cls, run_dir: str | Path, search: SearchConfig | None = None, batch_size: int = 64
+    ) -> Translator:
+        """The translator of a run folder; an older spelling of `from_preset`."""
+        return cls.from_preset(Path(run_dir), search, batch_size)
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        card: ModelCard | None = None,
+        storage: Storage = "float32",
+        samples: Sequence[str] = (),
+    ) -> None:
+        """Writes the translator into a folder, whole or not at all; `from_preset` loads it.
+
+        Args:
+            folder: a new or empty folder, or one that was written so, which is replaced.
+            card: what people are told of the model, its languages above all.
+            storage: `float16` and `int8` make a smaller folder of nearly the same numbers.
+            samples: a few source sentences, on which exports are checked.
+
+        Raises:
+            OSError: the folder cannot be written.
+            ValueError: it holds something else, or a weight is not finite.
+            TypeError: the model is none of Keras.
+        """
+        write_model_folder(
+            self,
+            Path(folder),
+            card=card or ModelCard(),
+            storage=storage,
+            samples=samples,
+        )
 
     def __call__(
         self, texts: Iterable[str] | tf.Tensor, alignments: bool = True
     ) -> list[Translation]:
         """The best translation of each text; see `n_best`."""
         return [translations[0] for translations in self.n_best(texts, alignments)]
+
+    def translate(self, text: str, *, prefix: str = "", **changes: Any) -> list[Translation]:
+        """The translations of one text by another search than the translator's, the best first.
+
+        Args:
+            text: the source.
+            prefix: whole words with which each translation begins; the score is that of what
+                follows.
+            **changes: fields of `SearchConfig`, such as `beam_size` and `n_best`.
+
+        Raises:
+            ValueError: a value outside its range.
+            TypeError: there is no such field, or `text` or `prefix` is no string.
+
+        Example:
+
+        ```python
+        translator.translate("A red dress.", prefix="Ein rotes", n_best=3)
+        ```
+        """
+        require_type(isinstance(text, str), "text", "one string", text)
+        require_type(isinstance(prefix, str), "prefix", "one string", prefix)
+
+        search = dataclasses.replace(self.search, **changes)
+        translator = self._with_search(search)
+        strings = _strings([text, prefix], [0, 1])
+        tensors = translator._translate_behind(strings[:1], strings[1:])
+
+        return unpack(tensors)[0]
+
+    def _with_search(self, search: SearchConfig) -> Translator:
+        """A translator of the same weights by another search, whose graphs are made once."""
+        if search not in self._others:
+            self._others[search] = Translator(
+                self.model,
+                self.source_tokenizer,
+                search,
+                self.target_tokenizer,
+                self.batch_size,
+                search_weights=self.search_weights,
+            )
+
+        return self._others[search]
 
     def n_best(
         self, texts: Iterable[str] | tf.Tensor, alignments: bool = True
@@ -162,6 +262,27 @@ class Translator:
 
         return found
 
+    def score(
+        self, sources: Iterable[str] | tf.Tensor, targets: Iterable[str] | tf.Tensor
+    ) -> np.ndarray:
+        """The log-probabilities of given translations, in nats.
+
+        Returns:
+            float32 `[N]`, of each target with its end symbol.
+
+        Raises:
+            ValueError: there are not as many targets as sources, or one string is given and not a
+                sequence of them.
+            TypeError: one of them is no string; the message says which.
+        """
+        source_list, target_list = _pairs(sources, targets)
+        found = np.zeros(len(source_list), np.float32)
+        for indices in self._batches(source_list):
+            pairs = (_strings(source_list, indices), _strings(target_list, indices))
+            found[indices] = self._score(*pairs).log_probability.numpy()
+
+        return found
+
     def align(
         self, sources: Iterable[str] | tf.Tensor, targets: Iterable[str] | tf.Tensor
     ) -> list[Alignment]:
@@ -172,18 +293,13 @@ class Translator:
                 string is given and not a sequence of them.
             TypeError: one of them is no string; the message says which.
         """
-        source_list = _text_list("sources", sources)
-        target_list = _text_list("targets", targets)
-        count = len(source_list)
-        given = len(target_list)
-        require(given == count, "targets", f"as many as the sources ({count})", given)
-
+        source_list, target_list = _pairs(sources, targets)
         found: dict[int, Alignment] = {}
         for indices in self._batches(source_list):
             tensors = self._align(_strings(source_list, indices), _strings(target_list, indices))
             found.update(zip(indices, unpack_alignments(tensors), strict=True))
 
-        return [found[index] for index in range(count)]
+        return [found[index] for index in range(len(source_list))]
 
     def frozen(self) -> Translator:
         """The same translator of the weights as they are now, laid out for the search.
@@ -245,6 +361,16 @@ def _text_list(name: str, texts: Any) -> list[str | bytes]:
         require_type(isinstance(value, (str, bytes)), f"{name}[{index}]", "a string", value)
 
     return values
+
+
+def _pairs(sources: Any, targets: Any) -> tuple[list[str | bytes], list[str | bytes]]:
+    """The texts of both sides, of which there are equally many."""
+    source_list = _text_list("sources", sources)
+    target_list = _text_list("targets", targets)
+
+    expected = f"as many as the sources ({len(source_list)})"
+    require(len(target_list) == len(source_list), "targets", expected, len(target_list))
+    return source_list, target_list
 
 
 def _strings(texts: Sequence[str | bytes], indices: Sequence[int]) -> tf.Tensor:

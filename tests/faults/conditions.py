@@ -102,7 +102,7 @@ def read_only_disk(corpus: Path, whole: RunFolder, folder: Path) -> Trial:
             return trial
 
         run = RunFolder(Path(shutil.copytree(whole.path, disk / "run")))
-        run.samples.unlink()
+        run.samples_file.unlink()
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         for arguments, expected in (
             (("train", *train_arguments(corpus, run.path)), 1),
@@ -224,5 +224,5 @@ def not_finite(corpus: Path, folder: Path) -> Trial:
         )
         trial.expect(finite, "the checkpoint is not finite")
     if run.best.is_file():
-        run.load_best()  # raises where a weight is not finite
+        run.load_model()  # raises where a weight is not finite
     return trial

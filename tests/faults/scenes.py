@@ -217,8 +217,8 @@ def same_model(run: RunFolder, other: RunFolder) -> bool:
     if read_note(run.best) != read_note(other.best):
         return False
 
-    found = run.load_best()
-    expected = other.load_best()
+    found = run.load_model()
+    expected = other.load_model()
     # Keras numbers the models of a process in their names.
     if {**found.get_config(), "name": ""} != {**expected.get_config(), "name": ""}:
         return False

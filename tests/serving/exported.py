@@ -66,7 +66,7 @@ def random_run(
         json.dumps({"search": {"beam_size": 3, "maximum_length_ratio": 1.5, **(search or {})}})
     )
     run.best_score.write_text(json.dumps({"step": 7, "dev_bleu": 12.5}))
-    run.samples.write_text("".join(text + "\n" for text in TEXTS if text))
+    run.samples_file.write_text("".join(text + "\n" for text in TEXTS if text))
     return path
 
 

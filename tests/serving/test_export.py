@@ -254,11 +254,11 @@ def test_a_broken_record_of_a_run_is_named(which: str, tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.config.write_text('{"search": {}}')
     run.best_score.write_text('{"dev_bleu": 12.5}')
-    assert export._about(run) == {"training": {"search": {}}, "dev_bleu": 12.5}
+    assert run.about() == {"training": {"search": {}}, "dev_bleu": 12.5}
     path = getattr(run, which)
     path.write_text("[12.5]")
     with pytest.raises(ValueError, match=f"{path.name}: expected a JSON record. Received: a list"):
-        export._about(run)
+        run.about()
 
 
 @pytest.mark.usefixtures("_one_signature")
@@ -312,7 +312,7 @@ def test_an_alignment_that_no_client_takes_is_not_exported(
 
 def test_a_run_without_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main(["--run-dir", str(tmp_path), "--output", str(tmp_path / "out")]) == 1
-    assert "is not a run folder: it has no config.json" in capsys.readouterr().err
+    assert "is not a run folder or a model's: it has no config.json" in capsys.readouterr().err
 
 
 def test_code_in_a_run_is_refused(run_dir: Path, tmp_path: Path) -> None:

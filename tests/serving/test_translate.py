@@ -11,6 +11,7 @@ import pytest
 
 from attention_nmt.config import SearchChanges, SearchConfig
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.stored import StoredModel
 from attention_nmt.translation.translator import Translator
 from serving import translate
 from serving.job import JobConfig
@@ -31,15 +32,15 @@ def _loaded_once(
     translator: Translator, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """Commands with the run's own search share a translator, whose graph is traced once."""
-    load = Translator.from_run
+    load = Translator.from_stored
 
-    def from_run(run_dir: Path, search: SearchConfig, batch_size: int = 64) -> Translator:
+    def from_stored(stored: StoredModel, search: SearchConfig, batch_size: int = 64) -> Translator:
         if (search, batch_size) == (translator.search, translator.batch_size):
             return translator
-        return load(run_dir, search, batch_size)
+        return load(stored, search, batch_size)
 
     if request.node.name != "test_a_missing_run_folder_is_one_line":
-        monkeypatch.setattr(Translator, "from_run", from_run)
+        monkeypatch.setattr(Translator, "from_stored", from_stored)
         monkeypatch.setattr(translator, "frozen", lambda: translator)
 
 
@@ -126,7 +127,8 @@ def test_a_missing_run_folder_is_one_line(
 ) -> None:
     missing = tmp_path / "no-run"
     assert main(["--run-dir", str(missing), "a"]) == 1
-    message = f"error: {missing} is not a run folder: it has no config.json.\n"
+    expected = "a folder, a name on a hub or a bundled model (none)"
+    message = f"error: --model must be {expected}. Received: {str(missing)!r}.\n"
     assert capfd.readouterr() == ("", message)
 
 

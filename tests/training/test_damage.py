@@ -63,7 +63,7 @@ def fingerprints(config: TrainConfig) -> dict[str, dict[str, str]]:
 
 
 def test_a_whole_run_loads(run: RunFolder) -> None:
-    assert run.load_best().source_vocabulary_size == 310
+    assert run.load_model().source_vocabulary_size == 310
     load_tokenizers(run)
     claim(run, read_config(run), fingerprints(read_config(run)))
 
@@ -111,7 +111,7 @@ def _held(run: RunFolder, path: Path) -> list[np.ndarray]:
     if path == run.checkpoint:
         return [array for _, array in read_arrays(path)]
     if path == run.best:
-        return run.load_best().get_weights()
+        return run.load_model().get_weights()
     load_tokenizers(run)
     return [np.frombuffer(path.read_bytes(), np.uint8)]
 
@@ -130,15 +130,15 @@ def test_another_tokenizer_of_the_same_size(run: RunFolder, corpus: Path) -> Non
     shutil.copy(other / "tokenizer.model", run.source_tokenizer)
     expected = r"tokenizer\.model: expected a file of SHA-256 \w+\.\.\., with which"
     with pytest.raises(ValueError, match=rf"{expected} best\.keras was made"):
-        run.load_best()
+        run.load_model()
     with pytest.raises(ValueError, match=rf"{expected} checkpoint\.npz was made"):
         load_tokenizers(run)
 
     run.best_score.unlink()
     with pytest.raises(ValueError, match=rf"{expected} best\.keras was made"):
-        run.load_best()
+        run.load_model()
     build(read_config(run), 310, 310).save(run.best)
-    run.load_best()
+    run.load_model()
     run.checkpoint.unlink()
     load_tokenizers(run)
 
@@ -149,7 +149,7 @@ OTHERS = [(f"{one} {two}.", f"{two} {one}!") for one in "abcdefghijklmnop" for t
 def test_a_second_tokenizer_that_was_not_there(run: RunFolder) -> None:
     shutil.copy(run.source_tokenizer, run.target_tokenizer)
     with pytest.raises(ValueError, match=r"tokenizer\.target\.model: expected no such file"):
-        run.load_best()
+        run.load_model()
 
 
 @pytest.mark.parametrize("entry", ["numbers", "best_bleu", "variable:0", "variable:30"])
@@ -173,7 +173,7 @@ def test_best_weights_that_are_missing_or_damaged_do_not_wait_for_the_end(run: R
         loop._check_best(run, 3)
     loop._check_best(run, 0)
     with pytest.raises(FileNotFoundError, match=r"has no best\.keras"):
-        run.load_best()
+        run.load_model()
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_keras_file_whose_config_is_of_a_wrong_type(
 
     rewritten(run.best, spoil, zipfile.ZIP_STORED)
     with pytest.raises(ValueError, match=r"best\.keras: expected a whole Keras file"):
-        run.load_best()
+        run.load_model()
 
 
 def test_an_error_of_a_reader_is_none_of_the_file(run: RunFolder) -> None:

@@ -15,6 +15,7 @@ from matplotlib.image import imread
 
 from attention_nmt import backend
 from attention_nmt.config import SearchChanges, SearchConfig
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import PAIRS, write_folder
 from tests.training.runs import SEARCH, untrained_run
@@ -305,9 +306,10 @@ def test_searches_with_a_model_that_does_not_align(tmp_path: Path) -> None:
     ids=["nothing", "data", "search", "output"],
 )
 def test_the_folder_says_what_is_given(given: dict[str, Any], name: str) -> None:
-    assert evaluate.EvaluateConfig(run_dir=Path("run"), **given).folder() == Path(name)
+    config = evaluate.EvaluateConfig(run_dir=Path("run"), **given)
+    assert config.folder(RunFolder(Path("run"))) == Path(name)
 
 
 def test_nothing_to_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main([]) == 1
-    assert capsys.readouterr().err.startswith("error: --run-dir must be given, or else")
+    assert capsys.readouterr().err.startswith("error: --model must be given, or else")

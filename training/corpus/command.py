@@ -47,7 +47,7 @@ def look(command: DataCommand) -> None:
     if command.clean is not None:
         cleaning.check_output(command.clean)
     if command.output is not None:
-        from ..alignment.plots import plain_figure
+        from attention_nmt.drawing.plots import plain_figure
 
         plain_figure(1, 1)  # says now if matplotlib is missing
 
@@ -65,7 +65,8 @@ def look(command: DataCommand) -> None:
     print(report.text(found), flush=True)
 
     if command.output is not None:
-        from ..alignment.plots import save_measured
+        from attention_nmt.drawing.plots import save_measured
+
         from .plots import figure
 
         save_measured(command.output, found.to_json(), figure(found))

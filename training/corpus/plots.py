@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..alignment.plots import plain_figure
+from attention_nmt.drawing.plots import plain_figure
+
 from .faults import Fault
 from .report import CorpusReport, SplitReport
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
+from attention_nmt.drawing.plots import plain_figure, save_measured
 
-from ..alignment.plots import plain_figure, save_measured
 from ..scoring.hypotheses import HYPOTHESES, read_hypotheses
 from ..scoring.languages import count_words
 

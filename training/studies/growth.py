@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
 from attention_nmt.config import ModelConfig, SearchConfig
+from attention_nmt.drawing.plots import plain_figure, save_measured
 
-from ..alignment.plots import plain_figure, save_measured
 from ..presets import TrainConfig
 from ..timing import median_seconds
 from .memory import peak_mb, resident_mb

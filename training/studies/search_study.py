@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
 from attention_nmt.config import SearchConfig
+from attention_nmt.drawing.plots import plain_figure, save_measured
 from attention_nmt.run_folder import RunFolder
 
-from ..alignment.plots import plain_figure, save_measured
 from ..folder import read_config
 from ..scoring.languages import count_words
 from ..timing import timed_translations

@@ -311,6 +311,21 @@ def _scored(
     return Scored(tokens, found.log_probability.numpy(), rows)
 
 
+def test_scores_of_given_translations(translator: Translator) -> None:
+    """In the order of the texts, whatever batches they were in."""
+    sources = ["A dog.", "a", "Two young girls are playing.", "ein", "the dog"]
+    targets = ["ein", "", "A dog.", "a", "dog"]
+    found = translator.score(sources, targets)
+    pairs = tf.constant(sources), tf.constant(targets)
+    np.testing.assert_allclose(found, translator.graph.score(*pairs).log_probability, atol=1e-5)
+    assert found.dtype == np.float32
+
+    with pytest.raises(ValueError, match=r"`targets` must be as many as the sources \(5\)"):
+        translator.score(sources, targets[:4])
+    with pytest.raises(TypeError, match=r"`targets\[1\]` must be a string. Received: nan"):
+        translator.score(sources[:2], ["a", float("nan")])
+
+
 def test_alignments_of_given_translations(translator: Translator) -> None:
     """Forced decoding of what a search found gives the search's alignment."""
     texts = [text for text in TEXTS if text.strip()]

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_nmt.checks import missing_package, require
+from attention_nmt.drawing.fonts import drawable
 from attention_nmt.files import atomic_write
-
-from .fonts import drawable
+from attention_nmt.translation.results import Alignment, Translation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +62,24 @@ def alignment_figure(
     _label(axes, source_tokens, target_tokens)
     _fit(figure, axes, columns=len(source_tokens), rows=len(target_tokens))
     return figure
+
+
+def plot_alignment(found: Translation | Alignment) -> Figure:
+    """Draws what a translation, or the alignment of a given one, read at each of its pieces.
+
+    A notebook shows the figure; `figure.savefig(path)` writes it.
+
+    Args:
+        found: a translation of a model with attention, or an element of `Translator.align`.
+
+    Raises:
+        ValueError: it has no alignment, or no piece.
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    weights = found.alignment if isinstance(found, Translation) else found.weights
+    if weights is None:
+        raise ValueError(f"`found` must have an alignment. Received: {found!r}.")
+    return alignment_figure(weights, found.source_tokens, found.target_tokens)
 
 
 def save_alignment(

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from training.alignment import fonts
-from training.alignment.plots import alignment_figure, alignment_image, save_alignment
+from attention_nmt.drawing import fonts
+from attention_nmt.drawing.plots import alignment_figure, alignment_image, save_alignment
 
 SOURCE = ["L'", "accord", "été", "signé"]
 TARGET = ["The", "agreement", "signed"]
@@ -173,7 +173,7 @@ def in_a_process(program: str) -> subprocess.CompletedProcess[str]:
 def test_matplotlib_is_imported_to_draw_and_pyplot_never() -> None:
     program = (
         "import sys, numpy\n"
-        "from training.alignment import plots\n"
+        "from attention_nmt.drawing import plots\n"
         "assert 'matplotlib' not in sys.modules\n"
         "plots.alignment_image(numpy.eye(1), 'a', 'b')\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
@@ -186,7 +186,7 @@ def test_without_matplotlib_the_extra_is_named() -> None:
     program = (
         "import sys, numpy\n"
         "sys.modules['matplotlib'] = None\n"
-        "from training.alignment import plots\n"
+        "from attention_nmt.drawing import plots\n"
         "plots.plain_figure(1, 1)\n"
     )
     done = in_a_process(program)
