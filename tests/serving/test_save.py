@@ -103,7 +103,7 @@ import attention_nmt as nmt
 
 pairs = [(f"the {c} {n}", f"la {n} {c}") for c in ("red", "blue") for n in ("dress", "car")]
 english, french = map(list, zip(*pairs))
-tokenizer = nmt.Tokenizer.train(english + french, vocabulary_size=290)
+tokenizer = nmt.Tokenizer.train(english + french, vocabulary_size=276)
 dataset = tf.data.Dataset.from_tensor_slices((english, french))
 batches = nmt.TrainingBatches(dataset, tokenizer, tokenizer, nmt.BatchConfig(batch_size=4))
 size = tokenizer.vocabulary_size
