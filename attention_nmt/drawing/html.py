@@ -36,7 +36,9 @@ def translation_html(
         target_tokens: `T` pieces.
         alignment: `[T, S]`, or None.
     """
-    about = repr((source_tokens, target_tokens)).encode(errors="replace")
+    # Two systems' translations may have the same pieces, and have read others.
+    read = None if alignment is None else np.asarray(alignment).tolist()
+    about = repr((source_tokens, target_tokens, read)).encode(errors="replace")
     name = f"translation-{hashlib.sha256(about).hexdigest()[:12]}"
     rules = [_STYLE.format(name=name)]
     if alignment is not None:

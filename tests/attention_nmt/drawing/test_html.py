@@ -70,6 +70,9 @@ def test_two_translations_on_a_page_do_not_light_up_each_other() -> None:
     names = [re.search(r'id="(.*?)"', page)[1] for page in pages]  # type: ignore[index]
     assert names[0] != names[1]
 
+    read_otherwise = translation_html(SOURCE, TARGET, WEIGHTS[::-1])
+    assert f'id="{names[0]}"' not in read_otherwise
+
 
 def test_a_translation_is_one_line_and_shows_itself() -> None:
     found = Translation("ein Hund", -0.1234, SOURCE, TARGET, WEIGHTS)
