@@ -2,6 +2,11 @@
 
 An id beyond a vocabulary goes unseen through a step that XLA compiles, gives NaN on JAX and a long
 trace elsewhere. So batches are checked on their way to the step, which takes microseconds.
+
+They are copied, too. TensorFlow reads NumPy arrays of a generator where they lie if their address
+is a multiple of 64, and of a part of their rows it forgets that they are not its own: an operation
+may write its result into them. `tf.distribute` takes such parts, so the next epoch would read
+other weights of tokens.
 """
 
 from __future__ import annotations
@@ -13,7 +18,8 @@ from types import GeneratorType
 from typing import Any, NamedTuple
 
 import keras
-from keras import ops
+import numpy as np
+from keras import ops, tree
 
 from attention_nmt.backend import is_dataset
 from attention_nmt.checks import require
@@ -65,7 +71,7 @@ def check_arrays(x: Any, y: Any, expected: Expected) -> None:
 
 
 def checked(data: Any, expected: Expected) -> Any:
-    """The same data, which checks each batch before it hands it on.
+    """The same data, which checks each batch before it hands on a copy of it.
 
     Args:
         data: a `tf.data.Dataset`, a `PyDataset` or a generator; anything else stays as it is.
@@ -144,7 +150,7 @@ class _BatchCheck:
         self.width: int | None = None
 
     def __call__(self, batch: Any) -> Any:
-        """Gives the batch back."""
+        """Gives a copy of the batch."""
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         check_arrays(x, y, self.expected)
 
@@ -152,7 +158,12 @@ class _BatchCheck:
         equal = not self.expected.one_width or self.width in (None, width)
         require(equal, "target", _ONE_WIDTH, (self.width, width))
         self.width = width
-        return batch
+        return tree.map_structure(_own, batch)
+
+
+def _own(value: Any) -> Any:
+    """A copy of an array; any other value itself."""
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _checked_generator(batches: Generator, check: _BatchCheck) -> Generator:
@@ -202,8 +213,7 @@ def _checked_dataset(dataset: Any, expected: Expected) -> Any:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         assertions = [_ids_assertion(part) for part in _checked_types(x, y, expected)]
         with tf.control_dependencies([*assertions, *others]):
-            x = {**x, "source": tf.identity(x["source"])}
-        return (x, *batch[1:]) if isinstance(batch, tuple) else x
+            return tf.nest.map_structure(lambda part: tf.raw_ops.DeepCopy(x=part), batch)
 
     @tf.autograph.experimental.do_not_convert
     def check_width(width: Any, batch: Any) -> tuple[Any, Any]:

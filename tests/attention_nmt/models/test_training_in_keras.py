@@ -16,6 +16,7 @@ from attention_nmt.config import BatchConfig
 from attention_nmt.data.batches import TrainingBatches
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
+from attention_nmt.models.batch_checks import Expected, checked
 from attention_nmt.models.seq2seq import Seq2Seq
 from tests.attention_nmt.models import oracle
 from tests.attention_nmt.tiny import TIED, Batch, tiny_batch, tiny_model
@@ -141,10 +142,11 @@ import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
-from tests.attention_nmt.models.test_training_in_keras import BATCHES, compiled, dataset
+from tests.attention_nmt.models.test_training_in_keras import BATCHES, aligned, compiled, dataset
 from tests.attention_nmt.tiny import tiny_model, tiny_batch
 
 batches = [tiny_batch([(4, 3), (2, 5), (5, 9), (0, 0)]), tiny_batch([(3, 2), (6, 4)])]
+batches = [(inputs, labels, aligned(weights)) for inputs, labels, weights in batches]
 def results():
     model = compiled(tiny_model(), run_eagerly=False)
     evaluated = model.evaluate(dataset(batches), verbose=0)
@@ -165,6 +167,15 @@ def test_two_replicas_find_and_learn_what_one_does() -> None:
         [sys.executable, "-c", REPLICAS], capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr[-3000:]
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """The array at an address that TensorFlow reads in place."""
+    memory = np.zeros(array.nbytes + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[:] = array
+    return copy
 
 
 def test_callbacks_know_which_way_is_better(tmp_path: Path) -> None:
@@ -226,6 +237,22 @@ KINDS: dict[str, Callable[[list[Batch]], Any]] = {
     "PyDataset": Pairs,
     "generator": generator,
 }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_in_memory_stay_what_they_are(kind: str) -> None:
+    """Half of a batch, as a replica takes it, is otherwise overwritten by what is made of it."""
+    inputs, labels, weights = tiny_batch([(4, 3), (2, 5)], target_length=16)  # rows of 64 bytes
+    held = aligned(weights)
+    expected = Expected(source_size=40, target_size=40, labels=True, one_width=False)
+    given = checked(KINDS[kind]([(inputs, labels, held)]), expected)
+    if kind != "tf.data":
+        given = dataset([given[0]] if kind == "PyDataset" else list(given))
+
+    halves = given.map(lambda _, __, weights: tf.exp(weights[:1]))
+
+    np.testing.assert_allclose(next(halves.as_numpy_iterator()), np.exp(weights[:1]), rtol=1e-6)
+    np.testing.assert_array_equal(held, weights)
 
 
 @pytest.mark.parametrize(
