@@ -103,7 +103,7 @@ def run_command(
     arguments: Sequence[str] | None,
     *,
     prog: str,
-    default: Config | None = None,
+    default: Callable[[], Config] | None = None,
     imports: Sequence[str] = (),
 ) -> int:
     """Reads a config from a command line and acts on it.
@@ -113,7 +113,7 @@ def run_command(
         act: takes the config, and may return an exit status, an integer.
         arguments: the command line; None is this process's own.
         prog: the command's name in its help.
-        default: the values of flags that are not given.
+        default: gives the values of flags that are not given.
         imports: modules that the command needs and that talk as they start; see `quiet_start`.
 
     Returns:
@@ -121,7 +121,8 @@ def run_command(
         `ValueError`, `OSError` or `ImportError`; 130 on Ctrl-C.
     """
     with _one_line_errors(_flags(kind)) as status:
-        config = parse(kind, arguments, prog=prog, default=default)
+        usual = None if default is None else default()
+        config = parse(kind, arguments, prog=prog, default=usual)
         quiet_start(imports)
         result = act(config)
         return result if isinstance(result, int) else 0

@@ -368,7 +368,7 @@ def from_dict(cls: type[T], values: dict[str, Any], name: str = "config") -> T:
         else:
             expected = _type_name(hint)
             require(_is_of(hint, value), key, expected, value)
-            arguments[key] = value
+            arguments[key] = tuple(value) if isinstance(value, list) else value
     return cls(**arguments)
 
 
@@ -376,6 +376,9 @@ def _is_of(hint: Any, value: Any) -> bool:
     """Whether a value that JSON gave is of a field's type; an integer is a float, too."""
     if typing.get_origin(hint) is Literal:
         return value in typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        kind = typing.get_args(hint)[0]
+        return isinstance(value, list | tuple) and all(_is_of(kind, one) for one in value)
     if typing.get_args(hint):
         return any(_is_of(kind, value) for kind in typing.get_args(hint))
     if hint is float:
@@ -389,6 +392,8 @@ def _type_name(hint: Any) -> str:
     """A field's type, for a message."""
     if typing.get_origin(hint) is Literal:
         return f"one of {typing.get_args(hint)}"
+    if typing.get_origin(hint) is tuple:
+        return f"a list, each {_type_name(typing.get_args(hint)[0])}"
     if typing.get_args(hint):
         return " or ".join(_type_name(kind) for kind in typing.get_args(hint))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attention_nmt
 from attention_nmt.archives import check_finite, least_weights, whole
 from attention_nmt.checks import require
-from attention_nmt.config import SearchChanges, SearchConfig, from_dict
+from attention_nmt.config import ModelConfig, SearchChanges, SearchConfig, from_dict
 from attention_nmt.files import (
     TOKENIZER_BYTES,
     file_sum,
@@ -170,9 +170,31 @@ class ModelFolder:
             ValueError: a file is damaged, or no SentencePiece model.
         """
         source = self._load_tokenizer("tokenizer")
-        if not self.tokenizer("target_tokenizer").is_file():
+        if self.shares_vocabulary:
             return source, source
         return source, self._load_tokenizer("target_tokenizer")
+
+    @property
+    def shares_vocabulary(self) -> bool:
+        """Whether it has one tokenizer for both languages."""
+        return not self.tokenizer("target_tokenizer").is_file()
+
+    def read_model_config(self) -> ModelConfig:
+        """The sizes and options of its model.
+
+        Raises:
+            FileNotFoundError: there is no `config.json`.
+            ValueError: the model is no `Seq2Seq`, or a value is of another type or outside its
+                range.
+        """
+        described = read_record(self.config)
+        kind = described.get("class_name")
+        if kind != "Seq2Seq":
+            raise ValueError(f"{self.config}: expected a Seq2Seq. Received: {kind!r}.")
+        try:
+            return from_dict(ModelConfig, described["config"]["config"], "config")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.config}: {error}") from error
 
     def read_search(self, changes: SearchChanges | None = None, **fixed: Any) -> SearchConfig:
         """The search of the folder, with changes put over it.

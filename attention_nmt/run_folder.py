@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attention_nmt.config import SearchChanges, SearchConfig, from_dict
+from attention_nmt.config import ModelConfig, SearchChanges, SearchConfig, from_dict
 from attention_nmt.files import TOKENIZER_BYTES, file_sum, read_bounded, read_record
 from attention_nmt.text_files import read_lines
 
@@ -144,7 +144,7 @@ class RunFolder:
             ValueError: a file is no SentencePiece model.
         """
         source = _load_tokenizer(self.source_tokenizer)
-        if not self.target_tokenizer.is_file():
+        if self.shares_vocabulary:
             return source, source
         return source, _load_tokenizer(self.target_tokenizer)
 
@@ -204,6 +204,20 @@ class RunFolder:
         if not self.config.is_file():
             raise FileNotFoundError(f"{self.path} is not a run folder: it has no config.json.")
         return read_record(self.config)
+
+    @property
+    def shares_vocabulary(self) -> bool:
+        """Whether it has one tokenizer for both languages."""
+        return not self.target_tokenizer.is_file()
+
+    def read_model_config(self) -> ModelConfig:
+        """The sizes and options of its model.
+
+        Raises:
+            FileNotFoundError: the folder holds no `config.json`.
+            ValueError: it has no model, or a value of another type or outside its range.
+        """
+        return self.parse(ModelConfig, self.read_config().get("model"), "model")
 
     def read_search(self, changes: SearchChanges | None = None, **fixed: Any) -> SearchConfig:
         """The run's search, with changes put over it.

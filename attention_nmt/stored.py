@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attention_nmt.checks import require
-from attention_nmt.config import SearchChanges, SearchConfig
+from attention_nmt.config import ModelConfig, SearchChanges, SearchConfig
 from attention_nmt.hub import SCHEMES, download
 from attention_nmt.model_folder import ModelFolder, is_model_folder
 from attention_nmt.run_folder import RunFolder, is_run_folder
@@ -46,6 +46,13 @@ class StoredModel(Protocol):
 
     def about(self) -> dict[str, Any]:
         """The facts for the card of an export."""
+
+    @property
+    def shares_vocabulary(self) -> bool:
+        """Whether it has one tokenizer for both languages."""
+
+    def read_model_config(self) -> ModelConfig:
+        """The sizes and options of its model, a `Seq2Seq`."""
 
     def load_model(self) -> keras.Model:
         """The model, without an optimizer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 
@@ -24,8 +25,9 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
         target_size: pieces of the target language.
 
     Raises:
-        ValueError: Keras runs on a backend without support here, or the dtype policy is unknown or
-            has weights so coarse that small updates would not change them.
+        ValueError: Keras runs on a backend without support here; the dtype policy is unknown or has
+            weights so coarse that small updates would not change them; or the model has no part of
+            a name in `freeze`, or none is left to train.
     """
     backend.check()
     policy = keras.dtype_policies.get(config.dtype_policy)
@@ -39,6 +41,7 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
         target_vocabulary_size=target_size,
     )
     model = Seq2Seq(sized, dtype=config.dtype_policy)
+    _freeze(model, config.freeze)
 
     compiled = config.jit_compile or backend.compiles_always()
     model.compile(
@@ -53,6 +56,15 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
     )
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _freeze(model: Seq2Seq, names: Sequence[str]) -> None:
+    """Keeps the weights of a model's parts as they are."""
+    parts = {layer.name: layer for layer in model.layers if layer.weights}
+    for name in names:
+        require(name in parts, "freeze", f"of the model's parts {sorted(parts)}", name)
+        parts[name].trainable = False
+    require(bool(model.trainable_weights), "freeze", "such that a part is left to train", names)
 
 
 def _schedule(config: TrainConfig) -> keras.optimizers.schedules.LearningRateSchedule:

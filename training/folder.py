@@ -28,8 +28,8 @@ _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 _FREE = ("maximum_skipped_steps",)
 """Settings that change no weight: a training goes on with others."""
 
-_PLACES = ("dataset", "data_dir")
-"""Settings that say where texts are; the same texts may be elsewhere later."""
+_PLACES = ("dataset", "data_dir", "initial")
+"""Settings that say where texts and weights are; the same ones may be elsewhere later."""
 
 Fingerprints = Mapping[str, Mapping[str, str]]
 """What tells texts from others, by their purpose: see `Corpus.fingerprint`."""
@@ -61,6 +61,8 @@ def claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> None:
 
     A run that has neither weights nor a recording, as one with a setting that its data does not
     support, is begun anew. Where the same texts are found elsewhere, the config follows them.
+
+    A run that has done its steps may be given more of them.
 
     Args:
         run: the folder.
@@ -96,6 +98,8 @@ def _check_claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> Non
     new = _settings(config)
     same_texts = bool(data) and all(texts.get(name) == data[name] for name in data)
     free = {*_SIZES, *_FREE, *(_PLACES if same_texts else ())}
+    if _goes_further(run, old["steps"], new["steps"]):
+        free.add("steps")
     different = [
         f"{name}: {old[name]!r} there, {new[name]!r} here"
         for name in new
@@ -115,6 +119,13 @@ def _check_claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> Non
         raise ValueError(f"{run.path} holds a run of other texts. Different: those of {listed}.")
 
 
+def _goes_further(run: RunFolder, old: int, new: int) -> bool:
+    """Whether a run has done all of its steps and is to do more."""
+    if new <= old or not run.checkpoint.is_file():
+        return False
+    return read_step(run.checkpoint) >= old
+
+
 def _fingerprints(run: RunFolder) -> dict[str, Any]:
     """Those of `data.json`; what it lacks, the checkpoint may have."""
     found = read_record(run.data) if run.data.is_file() else {}
@@ -126,9 +137,9 @@ def _fingerprints(run: RunFolder) -> dict[str, Any]:
 
 
 def _follow(run: RunFolder, config: TrainConfig) -> None:
-    """Writes where the texts are now."""
+    """Writes where the texts are now, and how far the training is to go."""
     old = read_config(run)
-    places = {name: getattr(config, name) for name in _PLACES}
+    places = {name: getattr(config, name) for name in (*_PLACES, "steps")}
     moved = dataclasses.replace(old, **places)
     if moved != old:
         _write(run.config, to_json(moved))
@@ -147,6 +158,18 @@ def read_notes(checkpoint: Path) -> dict[str, Any]:
     kind = "checkpoint"
     with whole(checkpoint, kind), open_arrays(checkpoint, kind) as arrays:
         return json.loads(str(arrays["notes"])) if "notes" in arrays else {}
+
+
+def read_step(checkpoint: Path) -> int:
+    """The number of steps that a checkpoint's training has done.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no whole checkpoint.
+    """
+    kind = "checkpoint"
+    with whole(checkpoint, kind), open_arrays(checkpoint, kind) as arrays:
+        return int(arrays["numbers"][0])
 
 
 def _settings(config: Any, prefix: str = "") -> dict[str, Any]:

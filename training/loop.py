@@ -34,6 +34,7 @@ class Training:
         evaluator: makes what translates the dev sentences by a model.
         batches: makes the source of batches; called if there is a step left to do.
         trained_on: `corpus` or `recording`, the kind of source.
+        begin: gives a new model its first weights; None leaves those that it was made with.
         quiet: print evaluations only.
     """
 
@@ -44,6 +45,7 @@ class Training:
     evaluator: Callable[[Seq2Seq], Evaluator]
     batches: Callable[[], BatchSource]
     trained_on: str
+    begin: Callable[[Seq2Seq], None] | None = None
     quiet: bool = False
 
     def say(self, line: str) -> None:
@@ -76,8 +78,12 @@ def train_model(training: Training) -> Progress:
         "tokenizers": run.tokenizer_sums(),
         "data": read_record(run.data) if run.data.is_file() else {},
     }
+    is_new = not run.checkpoint.is_file()
+    if is_new and training.begin is not None:
+        training.begin(model)
+
     progress = Progress(model, config.average_decay, training.trained_on, notes=notes)
-    if run.checkpoint.is_file():
+    if not is_new:
         progress.load(run.checkpoint)
         _check_best(run, progress.best_step)
         training.say(f"Going on from step {progress.step} of {config.steps}.")
@@ -91,7 +97,9 @@ def train_model(training: Training) -> Progress:
             references=training.references,
             log=log,
         )
-        if evaluation.is_due():
+        # A trained model may be better than anything that comes of it.
+        begins_trained = is_new and training.begin is not None
+        if evaluation.is_due() or begins_trained:
             bleu = evaluation.evaluate()
             print(f"Step {progress.step}: dev_bleu: {bleu:.4f}", flush=True)
         if not evaluation.is_over():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +16,16 @@ from attention_nmt import backend
 from attention_nmt.data.batches import TrainingBatches
 from attention_nmt.data.capitals import recased_texts
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.data.vocabularies import extend
 from attention_nmt.files import atomic_write, one_line
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.stored import StoredModel
 
 from .corpus.report import dropped_warning
 from .corpus.splits import look_at_start
 from .data import Corpus, iterate_texts
 from .folder import Tokenizers, alone, claim, load_tokenizers, write_sizes
+from .initial import fingerprint, open_initial
 from .presets import TrainConfig
 from .scoring.metrics import corpus_bleu, warn_of_tokens
 
@@ -31,12 +34,13 @@ SAMPLES = 50
 
 
 class Prepared(NamedTuple):
-    """The texts that a training begins with."""
+    """What a training begins with."""
 
     pairs: tf.data.Dataset  # of the training texts
     tokenizers: Tokenizers
     dev_sources: list[str]
     dev_references: list[str]
+    initial: StoredModel | None  # the trained model, if its weights are needed
 
 
 @contextmanager
@@ -76,11 +80,14 @@ def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iter
         "dev": corpus.fingerprint(dev_split),
     }
     with alone(run.path):
+        initial = open_initial(config, run)
+        if initial is not None:
+            data["initial"] = fingerprint(initial)
         claim(run, config, data)
         if not run.source_tokenizer.is_file():
             _look(config, dev_split, quiet)
 
-        tokenizers = _tokenizers(run, config, pairs)
+        tokenizers = _tokenizers(run, config, pairs, initial)
         write_sizes(run, config, tokenizers)
 
         lines = [f"{one_line(text)}\n" for text in sources[:SAMPLES]]
@@ -92,6 +99,7 @@ def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iter
             tokenizers=tokenizers,
             dev_sources=sources,
             dev_references=references,
+            initial=initial,
         )
 
 
@@ -114,25 +122,42 @@ def warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
-def _tokenizers(run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset) -> Tokenizers:
-    """The run's tokenizers, trained on the training texts if it has none yet."""
+def _tokenizers(
+    run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset, initial: StoredModel | None
+) -> Tokenizers:
+    """The run's tokenizers, made if it has none yet."""
     sides: list[tuple[Path, list[int]]] = [(run.source_tokenizer, [0, 1])]
     if not config.shared_vocabulary:
         sides = [(run.source_tokenizer, [0]), (run.target_tokenizer, [1])]
 
     for path, columns in sides:
         if not path.is_file():
-            texts = iterate_texts(pairs, columns)
-            if config.batches.capitals:
-                texts = recased_texts(texts, config.batches.capitals, config.seed)
-            with warnings.catch_warnings():
-                # Lines that are left out have been warned of, with their numbers.
-                warnings.simplefilter("ignore")
-                tokenizer = Tokenizer.train(
-                    texts, config.vocabulary_size, config.character_coverage, config.normalization
-                )
-            tokenizer.save(path)
+            begun = None
+            if initial is not None and config.vocabulary != "new":
+                begun = initial.load_tokenizers()[columns[0]]
+            if begun is None or config.vocabulary != "same":
+                begun = _trained(config, iterate_texts(pairs, columns), begun)
+            begun.save(path)
     return load_tokenizers(run)
+
+
+def _trained(config: TrainConfig, texts: Iterable[str], begun: Tokenizer | None) -> Tokenizer:
+    """A tokenizer of the training texts, or one that is extended by the pieces of those texts."""
+    if config.batches.capitals:
+        texts = recased_texts(texts, config.batches.capitals, config.seed)
+
+    normalization = config.normalization
+    if begun is not None:
+        texts = map(begun.normalize, texts)
+        normalization = "none"
+
+    with warnings.catch_warnings():
+        # Lines that are left out have been warned of, with their numbers.
+        warnings.simplefilter("ignore")
+        trained = Tokenizer.train(
+            texts, config.vocabulary_size, config.character_coverage, normalization
+        )
+    return trained if begun is None else extend(begun, trained)
 
 
 def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:

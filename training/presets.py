@@ -37,6 +37,15 @@ class TrainConfig:
             those that look the same, `nfkc` full-width and other variants plain ones, too, `none`
             changes no character.
         shared_vocabulary: one vocabulary for both languages.
+        initial: a trained model to begin with: a bundled one by its name, a folder that
+            `Translator.save` wrote, a run folder, or one on a hub. It decides the sizes and options
+            of the model; its search and its languages are what flags change.
+        vocabulary: of a training with `initial`: the `same` as the model has; `extended` by the
+            pieces of the training texts that it lacks; or a `new` one of the training texts. Pieces
+            that it knows keep their rows, others begin with the means of their parts' rows.
+            `vocabulary_size` is that of the pieces of the training texts.
+        freeze: parts of the model whose weights stay as they are, such as `encoder`, `decoder`,
+            `source_embedding`.
         model: sizes and options of the model.
         batches: the way from pairs to batches.
         search: the search for translations, by which dev BLEU is computed.
@@ -76,6 +85,9 @@ class TrainConfig:
     character_coverage: float = 0.9999
     normalization: Normalization = "nfc"
     shared_vocabulary: bool = True
+    initial: str | None = None
+    vocabulary: Literal["same", "extended", "new"] = "same"
+    freeze: tuple[str, ...] = ()
     model: Annotated[ModelConfig, NO_PREFIX] = field(default_factory=ModelConfig)
     batches: Annotated[BatchConfig, NO_PREFIX] = field(default_factory=BatchConfig)
     search: Annotated[SearchConfig, NO_PREFIX] = field(default_factory=SearchConfig)
@@ -121,6 +133,11 @@ class TrainConfig:
 
         within = 0 <= self.warmup_steps < self.steps
         require(within, "warmup_steps", f"in [0, steps={self.steps})", self.warmup_steps)
+
+        known = self.vocabulary in ("same", "extended", "new")
+        require(known, "vocabulary", "'same', 'extended' or 'new'", self.vocabulary)
+        usable = self.initial is not None or self.vocabulary == "same"
+        require(usable, "vocabulary", "left out without `initial`", self.vocabulary)
 
         possible = self.shared_vocabulary or not self.model.tie_source
         require(possible, "tie_source", "False without shared_vocabulary", True)
@@ -305,6 +322,22 @@ def hansards() -> TrainConfig:
     )
 
 
+def finetune() -> TrainConfig:
+    """A trained model on other texts; the default with `--initial`.
+
+    attention-nmt train --initial MODEL --dataset DATASET --run-dir RUN
+    """
+    return replace(
+        base(),
+        steps=1500,
+        learning_rate=5e-4,
+        warmup_steps=100,
+        average_decay=0.99,
+        evaluate_steps=250,
+        checkpoint_steps=250,
+    )
+
+
 def demo() -> TrainConfig:
     """The bundled dataset in a few minutes.
 
@@ -350,6 +383,7 @@ PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "RNNencdec-30": rnnencdec_30,
     "RNNencdec-50": rnnencdec_50,
     "hansards": hansards,
+    "finetune": finetune,
     "demo": demo,
 }
 """Every preset by its name; `attention-nmt train --preset NAME`."""

@@ -9,11 +9,12 @@ import itertools
 import sys
 from collections.abc import Sequence
 
+from attention_nmt.checks import require
 from attention_nmt.command import run_command
 from attention_nmt.run_folder import RunFolder
 
 from .presets import TrainConfig
-from .train import TrainCommand, check_sizes, preset_command
+from .train import TrainCommand, check_sizes, usual_command
 
 
 def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
@@ -25,7 +26,7 @@ def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
         quiet: print the end only.
 
     Raises:
-        ValueError: as `train`; or the run folder has been trained.
+        ValueError: as `train`; or the run folder has been trained, or there is an `initial` model.
         OSError: as `train`.
     """
     from .build import build
@@ -33,6 +34,8 @@ def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
     from .prepare import describe, prepare, training_batches
     from .recording import Recording
 
+    expected = "left out: a recording holds batches and no weights to begin with"
+    require(config.initial is None, "initial", expected, config.initial)
     if run.checkpoint.is_file() or run.best.is_file():
         raise ValueError(f"{run.path} must be a run folder that is new. It holds a model.")
 
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         act,
         arguments,
         prog="attention-nmt record",
-        default=preset_command(arguments),
+        default=lambda: usual_command(arguments),
         imports=["tensorflow"],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -54,11 +55,29 @@ def check_sizes(command: TrainCommand) -> None:
     Raises:
         ValueError: one does.
     """
-    preset = PRESETS[command.preset]().model
+    initial = command.config.initial
+    usual = usual_config(command.preset, initial, RunFolder(command.run_dir)).model
     for name in ("source_vocabulary_size", "target_vocabulary_size"):
         size = getattr(command.config.model, name)
         expected = "left out, since tokenizers decide it: give `vocabulary_size`"
-        require(size == getattr(preset, name), name, expected, size)
+        require(size == getattr(usual, name), name, expected, size)
+
+
+def usual_config(preset: str, initial: str | None, run: RunFolder) -> TrainConfig:
+    """The settings that flags change: a preset's, and those that a trained model decides.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: it is none that can be trained here, or its files are at fault.
+        OSError: the hub cannot be reached.
+    """
+    config = PRESETS[preset]()
+    if initial is None:
+        return config
+
+    from .initial import with_settings_of
+
+    return with_settings_of(initial, run, config)
 
 
 def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progress:
@@ -83,6 +102,7 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
     from attention_nmt.models.seq2seq import Seq2Seq
 
     from .dev_translation import Evaluator, SearchEvaluator, TranslatorEvaluator
+    from .initial import begin_with
     from .loop import Training, train_model
     from .prepare import describe, prepare, training_batches
     from .progress import BatchSource
@@ -109,6 +129,10 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
             training.say(describe(config, made))
             return made
 
+        begin = None
+        if data.initial is not None:
+            begin = functools.partial(begin_with, data.initial, data.tokenizers)
+
         training = Training(
             config=config,
             run=run,
@@ -117,6 +141,7 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
             evaluator=evaluator,
             batches=batches,
             trained_on="corpus",
+            begin=begin,
             quiet=quiet,
         )
         return train_model(training)
@@ -141,18 +166,26 @@ def print_best(progress: Progress, run: RunFolder) -> None:
     print(f"Best dev BLEU {score}; weights in {run.best}.")
 
 
-def preset_command(arguments: Sequence[str] | None) -> TrainCommand:
+def usual_command(arguments: Sequence[str] | None) -> TrainCommand:
     """The values of flags that are not given: those of the preset of a command line.
+
+    A training that begins with a trained model has a preset of its own, unless one is named.
 
     Raises:
         SystemExit: there is no such preset.
+        FileNotFoundError, ValueError, OSError: see `usual_config`.
     """
     import tyro
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset", choices=list(PRESETS), default="base")
-    preset = parser.parse_known_args(arguments)[0].preset
-    return TrainCommand(run_dir=tyro.MISSING, preset=preset, config=PRESETS[preset]())
+    parser.add_argument("--preset", choices=list(PRESETS))
+    parser.add_argument("--initial")
+    parser.add_argument("--run-dir", type=Path, default=Path())
+    given = parser.parse_known_args(arguments)[0]
+
+    preset = given.preset or ("base" if given.initial is None else "finetune")
+    config = usual_config(preset, given.initial, RunFolder(given.run_dir))
+    return TrainCommand(run_dir=tyro.MISSING, preset=preset, config=config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -162,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         act,
         arguments,
         prog="attention-nmt train",
-        default=preset_command(arguments),
+        default=lambda: usual_command(arguments),
         imports=["tensorflow"],
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 from keras import ops
@@ -25,7 +25,11 @@ from attention_nmt.layers.dropout import WordDropout
 from attention_nmt.layers.encoder import Encoder
 from attention_nmt.models.interface import Step
 from attention_nmt.models.trainable import TrainableModel
+from attention_nmt.models.vocabulary import VocabularyWeight
 from attention_nmt.types import SPECIAL, Tensor
+
+if TYPE_CHECKING:
+    from attention_nmt.data.tokenizer import Tokenizer
 
 _UNQUANTIZED = "left out: `attention-nmt tflite` makes a model with weights in int8"
 
@@ -155,6 +159,33 @@ class Seq2Seq(TrainableModel):
             return LuongAttention("general", dtype=dtype, name="attention")
         return FixedContext(dtype=dtype)
 
+    @classmethod
+    def from_tokenizer(
+        cls,
+        tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer | None = None,
+        **options: Any,
+    ) -> Seq2Seq:
+        """A model of the tokenizers' vocabularies, whose sizes then cannot disagree with it.
+
+        Args:
+            tokenizer: of the source, and of the target where there is no other.
+            target_tokenizer: of the target.
+            **options: of `ModelConfig`, but for the sizes of vocabularies; and `name` and `dtype`,
+                of a Keras model.
+
+        Raises:
+            TypeError: there is no such option, or it is the size of a vocabulary.
+            ValueError: an option outside its range.
+        """
+        of_keras = {name: options.pop(name) for name in ("name", "dtype") if name in options}
+        config = ModelConfig(
+            source_vocabulary_size=tokenizer.vocabulary_size,
+            target_vocabulary_size=(target_tokenizer or tokenizer).vocabulary_size,
+            **options,
+        )
+        return cls(config, **of_keras)
+
     @property
     def source_vocabulary_size(self) -> int:
         """Pieces of the source language."""
@@ -279,6 +310,29 @@ class Seq2Seq(TrainableModel):
         if self.output_projection is None:
             return self.target_embedding(readout, reverse=True)
         return self.output_projection(readout)
+
+    def resized(self, source_vocabulary_size: int, target_vocabulary_size: int) -> Seq2Seq:
+        """A new model of the same options for vocabularies of other sizes, with first weights.
+
+        Raises:
+            ValueError: the sizes do not go with the options.
+        """
+        config = dataclasses.replace(
+            self.config,
+            source_vocabulary_size=source_vocabulary_size,
+            target_vocabulary_size=target_vocabulary_size,
+        )
+        return type(self)(config, dtype=self.dtype_policy)
+
+    def vocabulary_weights(self) -> list[VocabularyWeight]:
+        """The weights with a row or a column for each piece; see `change_vocabulary`."""
+        found = [VocabularyWeight(self.target_embedding.embeddings, axis=0, is_source=False)]
+        if not self.config.tie_source:
+            found.append(VocabularyWeight(self.source_embedding.embeddings, axis=0, is_source=True))
+        if self.output_projection is not None:
+            kernel = self.output_projection.kernel
+            found.append(VocabularyWeight(kernel, axis=1, is_source=False))
+        return found
 
     def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Is refused: Keras quantizes embeddings and output, which a search reads as floats.

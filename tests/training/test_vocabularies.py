@@ -28,7 +28,7 @@ def vocabularies(folder: Path, **options: Any) -> Any:
     pairs = tf.data.Dataset.from_tensor_slices((list(sources), list(targets)))
     config = TrainConfig(vocabulary_size=310, character_coverage=0.98, **options)
     folder.mkdir(exist_ok=True)
-    return _tokenizers(RunFolder(folder), config, pairs)
+    return _tokenizers(RunFolder(folder), config, pairs, None)
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)

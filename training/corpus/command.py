@@ -10,8 +10,8 @@ from typing import Annotated
 
 from attention_nmt.command import NO_PREFIX, run_command
 
-from ..presets import PRESETS, TrainConfig, base
-from ..train import preset_command
+from ..presets import TrainConfig, base
+from ..train import usual_command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +78,17 @@ def look(command: DataCommand) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; see `run_command` for its exit status."""
-    preset = preset_command(arguments).preset
+
+    def usual() -> DataCommand:
+        train = usual_command(arguments)
+        return DataCommand(preset=train.preset, config=train.config)
+
     return run_command(
         DataCommand,
         look,
         arguments,
         prog="attention-nmt data",
-        default=DataCommand(preset=preset, config=PRESETS[preset]()),
+        default=usual,
         imports=["tensorflow", "tensorflow_text"],
     )
 

@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run,
         arguments,
         prog="attention-nmt benchmark",
-        default=size_config(arguments),
+        default=lambda: size_config(arguments),
         imports=["keras"],
     )
 

@@ -1,0 +1,107 @@
+"""One vocabulary by another: the pieces that both have, and the parts of those that are new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import sentencepiece
+
+from attention_nmt.checks import missing_package
+from attention_nmt.data.tokenizer import Tokenizer
+
+_BYTE = "<0x{:02X}>"
+_IS_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+
+_UNKNOWN_PENALTY = 10.0
+"""How much less likely than the rarest piece a character is that has none, as in SentencePiece."""
+
+
+def extend(tokenizer: Tokenizer, other: Tokenizer) -> Tokenizer:
+    """A tokenizer with the pieces that only another one has behind its own.
+
+    All ids of `tokenizer` stay what they are, and so does its normalization. Both vocabularies'
+    log-probabilities stand beside each other as they are.
+
+    Raises:
+        ImportError: protobuf is not installed; the message names the command that installs it.
+    """
+    try:
+        from sentencepiece import sentencepiece_model_pb2
+    except ModuleNotFoundError as error:
+        raise ImportError(missing_package(error), name=error.name) from error
+
+    # SentencePiece generates this module's classes when it is imported.
+    parse = sentencepiece_model_pb2.ModelProto.FromString  # type: ignore[attr-defined]
+    extended = parse(tokenizer.model_proto)
+    known = {piece.piece for piece in extended.pieces}
+    new = [piece for piece in parse(other.model_proto).pieces if piece.piece not in known]
+
+    extended.pieces.extend(new)
+    extended.trainer_spec.vocab_size = len(extended.pieces)
+    return Tokenizer(extended.SerializeToString())
+
+
+def parts(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
+    """The ids in an old vocabulary of what each piece of a new one is made of.
+
+    Of a piece that both have it is its own id; of another one the ids of its likeliest
+    segmentation, in which a character without a piece is spelled as bytes, if there are such
+    pieces, or is unknown. Special symbols are themselves.
+
+    Returns:
+        A list for each id of `new`, none of them empty.
+    """
+    segmenter = _Segmenter(old)
+    return [segmenter.ids(piece) for piece in _pieces(_processor(new))]
+
+
+class _Segmenter:
+    """The likeliest segmentation of a piece as it is: SentencePiece's own would add a space."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        processor = _processor(tokenizer)
+        self.unknown = tokenizer.special.unknown
+        self.known = {piece: index for index, piece in enumerate(_pieces(processor))}
+        self.scores = {
+            piece: processor.get_score(index)
+            for piece, index in self.known.items()
+            if not (processor.is_control(index) or processor.is_byte(index))
+        }
+        self.longest = max(map(len, self.scores))
+        self.rarest = min(self.scores.values()) - _UNKNOWN_PENALTY
+
+    def ids(self, piece: str) -> list[int]:
+        """The ids that a piece is made of."""
+        if piece in self.known:
+            return [self.known[piece]]
+        if _IS_BYTE.fullmatch(piece):
+            return [self.unknown]
+        return [index for part in self._best(piece) for index in self._part_ids(part)]
+
+    def _best(self, text: str) -> list[str]:
+        """The segmentation with the highest sum of log-probabilities, by dynamic programming."""
+        best: list[tuple[float, list[str]]] = [(0.0, [])]
+        for end in range(1, len(text) + 1):
+            ways = []
+            for start in range(max(0, end - self.longest), end):
+                part = text[start:end]
+                if part in self.scores or len(part) == 1:
+                    score, before = best[start]
+                    ways.append((score + self.scores.get(part, self.rarest), [*before, part]))
+            best.append(max(ways))
+        return best[-1][1]
+
+    def _part_ids(self, part: str) -> list[int]:
+        if part in self.scores:
+            return [self.known[part]]
+        spelled = [_BYTE.format(byte) for byte in part.encode()]
+        return [self.known.get(byte, self.unknown) for byte in spelled]
+
+
+def _processor(tokenizer: Tokenizer) -> sentencepiece.SentencePieceProcessor:
+    return sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model_proto)
+
+
+def _pieces(processor: sentencepiece.SentencePieceProcessor) -> Iterator[str]:
+    return map(processor.id_to_piece, range(processor.get_piece_size()))
