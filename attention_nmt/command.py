@@ -47,6 +47,7 @@ COMMANDS = {
     "client": Command("serving.client", "translate through a server"),
     "tflite": Command("serving.tflite", "write a model as LiteRT"),
     "diversify": Command("training.diversify", "add models' translations to a corpus"),
+    "vary": Command("training.vary", "add variations of a corpus's pairs, as people type them"),
     "record": Command("training.record", "write a training's batches, to be replayed elsewhere"),
     "replay": Command("training.replay", "train on recorded batches, without TensorFlow"),
     "search-study": Command("training.studies.search_study", "plot dev BLEU by beam and penalties"),

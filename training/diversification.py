@@ -53,8 +53,8 @@ def diversify(config: DiversifyConfig) -> None:
 
     run = read_config(RunFolder(config.forward_runs[0]))
     dev_split = run.dev_split or corpus.dev_split()
-    dev_pairs = _pairs(corpus, dev_split)
-    original = _pairs(corpus, run.train_split)
+    dev_pairs = read_pairs(corpus, dev_split)
+    original = read_pairs(corpus, run.train_split)
 
     make_folder(output)
     output.rmdir()  # a folder that another cannot take the place of, as a mount, shows now
@@ -62,7 +62,7 @@ def diversify(config: DiversifyConfig) -> None:
     parts = output.parent / f".{output.name}.parts"
     splits = {
         _dev_name(dev_split, run.train_split): dev_pairs,
-        _file_name(run.train_split): [*original, *_new_pairs(config, original, parts)],
+        file_name(run.train_split): [*original, *_new_pairs(config, original, parts)],
     }
     write_folder(output, corpus, splits)
     shutil.rmtree(parts, ignore_errors=True)
@@ -78,7 +78,8 @@ def _common_corpus(config: DiversifyConfig) -> Corpus:
     return corpus
 
 
-def _pairs(corpus: Corpus, split: str) -> list[Pair]:
+def read_pairs(corpus: Corpus, split: str) -> list[Pair]:
+    """The pairs of a split, each side on one line."""
     sources, targets = corpus.texts(split)
     return [
         (one_line(source), one_line(target))
@@ -86,15 +87,15 @@ def _pairs(corpus: Corpus, split: str) -> list[Pair]:
     ]
 
 
-def _file_name(split: str) -> str:
+def file_name(split: str) -> str:
     """The split in names of files; TFDS can slice splits, as in "train[:90%]"."""
     return split.partition("[")[0]
 
 
 def _dev_name(dev_split: str, train_split: str) -> str:
     """The dev split in names of files; it may be a slice of the same split as the training's."""
-    name = _file_name(dev_split)
-    return DEV_SPLITS[0] if name == _file_name(train_split) else name
+    name = file_name(dev_split)
+    return DEV_SPLITS[0] if name == file_name(train_split) else name
 
 
 def _new_pairs(config: DiversifyConfig, original: Sequence[Pair], parts: Path) -> list[Pair]:
@@ -177,7 +178,7 @@ def add_new(pairs: dict[Pair, None], made: Iterable[Pair]) -> int:
 
 def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pair]]) -> None:
     """Writes both sides of all splits into a new folder, which is there when they all are."""
-    with temporary_folder(output.parent, f".{output.name}.diversifying-") as folder:
+    with temporary_folder(output.parent, f".{output.name}.writing-") as folder:
         for split, pairs in splits.items():
             for side, language in enumerate(corpus.languages):
                 lines = (pair[side] for pair in pairs)

@@ -1,0 +1,23 @@
+"""First names for variations of pairs, the same in all languages of Latin letters."""
+
+_NAMES = """
+Tom John Bill Bob Jack Jim Mike Ken Alice Emily Jane Kate Lucy Mary Susan Nancy Linda Betty George
+Harry Oliver Amelia Isla Freya Callum Ethan Mason Logan Chloe Grace Ruby Ella Toby Hugo Dylan Owen
+Rhys Megan Brandon Tyler Kevin Brian Steve Scott Jason Justin Heather Ashley Amber Brooke Hannah
+Rachel Rebecca Sarah Laura Jessica Jennifer Melissa Nicole Karen Donna Carol Hans Fritz Karl Otto
+Jürgen Günter Uwe Heike Ute Anke Silke Birgit Sabine Katrin Lena Leonie Jonas Lukas Finn Felix
+Moritz Niklas Tobias Florian Sebastian Matthias Johanna Greta Frieda Jean Pierre Luc Jacques
+Gilles Benoît Étienne Mathieu Guillaume Hélène Amélie Élodie Camille Margaux Manon Inès Zoé
+Chantal Odile Thierry Yves René Gaston Célestine Noémie Aurélie Juan José Pedro Pablo Diego Javier
+Alejandro Miguel Carlos Luis Carmen Lucía Sofía Isabel Mercedes Pilar Beatriz Ximena Raúl Andrés
+Joaquín João Tiago Rui Inês Catarina Thiago Giovanni Luca Marco Matteo Giulia Chiara Francesca
+Paolo Enzo Alessandro Giorgia Beppe Bianca Ivan Boris Dmitri Natasha Olga Svetlana Mikhail
+Anastasia Piotr Agnieszka Zofia Kasia Jakub Václav Zuzana Milan Goran Dragana Nikola Lars Sven
+Ingrid Astrid Björn Søren Freja Mikkel Aino Eero Pekka Yannis Eleni Dimitris Mehmet Ayşe Emre Elif
+Fatma Mustafa Ahmed Ali Omar Hassan Fatima Layla Amina Youssef Karim Samira Noor Yasmin Aisha
+David Sami Dan Noam Yael Tamar Avi Raj Priya Anil Sunita Arjun Deepak Lakshmi Sanjay Meera Wei
+Ming Li Mei Hiroshi Kenji Yuki Sakura Haruto Akiko Takeshi Naoko Minho Jiwoo Hyun Linh Nguyen
+Kwame Ama Chidi Ngozi Zola Thabo Sipho Amara Keanu Leilani Mateo Santiago Valentina Camila Nahuel
+"""
+
+FIRST_NAMES = tuple(_NAMES.split())

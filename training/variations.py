@@ -1,0 +1,105 @@
+"""Pairs as people type them: without the last stop, with other quotes, numbers and names."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from .names import FIRST_NAMES
+
+Pair = tuple[str, str]
+
+_STOP = re.compile(r"\s*[.!?…。！？]$")
+_NUMBER = re.compile(r"(?<![\w.,:])(?!1\b)[1-9][0-9]{0,4}(?![\w:]|[.,][0-9])")
+"""Whole numbers but 1, behind which words are others."""
+_QUOTED = re.compile(r'"([^"]+)"')
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
+_TYPOGRAPHIC = re.compile("[“”„«»‘’‚]")
+
+_QUOTES = (("“", "”"), ("„", "“"), ("«\N{NO-BREAK SPACE}", "\N{NO-BREAK SPACE}»"), ("»", "«"))
+"""Marks of quotations in English, German, French and again German."""
+
+_STRAIGHT = str.maketrans({**dict.fromkeys("“”„«»", '"'), **dict.fromkeys("‘’‚", "'")})
+
+
+class Variation(NamedTuple):
+    """One way in which people type the same thing."""
+
+    share: float
+    """How many of the pairs that allow it have it."""
+    vary: Callable[[Pair, random.Random], Pair]
+    """Gives the pair itself where it does not allow it."""
+
+
+def without_stop(pair: Pair, _: random.Random) -> Pair:
+    """Both sides without their last mark, if both have one."""
+    bare = tuple(_STOP.sub("", side) for side in pair)
+    both = all(one != side and one for one, side in zip(bare, pair, strict=True))
+    return (bare[0], bare[1]) if both else pair
+
+
+def with_other_quotes(pair: Pair, draw: random.Random) -> Pair:
+    """The source with typographic marks for straight ones, or the other way round."""
+    source, target = pair
+    if _TYPOGRAPHIC.search(source):
+        return source.translate(_STRAIGHT), target
+
+    opening, closing = draw.choice(_QUOTES)
+    source = _QUOTED.sub(rf"{opening}\1{closing}", source)
+    return _APOSTROPHE.sub("’", source), target
+
+
+def with_other_numbers(pair: Pair, draw: random.Random) -> Pair:
+    """Other numbers of as many digits, where both sides have the same ones."""
+    found = [_NUMBER.findall(side) for side in pair]
+    if sorted(found[0]) != sorted(found[1]):
+        return pair
+
+    others = {}
+    for number in sorted(set(found[0])):
+        least = 10 ** (len(number) - 1)
+        others[number] = str(draw.randrange(max(2, least), 10 * least))
+    source, target = (_NUMBER.sub(lambda match: others[match[0]], side) for side in pair)
+    return source, target
+
+
+def with_other_names(pair: Pair, draw: random.Random) -> Pair:
+    """Other first names, where both sides have the same ones."""
+    found = [_FIRST_NAME.findall(side) for side in pair]
+    if sorted(found[0]) != sorted(found[1]):
+        return pair
+
+    names = sorted(set(found[0]))
+    others = dict(zip(names, draw.sample(FIRST_NAMES, len(names)), strict=True))
+    source, target = (_FIRST_NAME.sub(lambda match: others[match[0]], side) for side in pair)
+    return source, target
+
+
+_FIRST_NAME = re.compile(rf"\b(?:{'|'.join(FIRST_NAMES)})\b")
+
+VARIATIONS = {
+    "stop": Variation(0.15, without_stop),
+    "quotes": Variation(0.5, with_other_quotes),
+    "numbers": Variation(0.9, with_other_numbers),
+    "names": Variation(0.5, with_other_names),
+}
+"""Every variation by its name, in the order in which a pair has them."""
+
+
+def varied(pairs: Iterable[Pair], seed: int) -> Iterator[Pair]:
+    """A varied form of each pair that has one drawn.
+
+    Args:
+        pairs: the pairs.
+        seed: of what is drawn.
+    """
+    draw = random.Random(seed)
+    for pair in pairs:
+        other = pair
+        for variation in VARIATIONS.values():
+            if draw.random() < variation.share:
+                other = variation.vary(other, draw)
+        if other != pair:
+            yield other
