@@ -11,15 +11,20 @@ from .names import FIRST_NAMES
 
 Pair = tuple[str, str]
 
-_STOP = re.compile(r"\s*[.!?…。！？]$")
+_STOP = re.compile(r"\s*[.!?…。！？](?=[\"”“»]?$)")
 _NUMBER = re.compile(r"(?<![\w.,:])(?!1\b)[1-9][0-9]{0,4}(?![\w:]|[.,][0-9])")
 """Whole numbers but 1, behind which words are others."""
 _QUOTED = re.compile(r'"([^"]+)"')
 _APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
 _TYPOGRAPHIC = re.compile("[“”„«»‘’‚]")
 
-_QUOTES = (("“", "”"), ("„", "“"), ("«\N{NO-BREAK SPACE}", "\N{NO-BREAK SPACE}»"), ("»", "«"))
-"""Marks of quotations in English, German, French and again German."""
+QUOTES = {
+    "en": ("“", "”"),
+    "de": ("„", "“"),
+    "fr": ("«\N{NO-BREAK SPACE}", "\N{NO-BREAK SPACE}»"),
+    "es": ("«", "»"),
+}
+"""The marks around a quotation by the language that prints them so."""
 
 _STRAIGHT = str.maketrans({**dict.fromkeys("“”„«»", '"'), **dict.fromkeys("‘’‚", "'")})
 
@@ -33,7 +38,7 @@ class Variation(NamedTuple):
     """Gives the pair itself where it does not allow it."""
 
 
-def without_stop(pair: Pair, _: random.Random) -> Pair:
+def without_stop(pair: Pair) -> Pair:
     """Both sides without their last mark, if both have one."""
     bare = tuple(_STOP.sub("", side) for side in pair)
     both = all(one != side and one for one, side in zip(bare, pair, strict=True))
@@ -46,9 +51,13 @@ def with_other_quotes(pair: Pair, draw: random.Random) -> Pair:
     if _TYPOGRAPHIC.search(source):
         return source.translate(_STRAIGHT), target
 
-    opening, closing = draw.choice(_QUOTES)
-    source = _QUOTED.sub(rf"{opening}\1{closing}", source)
-    return _APOSTROPHE.sub("’", source), target
+    return typographic(source, draw.choice(list(QUOTES.values()))), target
+
+
+def typographic(text: str, quotes: tuple[str, str]) -> str:
+    """A text with printers' quotes and apostrophes for straight ones."""
+    opening, closing = quotes
+    return _APOSTROPHE.sub("’", _QUOTED.sub(rf"{opening}\1{closing}", text))
 
 
 def with_other_numbers(pair: Pair, draw: random.Random) -> Pair:
@@ -80,7 +89,7 @@ def with_other_names(pair: Pair, draw: random.Random) -> Pair:
 _FIRST_NAME = re.compile(rf"\b(?:{'|'.join(FIRST_NAMES)})\b")
 
 VARIATIONS = {
-    "stop": Variation(0.15, without_stop),
+    "stop": Variation(0.15, lambda pair, _: without_stop(pair)),
     "quotes": Variation(0.5, with_other_quotes),
     "numbers": Variation(0.9, with_other_numbers),
     "names": Variation(0.5, with_other_names),
