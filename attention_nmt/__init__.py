@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from attention_nmt.models.interface import Step as Step
     from attention_nmt.models.interface import TranslationModel as TranslationModel
     from attention_nmt.models.seq2seq import Seq2Seq as Seq2Seq
+    from attention_nmt.models.vocabulary import change_vocabulary as change_vocabulary
     from attention_nmt.search.hypotheses import Hypotheses as Hypotheses
     from attention_nmt.search.hypotheses import Problem as Problem
     from attention_nmt.search.loop import LoopOptions as LoopOptions
@@ -73,6 +74,7 @@ _MODULES = {
     "model_folder": ("ModelCard",),
     "models.interface": ("Step", "TranslationModel"),
     "models.seq2seq": ("Seq2Seq",),
+    "models.vocabulary": ("change_vocabulary",),
     "search.hypotheses": ("Hypotheses", "Problem"),
     "search.loop": ("LoopOptions",),
     "search.search": ("search_model", "search_steps"),

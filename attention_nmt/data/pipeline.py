@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +15,22 @@ as_written = tf.autograph.experimental.do_not_convert
 
 Without it AutoGraph would rewrite them, and debuggers and coverage would not see their lines.
 """
+
+
+def end_iterators() -> None:
+    """Ends the iterators that an exception has left, at the end of the process.
+
+    A thread of one that asks Python for its next element would otherwise wait for an interpreter
+    that has ended, and the interpreter for that thread. References to it are in the frames of the
+    exception, which refer to each other, and to which the traceback that was printed refers.
+    """
+    for name in ("last_traceback", "last_value", "last_exc"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect()
+
+
+atexit.register(end_iterators)
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
