@@ -11,7 +11,7 @@ SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup demo multi30k test test-long faults mutants properties coverage check wheel
+.PHONY: setup demo multi30k test test-long faults mutants properties coverage check litert-js wheel
 
 setup: .venv/installed
 
@@ -72,5 +72,9 @@ check: setup
 	.venv/bin/ruff check
 	.venv/bin/mypy
 
-wheel: setup
+# LiteRT.js for `attention-nmt web`, by npm; it is no part of the repository.
+litert-js: setup
+	$(PYTHON) -m serving.web.litert_js
+
+wheel: setup litert-js
 	$(PYTHON) -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

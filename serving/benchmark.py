@@ -143,6 +143,7 @@ def litert_latencies(translator: Translator, texts: Sequence[str]) -> dict[str, 
     From ids to ids for each quantization, and from text to text.
     """
     from . import litert, litert_runtime
+    from .litert_signatures import SIGNATURE
 
     limit = translator.search.maximum_source_length
     rows = translator.source_tokenizer.source_ids(texts, limit)
@@ -156,7 +157,7 @@ def litert_latencies(translator: Translator, texts: Sequence[str]) -> dict[str, 
             save(translator, folder)
             model = litert.convert(folder, kind.quantize, kind.text)
         interpreter = litert_runtime.interpreter(model, os.cpu_count())
-        runner = interpreter.get_signature_runner(litert_runtime.SIGNATURE)
+        runner = interpreter.get_signature_runner(SIGNATURE)
         requests = strings if kind.text else sources
         found[f"LiteRT {name}"] = latency(functools.partial(_call, runner), requests)
     return found

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import tensorflow as tf
 import tensorflow_text as tf_text
 from tensorflow.lite.python import schema_py_generated as schema_fb
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from attention_nmt.search.loop import LoopOptions
+from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.translator import Translator
 
-from .litert_runtime import SIGNATURE
+from .litert_signatures import SIGNATURE, signature_of
 
 TEXT_OPERATIONS = frozenset(
     {"TFText>FastSentencepieceTokenize", "TFText>FastSentencepieceDetokenize"}
@@ -40,17 +43,51 @@ def save_ids_model(translator: Translator, folder: str) -> None:
         folder: the SavedModel's folder.
     """
 
-    pieces = translator.model.source_vocabulary_size
-    unknown = translator.source_tokenizer.special.unknown
-
     @tf.function(input_signature=[SOURCE], autograph=False)
     def translate(source: tf.Tensor) -> dict[str, tf.Tensor]:
-        known = (source >= 0) & (source < pieces)
-        source = tf.where(known, source, unknown)
+        source = _known(translator, source)
         found = translator.graph.search(source, alignments=False, loop=_LOOP)
         return {"ids": found.ids[:, 0], "score": found.scores[:, 0]}
 
-    _save_frozen(translate, folder)
+    _save_frozen({SIGNATURE: translate}, folder)
+
+
+def save_lengths_model(translator: Translator, folder: str, lengths: Sequence[int]) -> None:
+    """Writes a SavedModel without variables, with a signature for each length of a source.
+
+    All shapes are known, as LiteRT.js and LiteRT's compiled models need it. A signature takes
+    `source` `[1, S]`, padded behind the end symbol, and gives the `n_best` hypotheses: `ids`
+    `[1, N, T]`, `scores` `[1, N]`, and `alignments` `[1, N, T, S]` of a model that aligns.
+
+    Args:
+        translator: as for `save_ids_model`.
+        folder: the SavedModel's folder.
+        lengths: the numbers of ids of a source, `S`.
+    """
+    functions = {signature_of(length): _of_length(translator, length) for length in lengths}
+    _save_frozen(functions, folder)
+
+
+def _of_length(translator: Translator, length: int) -> tf.types.experimental.PolymorphicFunction:
+    """The search for sources of one length."""
+    loop = LoopOptions(static_length=longest_translation(length, translator.search))
+    source = tf.TensorSpec([1, length], tf.int32, name="source")
+
+    @tf.function(input_signature=[source], autograph=False)
+    def translate(source: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = translator.graph.search(_known(translator, source), loop=loop)
+        outputs = {"ids": found.ids, "scores": found.scores}
+        if found.alignments is not None:
+            outputs["alignments"] = found.alignments
+        return outputs
+
+    return translate
+
+
+def _known(translator: Translator, source: tf.Tensor) -> tf.Tensor:
+    """Ids of sources, with unknown for what is none of the vocabulary."""
+    known = (source >= 0) & (source < translator.model.source_vocabulary_size)
+    return tf.where(known, source, translator.source_tokenizer.special.unknown)
 
 
 def save_text_model(translator: Translator, folder: str) -> None:
@@ -94,14 +131,26 @@ def save_text_model(translator: Translator, folder: str) -> None:
             "truncated": tf.size(all_pieces)[None] > limit,
         }
 
-    _save_frozen(translate, folder)
+    _save_frozen({SIGNATURE: translate}, folder)
 
 
-def _save_frozen(function: tf.types.experimental.PolymorphicFunction, folder: str) -> None:
-    """Writes a function as a SavedModel whose variables are constants.
+def _save_frozen(
+    functions: Mapping[str, tf.types.experimental.PolymorphicFunction], folder: str
+) -> None:
+    """Writes functions as a SavedModel whose variables are constants.
 
     The converter cannot read variables inside loops.
     """
+    module = tf.Module()
+    module.functions = {name: _frozen(function) for name, function in functions.items()}
+    signatures = {name: one.get_concrete_function() for name, one in module.functions.items()}
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, folder, signatures, options)
+
+
+def _frozen(
+    function: tf.types.experimental.PolymorphicFunction,
+) -> tf.types.experimental.PolymorphicFunction:
     concrete = function.get_concrete_function()
     names = sorted(concrete.structured_outputs)
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
@@ -110,24 +159,24 @@ def _save_frozen(function: tf.types.experimental.PolymorphicFunction, folder: st
     def constant(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(names, frozen(inputs), strict=True))
 
-    module = tf.Module()
-    module.translate = constant
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, folder, {SIGNATURE: constant.get_concrete_function()}, options)
+    return constant
 
 
-def convert(folder: str, quantize: str, text: bool = False) -> bytes:
+def convert(
+    folder: str, quantize: str, text: bool = False, signatures: Sequence[str] = (SIGNATURE,)
+) -> bytes:
     """Converts a SavedModel to a LiteRT model of built-in operations only.
 
     Args:
-        folder: a SavedModel from `save_ids_model` or `save_text_model`.
+        folder: a SavedModel from one of the functions above.
         quantize: `none`, `float16` or `int8`, the precision of its weights.
         text: it is from text to text, and needs `TEXT_OPERATIONS`, too.
+        signatures: the names of its signatures, which share their weights.
 
     Raises:
         ValueError: the model needs another operation.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     converter.allow_custom_ops = text
     if quantize != "none":

@@ -16,8 +16,7 @@ from attention_nmt.command import quiet_standard_error
 from attention_nmt.data.limits import cut_text
 from attention_nmt.types import SPECIAL, SpecialIds
 
-SIGNATURE = "translate"
-"""The one signature of a model."""
+from .litert_signatures import SIGNATURE
 
 TOLERANCE = 1e-3
 """The most by which scores of two runtimes differ in float32, relative to those below -1."""
@@ -123,46 +122,64 @@ def translate_text(model: bytes | str, texts: Sequence[str]) -> list[str]:
     return found
 
 
+class Request(NamedTuple):
+    """One sentence for a model."""
+
+    source: np.ndarray  # ids `[1, S]` or a text `[1]`
+    signature: str = SIGNATURE
+
+
 class Comparison(NamedTuple):
     """The translations of two models of the same weights."""
 
     equal: int  # translations that are the same
-    translations: list[Any]  # LiteRT's: ids `[T]`, or the bytes of a text
+    translations: list[Any]  # LiteRT's best ones: ids `[T]`, or the bytes of a text
 
 
-def compare(model: bytes, folder: str, inputs: Sequence[np.ndarray], exact: bool) -> Comparison:
+def compare(model: bytes, folder: str, requests: Sequence[Request], exact: bool) -> Comparison:
     """Translates with a LiteRT model and with the SavedModel that it was made from.
 
     Args:
         model: the LiteRT model.
         folder: the SavedModel's folder.
-        inputs: what each is given, one sentence at a time.
+        requests: what each is asked for.
         exact: scores are to be equal, too.
 
     Raises:
         ValueError: the model is to be exact, and scores differ by more than a float32 rounding
             explains.
     """
-    runner = interpreter(model).get_signature_runner(SIGNATURE)
-    loaded = tf.saved_model.load(folder).signatures[SIGNATURE]
-    (name,) = loaded.structured_input_signature[1]
+    converted = interpreter(model)
+    loaded = tf.saved_model.load(folder).signatures
 
     equal = 0
     found = []
-    for value in inputs:
-        here = runner(**{name: value})
-        there = {key: x.numpy() for key, x in loaded(**{name: tf.constant(value)}).items()}
-        if exact and not _close(here["score"], there["score"]):
-            fault = f"LiteRT and the SavedModel differ on {value}"
+    for request in requests:
+        function = loaded[request.signature]
+        (name,) = function.structured_input_signature[1]
+        here = converted.get_signature_runner(request.signature)(**{name: request.source})
+        outputs = function(**{name: tf.constant(request.source)})
+        there = {key: x.numpy() for key, x in outputs.items()}
+
+        score = "score" if "score" in here else "scores"
+        if exact and not _close(here[score], there[score]):
+            fault = f"LiteRT and the SavedModel differ on {request.source}"
             raise ValueError(f"{fault}: {here} and {there}.")
 
-        (output,) = set(here) - {"score", "truncated"}
+        output = "ids" if "ids" in here else "translation"
         equal += np.array_equal(here[output], there[output])
-        found.append(here[output][0])
+        found.append(_best(here[output]))
     return Comparison(equal, found)
 
 
+def _best(translations: np.ndarray) -> Any:
+    """The first of one sentence's translations, ids `[T]` or bytes."""
+    best = translations[0]
+    return best[0] if getattr(best, "ndim", 0) == 2 else best
+
+
 def _close(here: np.ndarray, there: np.ndarray) -> bool:
-    """Two scores `[1]` differ by no more than roundings; a score that is no number does."""
-    expected = float(there[0])
-    return abs(float(here[0]) - expected) <= TOLERANCE * max(1, abs(expected))
+    """Scores differ by no more than roundings; a score that is no number does."""
+    expected = there.astype(float)
+    difference = np.abs(here.astype(float) - expected)
+    return bool(np.all(difference <= TOLERANCE * np.maximum(1, np.abs(expected))))

@@ -5,22 +5,26 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
+from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
 from attention_nmt.files import atomic_write, one_line
 from attention_nmt.stored import ModelChoice
 from attention_nmt.text_files import read_lines
 
+from .litert_signatures import SIGNATURE, signature_of
 from .runtime import check_backend, tensorflow_runtime
 
 if TYPE_CHECKING:
     from attention_nmt.translation.translator import Translator
+
+    from .litert_runtime import Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,11 @@ class ConvertConfig(ModelChoice):
         text: strings in and out, one sentence at a time, with the tokenizer in the file, by
             tensorflow-text's two operations for LiteRT, which the application has to link; without
             it ids to ids, built-in operations only.
+        lengths: numbers of pieces of a source, the end symbol included: one signature for each,
+            `translate_LENGTH`, of fixed shapes, with all `n_best` hypotheses and their alignments.
+            For runtimes that take no other shapes: LiteRT.js, LiteRT's CompiledModel. A longer
+            source is cut to the greatest.
+        n_best: hypotheses of each signature, with `lengths`.
         check: a text file, one sentence a line, to compare with the SavedModel on; without it the
             samples that the model has.
         translations: a file for LiteRT's translations of those sentences, a line for each, to be
@@ -45,7 +54,24 @@ class ConvertConfig(ModelChoice):
     text: bool = False
     check: Path | None = None
     translations: Path | None = None
+    lengths: tuple[int, ...] = ()
+    n_best: int = 1
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        possible = all(length >= 2 for length in self.lengths)
+        require(possible, "lengths", "each at least 2", self.lengths)
+        require(not (self.lengths and self.text), "text", "left out with `lengths`", self.text)
+        single = bool(self.lengths) or self.n_best == 1
+        require(single, "n_best", "left out without `lengths`", self.n_best)
+
+    @property
+    def signatures(self) -> dict[str, int | None]:
+        """The names of the model's signatures, and the lengths that they are for."""
+        if not self.lengths:
+            return {SIGNATURE: None}
+        return {signature_of(length): length for length in sorted(set(self.lengths))}
 
 
 def convert(config: ConvertConfig) -> str:
@@ -62,7 +88,9 @@ def convert(config: ConvertConfig) -> str:
     """
     check_backend("tflite")
     stored = config.open()
-    search = stored.read_search(config.search, n_best=1)
+    search = stored.read_search(config.search, n_best=config.n_best)
+    if config.lengths:
+        search = replace(search, maximum_source_length=max(config.lengths))
     sentences = read_lines(config.check) if config.check else stored.samples
 
     with tensorflow_runtime():
@@ -75,12 +103,17 @@ def convert(config: ConvertConfig) -> str:
 def _convert(config: ConvertConfig, translator: Translator, sentences: list[str]) -> str:
     from . import litert, litert_runtime
 
-    inputs = _inputs(translator, sentences, text=config.text)
-    present = [value for value in inputs if value is not None]
-    save = litert.save_text_model if config.text else litert.save_ids_model
+    requests = _requests(config, translator, sentences)
+    present = [request for request in requests if request is not None]
     with tempfile.TemporaryDirectory() as saved:
-        save(translator, saved)
-        model = litert.convert(saved, config.quantize, config.text)
+        if config.lengths:
+            litert.save_lengths_model(translator, saved, sorted(set(config.lengths)))
+        elif config.text:
+            litert.save_text_model(translator, saved)
+        else:
+            litert.save_ids_model(translator, saved)
+        signatures = list(config.signatures)
+        model = litert.convert(saved, config.quantize, config.text, signatures)
         exact = config.quantize == "none"
         compared = litert_runtime.compare(model, saved, present, exact)
 
@@ -92,7 +125,7 @@ def _convert(config: ConvertConfig, translator: Translator, sentences: list[str]
         translator.target_tokenizer.save(output.with_suffix(".target.model"))
     if config.translations:
         texts = iter(_texts(translator, compared.translations, text=config.text))
-        written = ["" if value is None else one_line(next(texts)) for value in inputs]
+        written = ["" if request is None else one_line(next(texts)) for request in requests]
         with atomic_write(config.translations) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
 
@@ -100,26 +133,41 @@ def _convert(config: ConvertConfig, translator: Translator, sentences: list[str]
     return f"{config.output}: {len(model) / 1e6:.1f} MB; {said}"
 
 
-def _inputs(
-    translator: Translator, sentences: Sequence[str], *, text: bool
-) -> list[np.ndarray | None]:
-    """The models' input for each sentence.
+def _requests(
+    config: ConvertConfig, translator: Translator, sentences: Sequence[str]
+) -> list[Request | None]:
+    """What the models are asked for each sentence.
 
-    An empty line has an empty translation, and is no test of the model: its input is None.
+    An empty line has an empty translation, and is no test of the model: its request is None.
     """
+    from .litert_runtime import Request
+
     tokenizer = translator.source_tokenizer
     nothing = len(tokenizer.source_prefix) + 1  # ids of a text without pieces
     rows = tokenizer.source_ids(sentences, translator.search.maximum_source_length)
 
-    inputs: list[np.ndarray | None] = []
+    requests: list[Request | None] = []
     for sentence, ids in zip(sentences, rows, strict=True):
         if len(ids) == nothing:
-            inputs.append(None)
-        elif text:
-            inputs.append(np.array([sentence.encode()], object))
+            requests.append(None)
+        elif config.text:
+            requests.append(Request(np.array([sentence.encode()], object)))
         else:
-            inputs.append(np.array([ids], np.int32))
-    return inputs
+            signature, length = _fitting(config, len(ids))
+            source = np.zeros((1, length), np.int32)
+            source[0, : len(ids)] = ids
+            requests.append(Request(source, signature))
+    return requests
+
+
+def _fitting(config: ConvertConfig, count: int) -> tuple[str, int]:
+    """The signature for a number of ids, and the ids that it takes."""
+    fitting = (
+        (signature, length or count)
+        for signature, length in config.signatures.items()
+        if count <= (length or count)
+    )
+    return next(fitting)
 
 
 def _texts(translator: Translator, found: Sequence[Any], *, text: bool) -> list[str]:

@@ -16,6 +16,7 @@ from attention_nmt.data.normalization import NORMALIZATIONS, Normalization, Spel
 from attention_nmt.data.tokenizer import Tokenizer
 from serving import litert_runtime
 from serving.litert import TEXT_OPERATIONS, custom_operations
+from serving.litert_signatures import SIGNATURE
 
 SENTENCES = [
     "Crème brûlée, l'œuvre d'Ångström: « ¿Mañana? » 1º, m².",
@@ -40,12 +41,10 @@ def tokenizing_model(tokenizer: Tokenizer, folder: Path) -> bytes:
 
     module = tf.Module()
     module.tokenize = tokenize
-    signatures = {litert_runtime.SIGNATURE: tokenize.get_concrete_function()}
+    signatures = {SIGNATURE: tokenize.get_concrete_function()}
     tf.saved_model.save(module, str(folder), signatures)
 
-    converter = tf.lite.TFLiteConverter.from_saved_model(
-        str(folder), signature_keys=[litert_runtime.SIGNATURE]
-    )
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SIGNATURE])
     converter.allow_custom_ops = True
     return converter.convert()
 
@@ -68,7 +67,7 @@ def test_any_spelling_has_the_pieces_that_it_has_on_a_server(
             drawn = [generator.choice(sorted(spellings.of(letter))) for letter in text]
             texts += [unicodedata.normalize("NFD", text), "".join(drawn), f"\ufeff{text}\u00ad\t "]
 
-    runner = litert_runtime.interpreter(model).get_signature_runner(litert_runtime.SIGNATURE)
+    runner = litert_runtime.interpreter(model).get_signature_runner(SIGNATURE)
     for text, ids in zip(texts, tokenizer.encode(texts), strict=True):
         found = runner(text=np.array([text.encode()], object))["ids"]
         assert found.tolist() == ids, ascii(text)

@@ -17,8 +17,10 @@ from attention_nmt.config import ModelConfig, SearchChanges
 from attention_nmt.data.tokenizer import SPACE, Tokenizer
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.translator import Translator
 from serving import litert, litert_runtime, tflite
+from serving.litert_signatures import SIGNATURE
 from tests.serving.exported import TEXTS
 from tests.training.corpora import PAIRS
 
@@ -129,6 +131,56 @@ def test_text_to_text(run_dir: Path, translator: Translator, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tflite", "written.txt"]
 
 
+def test_fixed_lengths_have_signatures_that_share_their_weights(
+    plain: Path, run_dir: Path, translator: Translator, tmp_path: Path
+) -> None:
+    """Hypotheses and alignments are the translator's; a longer source is cut to the greatest."""
+    output, written = tmp_path / "model.tflite", tmp_path / "written.txt"
+    options: dict[str, Any] = {"lengths": (9, 24), "n_best": 2, "translations": written}
+    assert convert(run_dir, output, **options) == COUNT
+    assert output.stat().st_size < 1.5 * plain.stat().st_size
+    assert litert.custom_operations(output.read_bytes()) == set()
+
+    interpreter = litert_runtime.interpreter(str(output))
+    assert set(interpreter.get_signature_list()) == {"translate_9", "translate_24"}
+    changes: dict[str, Any] = {"n_best": 2, "maximum_source_length": 24}
+    used = set()
+    for text in TEXTS[:4]:
+        (ids,) = translator.source_tokenizer.source_ids([text], 24)
+        length = 9 if len(ids) <= 9 else 24
+        used.add(length)
+        row = np.zeros((1, length), np.int32)
+        row[0, : len(ids)] = ids
+        found = interpreter.get_signature_runner(f"translate_{length}")(source=row)
+        for rank, expected in enumerate(translator.translate(text, **changes)):
+            count = len(expected.target_tokens)
+            texts = translator.target_tokenizer.decode(found["ids"][0, rank : rank + 1])
+            assert texts == [expected.text]
+            assert found["scores"][0, rank] == pytest.approx(expected.score, abs=1e-3)
+            alignment = found["alignments"][0, rank]
+            longest = longest_translation(length, translator.search)
+            assert alignment.shape == (longest, length)
+            assert expected.alignment is not None
+            np.testing.assert_allclose(alignment[:count, : len(ids)], expected.alignment, atol=1e-4)
+            assert not alignment[count:].any()
+            assert not alignment[:, len(ids) :].any()
+    assert used == {9, 24}
+    assert len(written.read_text(encoding="utf-8").splitlines()) == len(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--lengths", "1"], "--lengths must be each at least 2"),
+        (["--lengths", "16", "--text"], "--text must be left out with --lengths"),
+        (["--n-best", "2"], "--n-best must be left out without --lengths"),
+    ],
+)
+def test_flags_of_fixed_lengths(flags: list[str], message: str, run_dir: Path, capsys: Any) -> None:
+    assert tflite.main(["--run-dir", str(run_dir), "--output", "x.tflite", *flags]) == 1
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.long
 def test_quantized_models_are_smaller(plain: Path, run_dir: Path, tmp_path: Path) -> None:
     """And float16 translates as float32 does; what int8 makes of random weights, whose scores are
@@ -149,7 +201,7 @@ class FakeModel:
 
     def __init__(self, ids: list[int], score: float) -> None:
         self.answer = {"ids": np.array([ids]), "score": np.array([score])}
-        self.signatures = {litert_runtime.SIGNATURE: self}
+        self.signatures = {SIGNATURE: self}
 
     def __call__(self, **_: Any) -> dict[str, tf.Tensor]:
         return {name: tf.constant(value) for name, value in self.answer.items()}
@@ -173,7 +225,7 @@ def test_scores_must_be_those_of_the_saved_model(
 ) -> None:
     monkeypatch.setattr(litert_runtime, "interpreter", lambda _: FakeModel(ids, score))
     monkeypatch.setattr(tf.saved_model, "load", lambda _: FakeModel([5, 3], -0.5))
-    inputs = [np.array([[5, 3]], np.int32)]
+    inputs = [litert_runtime.Request(np.array([[5, 3]], np.int32))]
     equal = int(ids == [5, 3])
     assert litert_runtime.compare(b"", "", inputs, exact=False).equal == equal
     if fine:

@@ -1,0 +1,1 @@
+"""A model as a page that translates in the browser."""
