@@ -171,9 +171,12 @@ def test_the_wheel_holds_everything(tmp_path: Path) -> None:
     assert "attention-nmt = attention_nmt.command:main" in points
 
     wanted = {installed_name(path) for path in sources()}
-    wanted |= {installed_name(path) for path in (ROOT / "serving/deploy").iterdir()}
+    for folder in ("serving/deploy", "serving/web/page", "serving/web/runtime"):
+        files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
+        wanted |= {installed_name(path) for path in files}
     wanted.add("attention_nmt/py.typed")
     wanted.add("attention_nmt/training/alignment/alignments.html")
+    wanted.add("attention_nmt/training/studies/typed.tsv")
     modules = {name for name in held if ".dist-info/" not in name}
     assert modules == wanted
     assert f"attention_nmt-{version}.dist-info/licenses/LICENSE" in held

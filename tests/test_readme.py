@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from attention_nmt.command import COMMANDS
+from serving.web import litert_js
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training.presets import base, multi30k
 
@@ -99,6 +100,7 @@ def test_the_commands(
         "serve",
         "client",
         "tflite",
+        "web",
     ]
 
     server = None
@@ -117,6 +119,10 @@ def test_the_commands(
                 assert server.stdout is not None
                 address = server.stdout.readline().split()[-1]
                 continue
+            elif name == "web":
+                arguments.remove("--serve")
+                if not litert_js.RUNTIME.is_dir():
+                    continue
             elif name == "client":
                 arguments[arguments.index("--address") + 1] = address
 
