@@ -11,7 +11,7 @@ SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup demo multi30k test test-long faults mutants properties coverage check litert-js wheel
+.PHONY: setup demo multi30k pretrained test test-long faults mutants properties coverage check litert-js wheel
 
 setup: .venv/installed
 
@@ -43,6 +43,18 @@ multi30k: setup
 	$(NMT) train --preset multi30k --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) \
 	  --run-dir $(RUNS)/seed-$(SEED)
 	$(NMT) evaluate --run-dir $(RUNS)/seed-$(SEED) --dataset $(DATA) --split $(SPLIT)
+
+# For `make pretrained`: the folder of a model, as `--model` takes it.
+NAME := $(notdir $(DATA))
+MODEL := $(RUNS)/$(NAME)
+
+pretrained: setup
+	$(if $(DATA),,$(error pretrained needs DATA=FOLDER [SOURCE=en TARGET=de RUNS=FOLDER]))
+	test -d $(RUNS)/varied || $(NMT) vary --dataset $(DATA) --source $(SOURCE) --target $(TARGET) --output $(RUNS)/varied
+	$(NMT) train --preset tatoeba --dataset $(RUNS)/varied --source $(SOURCE) --target $(TARGET) --run-dir $(RUNS)/run
+	$(NMT) save --run-dir $(RUNS)/run --output $(MODEL) --storage int8
+	$(NMT) evaluate --model $(MODEL) --dataset $(DATA) --split $(SPLIT)
+	$(NMT) typed --model $(MODEL)
 
 # A short form of every check, in the order of the files; `test-long` has the rest, too, in an order drawn anew.
 test: setup

@@ -1,5 +1,8 @@
 """First names for variations of pairs, the same in all languages of Latin letters."""
 
+import random
+from collections import defaultdict
+
 _NAMES = """
 Tom John Bill Bob Jack Jim Mike Ken Alice Emily Jane Kate Lucy Mary Susan Nancy Linda Betty George
 Harry Oliver Amelia Isla Freya Callum Ethan Mason Logan Chloe Grace Ruby Ella Toby Hugo Dylan Owen
@@ -21,3 +24,33 @@ Kwame Ama Chidi Ngozi Zola Thabo Sipho Amara Keanu Leilani Mateo Santiago Valent
 """
 
 FIRST_NAMES = tuple(_NAMES.split())
+
+_BEGIN, _END = "^^", "$"
+
+
+def _followers() -> dict[str, list[str]]:
+    """The letters that follow each two letters in the names, as often as they do."""
+    found = defaultdict(list)
+    for name in FIRST_NAMES:
+        marked = _BEGIN + name.lower() + _END
+        for letters in zip(marked, marked[1:], marked[2:], strict=False):
+            found["".join(letters[:2])].append(letters[2])
+    return dict(found)
+
+
+_FOLLOWERS = _followers()
+
+
+def invented(draw: random.Random) -> str:
+    """A name of 4 to 11 letters that sounds like one and is likely none.
+
+    A model that knows its pieces by such names has to copy what it reads; a list it could learn by
+    heart.
+    """
+    while True:
+        name = _BEGIN
+        while not name.endswith(_END):
+            name += draw.choice(_FOLLOWERS[name[-2:]])
+        letters = name[len(_BEGIN) : -len(_END)]
+        if 4 <= len(letters) <= 11:
+            return letters.capitalize()

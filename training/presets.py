@@ -322,6 +322,28 @@ def hansards() -> TrainConfig:
     )
 
 
+def tatoeba() -> TrainConfig:
+    """More than a hundred thousand pairs of everyday sentences; the bundled models.
+
+        make pretrained DATA=tatoeba_en_de SOURCE=en TARGET=de
+
+    trains on the corpus and variations of it and writes the folder, see docs/pretrained.md.
+    """
+    short = base()
+    return replace(
+        short,
+        vocabulary_size=6000,
+        batches=replace(short.batches, batch_size=160, maximum_length=50, capitals=0.06),
+        dev_sentences=1000,
+        steps=6000,
+        learning_rate=3e-3,
+        final_learning_rate=0.1,
+        warmup_steps=400,
+        average_decay=0.999,
+        evaluate_steps=2000,
+    )
+
+
 def finetune() -> TrainConfig:
     """A trained model on other texts; the default with `--initial`.
 
@@ -383,6 +405,7 @@ PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "RNNencdec-30": rnnencdec_30,
     "RNNencdec-50": rnnencdec_50,
     "hansards": hansards,
+    "tatoeba": tatoeba,
     "finetune": finetune,
     "demo": demo,
 }

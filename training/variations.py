@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from .names import FIRST_NAMES
+from .names import FIRST_NAMES, invented
 
 Pair = tuple[str, str]
 
@@ -75,13 +75,17 @@ def with_other_numbers(pair: Pair, draw: random.Random) -> Pair:
 
 
 def with_other_names(pair: Pair, draw: random.Random) -> Pair:
-    """Other first names, where both sides have the same ones."""
+    """Other first names, where both sides have the same ones; every second one is invented."""
     found = [_FIRST_NAME.findall(side) for side in pair]
     if sorted(found[0]) != sorted(found[1]):
         return pair
 
-    names = sorted(set(found[0]))
-    others = dict(zip(names, draw.sample(FIRST_NAMES, len(names)), strict=True))
+    others: dict[str, str] = {}
+    for name in sorted(set(found[0])):
+        other = name
+        while other == name or other in others.values():
+            other = draw.choice(FIRST_NAMES) if draw.random() < 0.5 else invented(draw)
+        others[name] = other
     source, target = (_FIRST_NAME.sub(lambda match: others[match[0]], side) for side in pair)
     return source, target
 

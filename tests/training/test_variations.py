@@ -11,6 +11,7 @@ from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import write_folder
 from tests.training.runs import untrained_run
+from training.names import FIRST_NAMES
 from training.studies import typed
 from training.variations import (
     QUOTES,
@@ -85,6 +86,16 @@ def test_names_become_the_same_others_on_both_sides() -> None:
     assert one != other
     assert target == f"{other} wurde von {one} gesehen."
     assert with_other_names(("Tommy", "Tommy"), draw) == ("Tommy", "Tommy")
+
+
+def test_every_second_name_is_invented() -> None:
+    draw = random.Random(7)
+    names = [with_other_names(("Tom", "Tom"), draw)[0] for _ in range(400)]
+    made = [name for name in names if name not in FIRST_NAMES]
+    assert 150 < len(made) < 230
+    assert len(set(made)) > 0.9 * len(made)
+    assert all(4 <= len(name) <= 11 and name.istitle() for name in made)
+    assert "Tom" not in names
 
 
 def test_variations_are_those_of_the_seed_and_as_many_as_drawn() -> None:
