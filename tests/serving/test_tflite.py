@@ -131,6 +131,7 @@ def test_text_to_text(run_dir: Path, translator: Translator, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tflite", "written.txt"]
 
 
+@pytest.mark.long
 def test_fixed_lengths_have_signatures_that_share_their_weights(
     plain: Path, run_dir: Path, translator: Translator, tmp_path: Path
 ) -> None:

@@ -151,6 +151,7 @@ def test_many_translations_are_those_of_python(page: Page) -> None:
     assert_equal_to_python(page, sentences(200))
 
 
+@pytest.mark.long
 def test_strange_inputs_are_translated_as_python_does(page: Page) -> None:
     assert_equal_to_python(page, STRANGE)
 

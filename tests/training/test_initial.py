@@ -103,7 +103,8 @@ def test_step_0_is_the_model_itself(
     assert all(equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize("vocabulary", ["extended", pytest.param("new", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("vocabulary", ["extended", "new"])
 def test_another_vocabulary_keeps_what_is_known_of_pieces(
     vocabulary: str, initial: Path, other: Path, tmp_path: Path
 ) -> None:
