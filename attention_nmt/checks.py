@@ -23,6 +23,8 @@ _EXTRAS = {
     "grpc_health": "serving",
     "tensorflow_serving": "serving",
     "ai_edge_litert": "litert",
+    "tf2onnx": "onnx",
+    "onnxruntime": "onnx",
     "huggingface_hub": "hub",
     "kagglehub": "hub",
 }

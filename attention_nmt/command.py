@@ -46,6 +46,7 @@ COMMANDS = {
     "serve": Command("serving.server", "serve a SavedModel over gRPC, for development"),
     "client": Command("serving.client", "translate through a server"),
     "tflite": Command("serving.tflite", "write a model as LiteRT"),
+    "onnx": Command("serving.onnx", "write a model as ONNX"),
     "web": Command("serving.web.command", "write a page that translates in the browser"),
     "diversify": Command("training.diversify", "add models' translations to a corpus"),
     "vary": Command("training.vary", "add variations of a corpus's pairs, as people type them"),

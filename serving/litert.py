@@ -45,7 +45,7 @@ def save_ids_model(translator: Translator, folder: str) -> None:
 
     @tf.function(input_signature=[SOURCE], autograph=False)
     def translate(source: tf.Tensor) -> dict[str, tf.Tensor]:
-        source = _known(translator, source)
+        source = translator.graph.known(source)
         found = translator.graph.search(source, alignments=False, loop=_LOOP)
         return {"ids": found.ids[:, 0], "score": found.scores[:, 0]}
 
@@ -75,19 +75,13 @@ def _of_length(translator: Translator, length: int) -> tf.types.experimental.Pol
 
     @tf.function(input_signature=[source], autograph=False)
     def translate(source: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = translator.graph.search(_known(translator, source), loop=loop)
+        found = translator.graph.search(translator.graph.known(source), loop=loop)
         outputs = {"ids": found.ids, "scores": found.scores}
         if found.alignments is not None:
             outputs["alignments"] = found.alignments
         return outputs
 
     return translate
-
-
-def _known(translator: Translator, source: tf.Tensor) -> tf.Tensor:
-    """Ids of sources, with unknown for what is none of the vocabulary."""
-    known = (source >= 0) & (source < translator.model.source_vocabulary_size)
-    return tf.where(known, source, translator.source_tokenizer.special.unknown)
 
 
 def save_text_model(translator: Translator, folder: str) -> None:

@@ -139,6 +139,11 @@ class TranslationGraph:
             loop=loop,
         )
 
+    def known(self, source_ids: tf.Tensor) -> tf.Tensor:
+        """Ids of sources from outside, with unknown for what is none of the vocabulary."""
+        inside = (source_ids >= 0) & (source_ids < self.model.source_vocabulary_size)
+        return tf.where(inside, source_ids, self.source_tokenizer.special.unknown)
+
     def score(self, sources: tf.Tensor, targets: tf.Tensor) -> PairTensors:
         """The log-probabilities, in nats, of given translations.
 
