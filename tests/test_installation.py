@@ -171,7 +171,12 @@ def test_the_wheel_holds_everything(tmp_path: Path) -> None:
     assert "attention-nmt = attention_nmt.command:main" in points
 
     wanted = {installed_name(path) for path in sources()}
-    for folder in ("serving/deploy", "serving/web/page", "serving/web/runtime"):
+    for folder in (
+        "serving/deploy",
+        "serving/web/page",
+        "serving/web/runtime",
+        "attention_nmt/pretrained",
+    ):
         files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
         wanted |= {installed_name(path) for path in files}
     wanted.add("attention_nmt/py.typed")

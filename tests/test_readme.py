@@ -92,6 +92,7 @@ def test_the_commands(
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("attention-nmt ")]
     assert [name for name, *_ in commands] == [
         "translate",
+        "translate",
         "train",
         "evaluate",
         "translate",

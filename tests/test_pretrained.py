@@ -1,0 +1,70 @@
+"""The bundled models: they are there, they are small, and they translate what their cards say."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from attention_nmt.stored import PRETRAINED, bundled, open_model
+from attention_nmt.translation.translator import Translator
+from serving.translate import main
+from training.scoring.metrics import corpus_bleu
+from training.studies.typed import ways
+
+LEAST = {"tatoeba_en_de": 39.9}
+"""BLEU on the test split of its corpus, cased, 13a, beam 5, rounded down."""
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_they_are_bundled_and_small() -> None:
+    assert bundled() == sorted(LEAST)
+    sizes = [size(PRETRAINED / name) for name in bundled()]
+    assert max(sizes) < 8e6
+    assert sum(sizes) < 30e6
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_their_cards_say_whose_work_they_are(name: str) -> None:
+    card = open_model(name).read_card()  # type: ignore[attr-defined]
+    assert f"tatoeba_{card.source}_{card.target}" == name
+    assert card.license == "cc-by-2.0"
+    assert "Tatoeba" in card.text
+    readme = (PRETRAINED / name / "README.md").read_text(encoding="utf-8")
+    assert "CC BY 2.0" in readme
+
+
+def test_a_text_is_translated_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model", "tatoeba_en_de", "The red dress is beautiful."]) == 0
+    assert capsys.readouterr().out == "Das rote Kleid ist schön.\n"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", LEAST)
+def test_they_read_what_people_type(name: str) -> None:
+    """A stop or quotes cost little. Capitals and names cost much, see docs/pretrained.md."""
+    stored = open_model(name)
+    source, target = stored.corpus["source"], stored.corpus["target"]
+    translator = Translator.from_stored(stored)
+    scores = {}
+    for way, texts in ways(source, target).items():
+        found = [one.text for one in translator(texts.sources, alignments=False)]
+        scores[way] = corpus_bleu(found, texts.references, target).value
+    assert scores["no stop"] > scores["plain"] - 6
+    assert scores["quotes"] > scores["plain"] - 6
+
+
+@pytest.mark.long
+@pytest.mark.skipif("ATTENTION_NMT_DATA" not in os.environ, reason="ATTENTION_NMT_DATA is not set")
+@pytest.mark.parametrize("name", LEAST)
+def test_their_bleu_is_what_the_page_says(name: str) -> None:
+    stored = open_model(name)
+    folder = Path(os.environ["ATTENTION_NMT_DATA"]) / name
+    sides = [stored.corpus["source"], stored.corpus["target"]]
+    sources, references = (
+        (folder / f"{side}.test.txt").read_text("utf-8").splitlines() for side in sides
+    )
+    found = [one.text for one in Translator.from_stored(stored)(sources, alignments=False)]
+    assert corpus_bleu(found, references, sides[1]).value >= LEAST[name]
