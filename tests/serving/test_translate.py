@@ -11,7 +11,7 @@ import pytest
 
 from attention_nmt.config import SearchChanges, SearchConfig
 from attention_nmt.run_folder import RunFolder
-from attention_nmt.stored import StoredModel
+from attention_nmt.stored import StoredModel, bundled
 from attention_nmt.translation.translator import Translator
 from serving import translate
 from serving.job import JobConfig
@@ -127,7 +127,7 @@ def test_a_missing_run_folder_is_one_line(
 ) -> None:
     missing = tmp_path / "no-run"
     assert main(["--run-dir", str(missing), "a"]) == 1
-    expected = "a folder, a name on a hub or a bundled model (none)"
+    expected = f"a folder, a name on a hub or a bundled model ({', '.join(bundled())})"
     message = f"error: --model must be {expected}. Received: {str(missing)!r}.\n"
     assert capfd.readouterr() == ("", message)
 
