@@ -67,11 +67,9 @@ class ConvertConfig(ModelChoice):
         require(single, "n_best", "left out without `lengths`", self.n_best)
 
     @property
-    def signatures(self) -> dict[str, int | None]:
-        """The names of the model's signatures, and the lengths that they are for."""
-        if not self.lengths:
-            return {SIGNATURE: None}
-        return {signature_of(length): length for length in sorted(set(self.lengths))}
+    def signatures(self) -> list[str]:
+        """The names of the model's signatures."""
+        return [signature_of(length) for length in sorted(set(self.lengths))] or [SIGNATURE]
 
 
 def convert(config: ConvertConfig) -> str:
@@ -112,8 +110,7 @@ def _convert(config: ConvertConfig, translator: Translator, sentences: list[str]
             litert.save_text_model(translator, saved)
         else:
             litert.save_ids_model(translator, saved)
-        signatures = list(config.signatures)
-        model = litert.convert(saved, config.quantize, config.text, signatures)
+        model = litert.convert(saved, config.quantize, config.text, config.signatures)
         exact = config.quantize == "none"
         compared = litert_runtime.compare(model, saved, present, exact)
 
@@ -152,22 +149,14 @@ def _requests(
             requests.append(None)
         elif config.text:
             requests.append(Request(np.array([sentence.encode()], object)))
-        else:
-            signature, length = _fitting(config, len(ids))
+        elif config.lengths:
+            length = min(length for length in config.lengths if length >= len(ids))
             source = np.zeros((1, length), np.int32)
             source[0, : len(ids)] = ids
-            requests.append(Request(source, signature))
+            requests.append(Request(source, signature_of(length)))
+        else:
+            requests.append(Request(np.array([ids], np.int32)))
     return requests
-
-
-def _fitting(config: ConvertConfig, count: int) -> tuple[str, int]:
-    """The signature for a number of ids, and the ids that it takes."""
-    fitting = (
-        (signature, length or count)
-        for signature, length in config.signatures.items()
-        if count <= (length or count)
-    )
-    return next(fitting)
 
 
 def _texts(translator: Translator, found: Sequence[Any], *, text: bool) -> list[str]:

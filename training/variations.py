@@ -39,9 +39,9 @@ class Variation(NamedTuple):
 
 
 def without_stop(pair: Pair) -> Pair:
-    """Both sides without their last mark, if both have one."""
-    bare = tuple(_STOP.sub("", side) for side in pair)
-    both = all(one != side and one for one, side in zip(bare, pair, strict=True))
+    """Both sides without their last mark, if both have one, and without Spanish first ones."""
+    bare = tuple(_STOP.sub("", side).lstrip("¿¡") for side in pair)
+    both = all(_STOP.search(side) for side in pair) and all(bare)
     return (bare[0], bare[1]) if both else pair
 
 

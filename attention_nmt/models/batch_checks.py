@@ -213,7 +213,10 @@ def _checked_dataset(dataset: Any, expected: Expected) -> Any:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         assertions = [_ids_assertion(part) for part in _checked_types(x, y, expected)]
         with tf.control_dependencies([*assertions, *others]):
-            return tf.nest.map_structure(lambda part: tf.raw_ops.DeepCopy(x=part), batch)
+            # Other inputs may be ragged or sparse: their parts are copied.
+            return tf.nest.map_structure(
+                lambda part: tf.raw_ops.DeepCopy(x=part), batch, expand_composites=True
+            )
 
     @tf.autograph.experimental.do_not_convert
     def check_width(width: Any, batch: Any) -> tuple[Any, Any]:

@@ -40,7 +40,7 @@ class WebConfig(ModelChoice):
         lengths: the numbers of pieces for which the model is made: a source has the least that
             holds it, the end symbol included, and one beyond the greatest is cut.
         quantize: `int8` keeps weights in 8 bits, `float16` in 16.
-        n_best: the alternatives that are shown.
+        n_best: the alternatives that are shown, at most as many as the beam has.
         title: of the page; without it the languages.
         examples: sentences that the page offers; without them some samples of the model.
         serve: serve the page on this machine and open it, until Ctrl-C.

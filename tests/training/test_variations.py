@@ -32,6 +32,8 @@ from training.vary import main
         (("Where?", "Où ?"), ("Where", "Où")),
         (("No stop", "Ein Punkt."), ("No stop", "Ein Punkt.")),
         (("好的。", "Good."), ("好的", "Good")),
+        (("¿Dónde?", "Where?"), ("Dónde", "Where")),
+        (("¿Sí", "Yes."), ("¿Sí", "Yes.")),
         (("?", "Was?"), ("?", "Was?")),
         (('He said: "Go."', "Er ging."), ('He said: "Go"', "Er ging")),
     ],

@@ -39,6 +39,7 @@ async function translate() {
     const took = Math.round(performance.now() - began);
     say(found.truncated ? `Too long: only the beginning was translated. ${took} ms` : `${took} ms`);
   } catch (error) {
+    if (number !== asked) return;
     answer = null;
     say(`The translation failed: ${error.message}`);
   }
