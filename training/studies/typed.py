@@ -50,7 +50,7 @@ class Typed(NamedTuple):
     references: list[str]
 
 
-def read_sentences(source: str | None, target: str | None) -> list[tuple[str, str]]:
+def read_sentences(source: str, target: str) -> list[tuple[str, str]]:
     """The made-up pairs.
 
     Raises:
@@ -102,8 +102,9 @@ def measure(config: TypedConfig) -> dict[str, Any]:
     from ..scoring.metrics import corpus_bleu
 
     stored = config.open()
-    source = config.source or stored.corpus.get("source")
-    target = config.target or stored.corpus.get("target")
+    corpus = stored.corpus
+    source: Any = config.source or corpus.get("source")
+    target: Any = config.target or corpus.get("target")
     typed = ways(source, target)
     translator = Translator.from_stored(stored)
 
