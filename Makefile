@@ -11,7 +11,7 @@ SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup demo multi30k pretrained test test-long faults mutants properties coverage check docs litert-js wheel
+.PHONY: setup demo multi30k pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
 
 setup: .venv/installed
 
@@ -87,6 +87,10 @@ check: setup
 # The site, in build/site; broken links and API pages without their object are errors.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build
+
+# The notebooks anew, with what they print.
+notebooks: setup
+	$(PYTHON) -m tests.notebooks
 
 # LiteRT.js for `attention-nmt web`, by npm; it is no part of the repository.
 litert-js: setup

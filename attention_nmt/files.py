@@ -129,6 +129,41 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
         os.close(handle)
 
 
+@contextmanager
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A new folder to write into, which has the name `path` behind the block and lasts then.
+
+    Args:
+        path: its name. When the block fails, all is as it was.
+        replace: a folder that has the name before is replaced, and not an error.
+
+    Raises:
+        OSError: the folder above it cannot be written, or `path` is there and not empty.
+    """
+    make_folder(path.parent)
+    with temporary_folder(path.parent, f".{path.name}.writing-") as temporary:
+        folder = temporary / "new"
+        folder.mkdir()
+        yield folder
+
+        sync_tree(folder)
+        if replace and path.exists():
+            _exchange(folder, path, temporary / "old")
+        else:
+            folder.rename(path)
+    sync_folder(path.parent)
+
+
+def _exchange(folder: Path, path: Path, old: Path) -> None:
+    """Gives a folder the name of another one, which keeps it if that fails."""
+    path.rename(old)
+    try:
+        folder.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+
+
 def _create_folder(parent: Path, prefix: str) -> tuple[Path, int]:
     """A new folder, and a handle that holds a lock on it."""
     while True:

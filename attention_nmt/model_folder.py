@@ -18,13 +18,10 @@ from attention_nmt.checks import require
 from attention_nmt.config import ModelConfig, SearchChanges, SearchConfig, from_dict
 from attention_nmt.files import (
     TOKENIZER_BYTES,
+    atomic_folder,
     file_sum,
-    make_folder,
     read_bounded,
     read_record,
-    sync_folder,
-    sync_tree,
-    temporary_folder,
 )
 from attention_nmt.weights import Storage, read_weights, write_weights
 
@@ -285,16 +282,8 @@ def write_model_folder(
     free = is_model_folder(folder) or not folder.exists() or not any(folder.iterdir())
     require(free, "folder", "new, empty or the folder of a model", str(folder))
 
-    make_folder(folder.parent)
-    with temporary_folder(folder.parent, f".{folder.name}.saving-") as temporary:
-        written = ModelFolder(temporary / "model")
-        written.path.mkdir()
-        _write(written, translator, card, samples, storage)
-        sync_tree(written.path)
-        if folder.exists():
-            folder.rename(temporary / "old")
-        written.path.rename(folder)
-    sync_folder(folder.parent)
+    with atomic_folder(folder, replace=True) as path:
+        _write(ModelFolder(path), translator, card, samples, storage)
 
 
 def is_model_folder(path: Path) -> bool:

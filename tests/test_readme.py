@@ -1,4 +1,4 @@
-"""Every script and every command of the README runs, at small size."""
+"""Scripts and commands of the README and of the pages beside it run, at small size."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ from training.presets import base, multi30k
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+KERAS, TRAINING, GPU, INSTALL = (
+    (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
+    for name in ("keras", "training", "gpu", "install")
+)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 COMMAND = Path(sys.executable).with_name("attention-nmt")
 SMALL = [*TINY_MODEL, "--buckets=1", "--steps=4", "--warmup-steps=1", "--evaluate-steps=4"]
@@ -31,8 +35,8 @@ SMALL = [*TINY_MODEL, "--buckets=1", "--steps=4", "--warmup-steps=1", "--evaluat
 WARNINGS_ARE_ERRORS = ["-W", "error::UserWarning:keras"]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -50,7 +54,7 @@ def call(name: str, arguments: list[str]) -> int:
 
 def test_the_script_runs(tmp_path: Path) -> None:
     """It does so without a warning of Keras; of its epochs it does one here."""
-    (script,) = blocks("python")
+    (script,) = blocks(KERAS, "python")
     short = script.replace("epochs=30", "epochs=1")
     assert short != script
     said = run([sys.executable, *WARNINGS_ARE_ERRORS, "-c", short], tmp_path)
@@ -60,13 +64,13 @@ def test_the_script_runs(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_the_script_learns_and_translates(tmp_path: Path) -> None:
     """It does so without a warning of Keras."""
-    (script,) = blocks("python")
+    (script,) = blocks(KERAS, "python")
     save = "\nmodel.save('model.keras')"
     said = run([sys.executable, *WARNINGS_ARE_ERRORS, "-c", script + save], tmp_path)
     assert re.search(r"^la robe rouge -\d", said, re.MULTILINE)
     assert "'</s>']" in said
 
-    (first,) = re.findall(r"that loads such a file says `(import attention_nmt)` first", README)
+    (first,) = re.findall(r"that loads such a file says `(import attention_nmt)` first", KERAS)
     load = f"import keras\n{first} as nmt\nmodel = keras.saving.load_model('model.keras')"
     show = "print(type(model) is nmt.Seq2Seq, type(model.loss) is nmt.CrossEntropy)"
     assert run([sys.executable, "-c", f"{load}\n{show}"], tmp_path) == "True True\n"
@@ -88,20 +92,21 @@ def test_the_commands(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
-    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    read = [*blocks(README, "bash"), *blocks(KERAS, "bash"), *blocks(GPU, "bash")]
+    lines = [line for block in read for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("attention-nmt ")]
     assert [name for name, *_ in commands] == [
         "translate",
-        "translate",
+        "web",
         "train",
         "evaluate",
         "translate",
-        "record",
         "export",
         "serve",
         "client",
         "tflite",
-        "web",
+        "translate",
+        "record",
     ]
 
     server = None
@@ -140,14 +145,14 @@ def test_the_commands(
     assert (folder / "models/nmt.tflite").is_file()
     assert (folder / "runs/en-de/evaluation/test/scores.json").is_file()
     (replayed,) = re.findall(
-        r"^KERAS_BACKEND=jax attention-nmt replay --run-dir (\S+)$", README, re.MULTILINE
+        r"^KERAS_BACKEND=jax attention-nmt replay --run-dir (\S+)$", GPU, re.MULTILINE
     )
     assert (folder / replayed / "recording.npz").is_file()
 
 
 def recipe(folder: Path) -> list[list[str]]:
-    """The commands of the README's `make multi30k`, as `make` would run them in a folder."""
-    (line,) = re.findall(r"^make multi30k .*$", README, re.MULTILINE)
+    """The commands of `make multi30k`, as `make` would run them in a folder."""
+    (line,) = re.findall(r"^make multi30k .*$", TRAINING, re.MULTILINE)
     flags = ["--dry-run", "--no-print-directory", "--assume-old=setup"]
     plan = subprocess.run(
         [*shlex.split(line), *flags, f"--file={ROOT / 'Makefile'}"],
@@ -170,7 +175,7 @@ def test_the_steps_of_the_recipe(tmp_path: Path) -> None:
 def test_the_recipe(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each command of the README's `make multi30k` finds what those before it wrote."""
+    """Each command of `make multi30k` finds what those before it wrote."""
     monkeypatch.chdir(folder)
     for name, *arguments in recipe(folder):
         if name == "train":
@@ -202,7 +207,8 @@ def test_the_recipe(
 
 
 def test_the_make_targets_exist() -> None:
-    targets = re.findall(r"^make (\w+)", "\n".join(blocks("bash")), re.MULTILINE)
+    lines = "\n".join([*blocks(INSTALL, "bash"), *blocks(TRAINING, "bash")])
+    targets = re.findall(r"^make (\w+)", lines, re.MULTILINE)
     assert targets == ["setup", "demo", "test", "multi30k"]
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(f"\n{target}: setup" in rules for target in targets if target != "setup")
@@ -219,11 +225,19 @@ def test_the_text_stands_on_a_package_index() -> None:
     assert all((ROOT / name).exists() for name in named)
 
 
+def test_its_numbers_are_those_of_the_results() -> None:
+    (table,) = re.findall(r"^## Results\n(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    measured = re.findall(r"\d+[.,]\d+", table)
+    assert len(measured) > 10
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs/results").glob("*.md")]
+    assert [number for number in measured if not any(number in page for page in pages)] == []
+
+
 def test_the_flags_are_those_of_the_commands() -> None:
     """Whatever the text says of a flag, some command has it."""
-    said = README + "".join(
-        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("training.md", "serving.md")
-    )
+    pages = set((ROOT / "docs").glob("*.md"))
+    pages -= {ROOT / "docs/lab-book.md", ROOT / "docs/reliability.md"}  # flags of other programs
+    said = README + "".join(page.read_text(encoding="utf-8") for page in sorted(pages))
     named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", said)) - {"--name", "--no-name"}
     helps = "".join(help_of(name) for name in COMMANDS)
     assert [flag for flag in sorted(named) if not re.search(rf"{flag}\b", helps)] == []

@@ -13,12 +13,11 @@ from pathlib import Path
 from attention_nmt.checks import require
 from attention_nmt.config import SearchConfig, to_json
 from attention_nmt.files import (
+    atomic_folder,
     atomic_write,
     file_sum,
     make_folder,
     one_line,
-    sync_folder,
-    temporary_folder,
 )
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.text_files import read_lines
@@ -178,10 +177,8 @@ def add_new(pairs: dict[Pair, None], made: Iterable[Pair]) -> int:
 
 def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pair]]) -> None:
     """Writes both sides of all splits into a new folder, which is there when they all are."""
-    with temporary_folder(output.parent, f".{output.name}.writing-") as folder:
+    with atomic_folder(output) as folder:
         for split, pairs in splits.items():
             for side, language in enumerate(corpus.languages):
                 lines = (pair[side] for pair in pairs)
                 _write_lines(folder / f"{language}.{split}.txt", lines)
-        folder.rename(output)
-        sync_folder(output.parent)

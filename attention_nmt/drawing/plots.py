@@ -139,14 +139,10 @@ def save_measured(output: Path, values: Any, figure: Figure) -> None:
 def _figure(**options: Any) -> Figure:
     """An empty figure with an Agg canvas, which needs no display."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        from attention_nmt.drawing.figure import PlainFigure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(missing_package(error), name=error.name) from error
-
-    figure = Figure(dpi=_DOTS_PER_INCH, **options)
-    FigureCanvasAgg(figure)
-    return figure
+    return PlainFigure(dpi=_DOTS_PER_INCH, **options)
 
 
 def _label(axes: Axes, source_tokens: Sequence[str], target_tokens: Sequence[str]) -> None:

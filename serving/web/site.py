@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attention_nmt.checks import require
-from attention_nmt.files import make_folder, sync_folder, sync_tree, temporary_folder
+from attention_nmt.files import atomic_folder
 from attention_nmt.translation.translator import Translator
 
 from .litert_js import RUNTIME, check_runtime
@@ -41,21 +41,13 @@ def write_site(
     free = not output.exists() or not any(output.iterdir()) or (output / _WORKER).is_file()
     require(free, "output", "new, empty or the folder of a page", str(output))
 
-    make_folder(output.parent)
-    with temporary_folder(output.parent, f".{output.name}.writing-") as temporary:
-        folder = temporary / "site"
-        shutil.copytree(PAGE, folder)
+    with atomic_folder(output, replace=True) as folder:
+        shutil.copytree(PAGE, folder, dirs_exist_ok=True)
         shutil.copytree(RUNTIME, folder / "runtime")
         names = _write_model(folder, translator, model)
         text = json.dumps({**about, **names}, ensure_ascii=False, indent=2) + "\n"
         (folder / "model.json").write_text(text, encoding="utf-8")
         _fill_worker(folder)
-
-        sync_tree(folder)
-        if output.exists():
-            output.rename(temporary / "old")
-        folder.rename(output)
-    sync_folder(output.parent)
 
 
 def _write_model(folder: Path, translator: Translator, model: bytes) -> dict[str, str]:

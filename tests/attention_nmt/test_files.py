@@ -15,6 +15,7 @@ import pytest
 
 from attention_nmt import files
 from attention_nmt.files import (
+    atomic_folder,
     atomic_write,
     file_sum,
     folder_lock,
@@ -60,6 +61,37 @@ def test_a_write_replaces_the_file(tmp_path: Path, request: pytest.FixtureReques
     assert path.read_text() == "new"
     assert list(path.parent.iterdir()) == [path]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "above" / "model"
+    with pytest.raises(IsADirectoryError), atomic_folder(path) as folder:
+        folder.write_text("no file")
+    assert list(path.parent.iterdir()) == []
+
+    with atomic_folder(path) as folder:
+        (folder / "first").touch()
+        assert not path.exists()
+    assert list(path.parent.iterdir()) == [path]
+
+    with pytest.raises(OSError, match="not empty"), atomic_folder(path) as folder:
+        (folder / "second").touch()
+    assert [file.name for file in path.iterdir()] == ["first"]
+
+    with atomic_folder(path, replace=True) as folder:
+        (folder / "second").touch()
+    assert [file.name for file in path.iterdir()] == ["second"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_that_is_not_replaced_is_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "precious").touch()
+    with pytest.raises(FileNotFoundError), atomic_folder(path, replace=True) as folder:
+        folder.rmdir()
+    assert [file.name for file in path.iterdir()] == ["precious"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.usefixtures("umask")

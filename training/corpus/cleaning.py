@@ -12,7 +12,7 @@ from typing import TextIO
 import numpy as np
 
 from attention_nmt.checks import require
-from attention_nmt.files import make_folder, one_line, sync_folder, sync_tree, temporary_folder
+from attention_nmt.files import atomic_folder, one_line
 
 from .faults import Fault, Reference, find
 from .inspection import Inspected, Inspection
@@ -59,9 +59,8 @@ def clean(splits: Sequence[Split], inspected: Inspected, output: Path) -> Counte
     for inspection in inspected.inspections:
         _check_lines(inspection.split)
     output = output.resolve()
-    make_folder(output.parent)
 
-    with temporary_folder(output.parent, f".{output.name}.cleaning-") as folder:
+    with atomic_folder(output) as folder:
         for split in splits[:-1]:
             _copy(split, folder)
 
@@ -69,9 +68,6 @@ def clean(splits: Sequence[Split], inspected: Inspected, output: Path) -> Counte
         left = inspected.inspections[-1].pairs - sum(reasons.values())
         expected = "a corpus of which something is left without its faults"
         require(left > 0, "dataset", expected, splits[-1].dataset)
-        sync_tree(folder)
-        folder.rename(output)
-        sync_folder(output.parent)
     return reasons
 
 

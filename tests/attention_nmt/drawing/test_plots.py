@@ -206,3 +206,12 @@ def test_wrong_shapes_are_refused(
         ValueError, match=r"at least one target and one source token. Received: \(0, 4\)"
     ):
         draw(np.zeros((0, 4)), SOURCE, [])
+
+
+def test_a_notebook_shows_the_picture_that_a_file_has(tmp_path: Path) -> None:
+    """By the method that IPython looks for; pyplot and its backends have no part in it."""
+    figure = alignment_figure(WEIGHTS, SOURCE, TARGET)
+    shown = tmp_path / "shown.png"
+    shown.write_bytes(figure._repr_png_())  # type: ignore[attr-defined]
+    save_alignment(tmp_path / "saved.png", WEIGHTS, SOURCE, TARGET)
+    np.testing.assert_array_equal(imread(shown), imread(tmp_path / "saved.png"))
