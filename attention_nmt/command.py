@@ -54,6 +54,7 @@ COMMANDS = {
     "replay": Command("training.replay", "train on recorded batches, without TensorFlow"),
     "search-study": Command("training.studies.search_study", "plot dev BLEU by beam and penalties"),
     "by-length": Command("training.studies.by_length", "plot BLEU by the length of the source"),
+    "by-pairs": Command("training.studies.by_pairs", "plot BLEU by the number of training pairs"),
     "typed": Command("training.studies.typed", "score texts as people type them"),
     "growth": Command("training.studies.growth", "measure time and memory by length and batch"),
     "bound": Command("training.studies.bound", "compare training with its matrix products"),

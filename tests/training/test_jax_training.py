@@ -169,6 +169,43 @@ def test_the_weights_translate_on_tensorflow(trained: RunFolder, corpus: Path) -
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("vocabulary", ["same", "new"])
+def test_a_training_begins_with_a_model(
+    vocabulary: str, jax: Jax, trained: RunFolder, corpus: Path, tmp_path: Path
+) -> None:
+    """Its encoder, which is frozen, stays; step 0 is the model, where the vocabulary is, too."""
+    run = RunFolder(tmp_path / "run")
+    flags = [
+        f"--vocabulary={vocabulary}",
+        "--vocabulary-size=300",
+        "--freeze=encoder",
+        "--buckets=1",
+        "--steps=2",
+        "--warmup-steps=1",
+        "--evaluate-steps=2",
+        "--dev-sentences=8",
+    ]
+    said = jax.run(
+        "training.train",
+        "--initial",
+        str(trained.path),
+        "--dataset",
+        str(corpus),
+        "--run-dir",
+        str(run.path),
+        *flags,
+        tensorflow=True,
+    )
+    first = re.search(r"Step 0: dev_bleu: ([\d.]+)", said)
+    assert first is not None
+    kept = json.loads(trained.best_score.read_text())["dev_bleu"]
+    assert (float(first[1]) == pytest.approx(kept, abs=1e-4)) == (vocabulary == "same")
+
+    encoders = [folder.load_model().encoder.get_weights() for folder in (trained, run)]
+    assert all(map(np.array_equal, *encoders))
+
+
+@pytest.mark.long
 def test_a_training_that_is_killed_goes_on(
     jax: Jax, trained: RunFolder, corpus: Path, tmp_path: Path
 ) -> None:
