@@ -72,5 +72,7 @@ def test_a_fine_tuned_model_is_polite_wherever_it_goes(tmp_path: Path) -> None:
     )
     assert before < 60
     assert after > 95
-    assert sum("Haben Sie den Koffer gesehen?" in text for text in said) >= 3
-    assert "10 of 10 translations equal to the SavedModel's" in said[-1]
+    # From the folder and from the SavedModel.
+    assert sum("Haben Sie den Koffer gesehen?" in text for text in said) == 2
+    (equal,) = re.findall(r"(\d+) of 10 translations equal to the SavedModel's", said[-1])
+    assert int(equal) >= 8
