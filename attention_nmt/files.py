@@ -155,12 +155,13 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def _exchange(folder: Path, path: Path, old: Path) -> None:
-    """Gives a folder the name of another one, which keeps it if that fails."""
-    path.rename(old)
+    """Gives a folder the name of another one, which keeps it if that fails or is interrupted."""
     try:
+        path.rename(old)
         folder.rename(path)
-    except OSError:
-        old.rename(path)
+    except BaseException:
+        if not path.exists():
+            old.rename(path)
         raise
 
 

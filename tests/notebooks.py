@@ -35,11 +35,11 @@ def run(
         cell.source = cell.source.replace(old, new)
 
     # The commands of this environment, and no messages of TensorFlow.
-    commands = str(Path(sys.executable).parent)
-    os.environ["PATH"] = os.pathsep.join([commands, os.environ["PATH"]])
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
     place = {"metadata": {"path": str(folder)}}
-    nbclient.NotebookClient(notebook, resources=place, timeout=1200, record_timing=False).execute()
+    client = nbclient.NotebookClient(notebook, resources=place, timeout=1200, record_timing=False)
+    client.execute(env=environment)
     return notebook
 
 

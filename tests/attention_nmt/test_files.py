@@ -84,6 +84,26 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_an_interrupt_while_folders_are_exchanged_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "precious").touch()
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(path, replace=True) as folder:
+        (folder / "second").touch()
+    assert [file.name for file in path.iterdir()] == ["precious"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_folder_that_is_not_replaced_is_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.mkdir()
