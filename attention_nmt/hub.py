@@ -38,9 +38,7 @@ def download(name: str) -> Path:
 
             return Path(kagglehub.model_download(handle))
 
-        import huggingface_hub
-
-        return Path(huggingface_hub.snapshot_download(handle, etag_timeout=TIMEOUT_S))
+        return _hugging_face_snapshot(handle)
 
 
 def upload_preset(name: str, folder: str | Path) -> None:
@@ -69,6 +67,7 @@ def upload_preset(name: str, folder: str | Path) -> None:
 
         import huggingface_hub
 
+        _await_hugging_face(handle)
         huggingface_hub.create_repo(handle, exist_ok=True)
         huggingface_hub.upload_folder(repo_id=handle, folder_path=folder)
 
@@ -86,6 +85,35 @@ def _split(name: str) -> tuple[str, str]:
     counts = {HUGGING_FACE: (2,), KAGGLE: (4, 5)}.get(scheme, ())
     require(len(parts) in counts and all(parts), "model", f"of the form {_FORMS}", name)
     return scheme, handle
+
+
+def _hugging_face_snapshot(handle: str) -> Path:
+    """The folder of a repository on Hugging Face; the one kept here where the hub is silent."""
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        _await_hugging_face(handle)
+    except Exception as silence:
+        try:
+            return Path(huggingface_hub.snapshot_download(handle, local_files_only=True))
+        except LocalEntryNotFoundError:
+            raise silence from None
+
+    return Path(huggingface_hub.snapshot_download(handle, etag_timeout=TIMEOUT_S))
+
+
+def _await_hugging_face(handle: str) -> None:
+    """Returns when Hugging Face answers, whatever it says of the repository.
+
+    The library's other calls wait for a silent hub without an end. What this one raises of a
+    silent hub is of the library for HTTP.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    with contextlib.suppress(HfHubHTTPError):
+        huggingface_hub.model_info(handle, timeout=TIMEOUT_S)
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ def with_other_numbers(pair: Pair, draw: random.Random) -> Pair:
 
 
 def with_other_names(pair: Pair, draw: random.Random) -> Pair:
-    """Other first names, where both sides have the same ones; every second one is invented."""
+    """Other first names, where both sides have the same ones; three of four are invented."""
     found = [_FIRST_NAME.findall(side) for side in pair]
     if sorted(found[0]) != sorted(found[1]):
         return pair
@@ -84,7 +84,7 @@ def with_other_names(pair: Pair, draw: random.Random) -> Pair:
     for name in sorted(set(found[0])):
         other = name
         while other == name or other in others.values():
-            other = draw.choice(FIRST_NAMES) if draw.random() < 0.5 else invented(draw)
+            other = draw.choice(FIRST_NAMES) if draw.random() < 0.25 else invented(draw)
         others[name] = other
     source, target = (_FIRST_NAME.sub(lambda match: others[match[0]], side) for side in pair)
     return source, target
@@ -96,13 +96,17 @@ VARIATIONS = {
     "stop": Variation(0.15, lambda pair, _: without_stop(pair)),
     "quotes": Variation(0.5, with_other_quotes),
     "numbers": Variation(0.9, with_other_numbers),
-    "names": Variation(0.5, with_other_names),
+    "names": Variation(0.9, with_other_names),
 }
 """Every variation by its name, in the order in which a pair has them."""
 
 
+NAMED = 2
+"""How many varied forms a pair with first names has: few pairs have one, and names are many."""
+
+
 def varied(pairs: Iterable[Pair], seed: int) -> Iterator[Pair]:
-    """A varied form of each pair that has one drawn.
+    """Varied forms of each pair that has one drawn: two of one with first names, else one.
 
     Args:
         pairs: the pairs.
@@ -110,9 +114,11 @@ def varied(pairs: Iterable[Pair], seed: int) -> Iterator[Pair]:
     """
     draw = random.Random(seed)
     for pair in pairs:
-        other = pair
-        for variation in VARIATIONS.values():
-            if draw.random() < variation.share:
-                other = variation.vary(other, draw)
-        if other != pair:
-            yield other
+        forms = NAMED if _FIRST_NAME.search(pair[0]) else 1
+        for _ in range(forms):
+            other = pair
+            for variation in VARIATIONS.values():
+                if draw.random() < variation.share:
+                    other = variation.vary(other, draw)
+            if other != pair:
+                yield other

@@ -65,9 +65,27 @@ class FakeHub(ModuleType):
         super().__init__(name)
         self.files = files
         self.uploaded: list[tuple[str, str]] = []
+        self.answers = True
+        self.errors = ModuleType(f"{name}.errors")
+        self.errors.__dict__.update(
+            HfHubHTTPError=type("HfHubHTTPError", (OSError,), {}),
+            LocalEntryNotFoundError=type("LocalEntryNotFoundError", (OSError,), {}),
+        )
 
-    def snapshot_download(self, repo_id: str, *, etag_timeout: float) -> str:
+    def model_info(self, repo_id: str, *, timeout: float) -> None:
+        assert timeout <= 10
+        if not self.answers:
+            raise TimeoutError("timed out")
+        if not (self.files / repo_id).exists():
+            raise self.errors.HfHubHTTPError("404")
+
+    def snapshot_download(
+        self, repo_id: str, *, etag_timeout: float = 0, local_files_only: bool = False
+    ) -> str:
         assert etag_timeout <= 10
+        assert self.answers or local_files_only
+        if not (self.files / repo_id).exists():
+            raise self.errors.LocalEntryNotFoundError("not among the files kept here")
         return str(self.files / repo_id)
 
     def model_download(self, handle: str) -> str:
@@ -94,6 +112,7 @@ def hubs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
         (files / owner / "toys").symlink_to(folder)
         fake = FakeHub(name, files)
         monkeypatch.setitem(sys.modules, name, fake)
+        monkeypatch.setitem(sys.modules, f"{name}.errors", fake.errors)
         made.append(fake)
     return made
 
@@ -132,6 +151,16 @@ def test_whatever_a_hub_raises_is_one_line(
     monkeypatch.setattr(hubs[0], "snapshot_download", fail)
     with pytest.raises(OSError, match=r"^hf://us/toys: no such repository$"):
         open_model("hf://us/toys")
+
+
+def test_a_silent_hub(hubs: list[FakeHub], folder: Path) -> None:
+    """What was downloaded is used; anything else is an error soon."""
+    hubs[0].answers = False
+    assert open_model("hf://us/toys").corpus == open_model(folder).corpus
+    with pytest.raises(OSError, match=r"^hf://us/other: timed out$"):
+        open_model("hf://us/other")
+    with pytest.raises(OSError, match=r"^hf://us/new: timed out$"):
+        hub.upload_preset("hf://us/new", folder)
 
 
 def test_a_hub_whose_library_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,11 +90,11 @@ def test_names_become_the_same_others_on_both_sides() -> None:
     assert with_other_names(("Tommy", "Tommy"), draw) == ("Tommy", "Tommy")
 
 
-def test_every_second_name_is_invented() -> None:
+def test_three_of_four_names_are_invented() -> None:
     draw = random.Random(7)
     names = [with_other_names(("Tom", "Tom"), draw)[0] for _ in range(400)]
     made = [name for name in names if name not in FIRST_NAMES]
-    assert 150 < len(made) < 230
+    assert 265 < len(made) < 335
     assert len(set(made)) > 0.9 * len(made)
     assert all(4 <= len(name) <= 11 and name.istitle() for name in made)
     assert "Tom" not in names
@@ -104,10 +104,16 @@ def test_variations_are_those_of_the_seed_and_as_many_as_drawn() -> None:
     pairs = [(f"Tom has {n} eggs.", f"Tom hat {n} Eier.") for n in range(2, 1002)]
     first, again, other = list(varied(pairs, 1)), list(varied(pairs, 1)), list(varied(pairs, 2))
     assert first == again != other
-    # Of 1,000 pairs, 1 - 0.85 * 0.1 * 0.5 have a variation, and one in 9,000 draws itself.
-    assert 930 < len(first) < 980
-    assert 110 < sum(not source.endswith(".") for source, _ in first) < 190
-    assert 420 < sum(not source.startswith("Tom ") for source, _ in first) < 580
+    # Each pair has two forms; 1 - 0.85 * 0.1 * 0.1 of them are others, one in 9,000 by chance not.
+    assert 1960 < len(first) <= 2000
+    assert 240 < sum(not source.endswith(".") for source, _ in first) < 360
+    assert 1740 < sum(not source.startswith("Tom ") for source, _ in first) < 1860
+
+
+def test_pairs_without_names_have_one_form_at_most() -> None:
+    pairs = [(f"I have {n} eggs.", f"Ich habe {n} Eier.") for n in range(2, 1002)]
+    # 1 - 0.85 * 0.1 of them have one.
+    assert 880 < len(list(varied(pairs, 1))) < 945
 
 
 def test_the_command_writes_variations_behind_the_corpus(tmp_path: Path, capsys: Any) -> None:
