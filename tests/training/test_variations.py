@@ -137,13 +137,13 @@ def test_the_command_writes_variations_behind_the_corpus(tmp_path: Path, capsys:
 
 def test_made_up_sentences_have_a_name_and_a_number_in_every_language() -> None:
     languages = ("en", "de", "fr", "es")
+    names = typed.names()
+    assert len(set(names)) == 50
+    assert {"Zoltan", "Ludmila", "Petra"} < set(names)
     for target in languages:
-        pairs = typed.read_sentences("en", target)
-        assert len(pairs) == 50
-        texts = [other for _, other in pairs]
-        names = [typed._name(*pair) for pair in pairs]
+        texts = [other for _, other in typed.read_sentences("en", target)]
+        assert len(texts) == 50
         assert typed.kept(texts, names) == 100
-        assert len(set(names)) == 50
         ways = typed.ways(target, "en")
         assert len({way.sources[2] for way in ways.values()}) == 4
     assert typed.kept(["a 1", "b", "c 3"], ["1", "2", "3"]) == pytest.approx(200 / 3)

@@ -115,24 +115,27 @@ def measure(config: TypedConfig) -> dict[str, Any]:
         bleu = corpus_bleu(translations[name], texts.references, target)
         scores[name] = round(bleu.value, 2)
 
-    pairs = read_sentences("en", target)
-    names = [_name(english, other) for english, other in pairs]
-    numbers = [re.findall(r"\d+", other)[0] for _, other in pairs]
+    numbers = [re.findall(r"\d+", other)[0] for _, other in read_sentences("en", target)]
     return {
         "source": source,
         "target": target,
         "bleu": scores,
-        "names": kept(translations["plain"], names),
+        "names": kept(translations["plain"], names()),
         "numbers": kept(translations["plain"], numbers),
         "signature": bleu.signature,
         "translations": translations,
     }
 
 
-def _name(english: str, other: str) -> str:
-    """The name in a pair: the longest word with a capital that both sides have."""
+def names() -> list[str]:
+    """The name in each sentence, spelled alike in all languages."""
+    return [_name(*pair) for pair in read_sentences("en", "de")]
+
+
+def _name(english: str, german: str) -> str:
+    """The longest word with a capital that both sides have."""
     words = (word.removesuffix("'s").strip('.,:?!"') for word in english.split())
-    return max((word for word in words if word[:1].isupper() and word in other), key=len)
+    return max((word for word in words if word[:1].isupper() and word in german), key=len)
 
 
 def run(config: TypedConfig) -> None:
