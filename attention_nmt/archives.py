@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_nmt.config import ModelConfig, from_dict
+
 if TYPE_CHECKING:
     import keras
 
@@ -195,21 +197,10 @@ def least_weights(config: Any) -> int:
 
     arguments = config.get("config")
     fields = arguments.get("config") if isinstance(arguments, dict) else None
-    if not isinstance(fields, dict):
+    try:
+        return from_dict(ModelConfig, fields or {}).least_weights()
+    except ValueError:  # the model will say so
         return 0
-
-    def size(name: str) -> int:
-        return int(fields.get(name, 0))
-
-    embedding = size("embedding_size")
-    return (
-        size("source_vocabulary_size") * embedding * (not fields.get("tie_source"))
-        + size("target_vocabulary_size") * embedding
-        + size("encoder_layers") * size("encoder_units") ** 2
-        + size("decoder_layers") * size("decoder_units") ** 2
-        + size("readout_units") * size("decoder_units")
-        + size("attention_units") * size("decoder_units") * (fields.get("attention") == "bahdanau")
-    )
 
 
 def write_note(path: Path, note: Mapping[str, Any]) -> None:

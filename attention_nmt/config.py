@@ -37,6 +37,8 @@ class CellConfig:
         require(possible, "reset_after", "True with an LSTM", self.reset_after)
 
 
+PARTS = ("rnn",)
+
 ATTENTIONS = ("bahdanau", "luong_dot", "luong_general", "none")
 
 
@@ -44,18 +46,21 @@ ATTENTIONS = ("bahdanau", "luong_dot", "luong_general", "none")
 class ModelConfig:
     """Sizes and options of a `Seq2Seq`; the defaults are the model of the benchmark.
 
-    Sizes are numbers of units, rates are probabilities.
+    Sizes are numbers of units, rates are probabilities. An encoder or decoder reads those that are
+    said to be of it, and leaves the others.
 
     Attributes:
         source_vocabulary_size: pieces of the source language.
         target_vocabulary_size: pieces of the target language.
+        encoder: the part that reads the source.
+        decoder: the part that writes the target; any goes with any encoder.
         embedding_size: `E`, of both languages.
-        encoder_units: units of each direction of the encoder.
-        decoder_units: `H`, units of the decoder.
+        encoder_units: units of each direction of a recurrent encoder.
+        decoder_units: `H`, units of a recurrent decoder.
         encoder_layers: layers of the encoder.
-        decoder_layers: layers of the decoder. From the second on, a layer adds what it makes to
-            what it reads.
-        attention: whose attention, or none.
+        decoder_layers: layers of the decoder. From the second on, a recurrent layer adds what it
+            makes to what it reads.
+        attention: whose attention, or none, of a recurrent decoder; so are the next four.
         attention_units: `A` of Bahdanau's attention; Luong's has none.
         query: which state attends: the previous one of the first decoder layer, whose context that
             layer then reads (Bahdanau), or the current one of the last layer (Luong). With
@@ -65,15 +70,15 @@ class ModelConfig:
             word beside it.
         input_feeding: with the current state as the query, the first decoder layer reads the
             previous readout.
-        cell: the cell of encoder and decoder.
-        readout_units: units after the maxout, `l` in the paper's appendix.
+        cell: the cell of a recurrent encoder and decoder.
+        readout_units: units after the maxout of a recurrent decoder, `l` in the paper's appendix.
         tie_output: the output product uses the target embedding; `readout_units` must equal
             `embedding_size`.
         tie_source: one embedding for both languages, which then share one vocabulary.
         embedding_dropout: on embedded words.
         layer_dropout: on what one layer of the encoder or the decoder hands to the next one.
         annotation_dropout: on annotations.
-        readout_dropout: on what the readout gives.
+        readout_dropout: on what the decoder gives to the output product.
         source_word_dropout: how often a source piece is read as unknown in training.
         target_word_dropout: how often a previous target piece is read as unknown in training.
 
@@ -84,6 +89,8 @@ class ModelConfig:
 
     source_vocabulary_size: int = 4000
     target_vocabulary_size: int = 4000
+    encoder: Literal["rnn"] = "rnn"
+    decoder: Literal["rnn"] = "rnn"
     embedding_size: int = 256
     encoder_units: int = 256
     decoder_units: int = 512
@@ -115,6 +122,9 @@ class ModelConfig:
             if name.endswith("dropout"):
                 require(0 <= value < 1, name, "in [0, 1)", value)
 
+        for name in ("encoder", "decoder"):
+            known = getattr(self, name) in PARTS
+            require(known, name, f"one of {PARTS}", getattr(self, name))
         known = self.attention in ATTENTIONS
         require(known, "attention", f"one of {ATTENTIONS}", self.attention)
         known = self.query in ("previous", "current")
@@ -122,6 +132,22 @@ class ModelConfig:
         require(isinstance(self.cell, CellConfig), "cell", "a CellConfig", self.cell)
         self._check_attention()
         self._check_ties()
+
+    def least_weights(self) -> int:
+        """A number of weights that a model of these sizes has at least."""
+        embedding = self.embedding_size
+        least = self.target_vocabulary_size * embedding
+        if not self.tie_source:
+            least += self.source_vocabulary_size * embedding
+
+        additive = self.attention == "bahdanau"
+        return (
+            least
+            + self.encoder_layers * self.encoder_units**2
+            + self.decoder_layers * self.decoder_units**2
+            + self.readout_units * self.decoder_units
+            + self.attention_units * self.decoder_units * additive
+        )
 
     def _check_attention(self) -> None:
         if self.attention == "none":

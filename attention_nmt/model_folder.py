@@ -373,7 +373,7 @@ def _readme(card: ModelCard) -> str:
 
 
 _USAGE = """\
-The encoder-decoder with attention of Bahdanau, Cho and Bengio (2015), for `attention_nmt`:
+An encoder-decoder with attention, for `attention_nmt`:
 
 ```python
 import attention_nmt as nmt

@@ -103,6 +103,20 @@ class Decoder(keras.layers.Layer):
         """The attention layer."""
         return self.recurrence.attention
 
+    @property
+    def aligns(self) -> bool:
+        """Whether the attention does."""
+        return self.attention.aligns
+
+    @property
+    def output_size(self) -> int:
+        """`l`."""
+        return self.readout.units
+
+    def prepare(self, annotations: Tensor, mask: Tensor) -> Memory:
+        """The attention's memory of annotations `[B, S, D]`; `mask` `[B, S]` is True on words."""
+        return self.attention.prepare(annotations, mask)
+
     def build(self, embedded_shape: tuple, summary_shape: tuple, memory_shape: Memory) -> None:
         """Makes the weights.
 
@@ -118,7 +132,11 @@ class Decoder(keras.layers.Layer):
         context_shape = annotations_shape(memory_shape)
         self.readout.build(hidden_shape, embedded_shape, context_shape)
 
-    def initial_state(self, summary: Tensor) -> DecoderState:
+    def initial_state(
+        self,
+        summary: Tensor,
+        maximum_length: Tensor | int = 0,  # noqa: ARG002 - there is no cache
+    ) -> DecoderState:
         """The state of one hypothesis per sentence, from the encoder's summary `[B, N]`."""
         states = self.initial(summary)[:, None]
         width = self.recurrence.state_units

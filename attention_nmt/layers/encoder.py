@@ -19,7 +19,7 @@ class Encoded(NamedTuple):
     """A batch of sentences as the encoder gives it."""
 
     annotations: Tensor  # [B, S, D]
-    summary: Tensor  # [B, units], what the first decoder state is made from
+    summary: Tensor  # [B, N], what the first decoder state is made from
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
@@ -81,6 +81,11 @@ class Encoder(keras.layers.Layer):
     def depth(self) -> int:
         """`D`."""
         return self.units * (2 if self.bidirectional else 1)
+
+    @property
+    def summary_size(self) -> int:
+        """The units of one direction."""
+        return self.units
 
     def build(self, embedded_shape: tuple, mask_shape: tuple | None = None) -> None:  # noqa: ARG002
         """Makes the weights for embedded words `[B, S, E]`."""

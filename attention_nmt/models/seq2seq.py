@@ -11,19 +11,10 @@ from keras import ops
 from attention_nmt.backend import rows_by, take
 from attention_nmt.checks import require
 from attention_nmt.config import ModelConfig, from_dict
-from attention_nmt.layers.attention import (
-    Attention,
-    BahdanauAttention,
-    FixedContext,
-    LuongAttention,
-    Memory,
-    StepMemory,
-)
-from attention_nmt.layers.decoder import Decoder
-from attention_nmt.layers.decoder_recurrence import DecoderState
+from attention_nmt.layers.attention import Memory
 from attention_nmt.layers.dropout import WordDropout
-from attention_nmt.layers.encoder import Encoder
 from attention_nmt.models.interface import Step
+from attention_nmt.models.parts import DECODERS, ENCODERS
 from attention_nmt.models.trainable import TrainableModel
 from attention_nmt.models.vocabulary import VocabularyWeight
 from attention_nmt.types import SPECIAL, Tensor
@@ -37,7 +28,7 @@ _UNQUANTIZED = "left out: `attention-nmt tflite` makes a model with weights in i
 class SearchWeights(NamedTuple):
     """The weights that every step of a search reads, laid out for it."""
 
-    word_products: Tensor | None  # [V, N]: `Decoder.project_words` of every piece
+    word_products: Tensor | None  # [V, N]: the decoder's `project_words` of every piece
     output_kernel: Tensor
     """`[l, V]`: a product of few rows with a tied embedding as it lies takes seven times as long on
     a CPU."""
@@ -45,7 +36,7 @@ class SearchWeights(NamedTuple):
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class Seq2Seq(TrainableModel):
-    """The RNN encoder-decoder with attention; it keeps the contract of `TranslationModel`.
+    """An encoder and a decoder with attention; it keeps the contract of `TranslationModel`.
 
     Args:
         config: sizes and options.
@@ -55,8 +46,8 @@ class Seq2Seq(TrainableModel):
     what Keras does with it says `TrainableModel`.
 
     Source: Bahdanau, Cho and Bengio (2015), arXiv 1409.0473; with `attention="none"` the RNNencdec
-    of its section 4.2. Other attentions, cells and more layers: see `ModelConfig`, and the layers
-    for their sources.
+    of its section 4.2. Other attentions, cells, Transformers: see `ModelConfig`, and the layers for
+    their sources.
     Departures from the paper: those that `Readout` and `cells.GRU` name; dropout.
 
     Example:
@@ -73,7 +64,8 @@ class Seq2Seq(TrainableModel):
         super().__init__(**kwargs)
         self.config = config
         self._make_embeddings()
-        self._make_recurrences()
+        self.encoder = ENCODERS[config.encoder](config, self.dtype_policy)
+        self.decoder = DECODERS[config.decoder](config, self.dtype_policy)
         self.output_projection = None
         if not config.tie_output:
             self.output_projection = keras.layers.Dense(
@@ -120,45 +112,6 @@ class Seq2Seq(TrainableModel):
         rate = self.config.embedding_dropout
         return keras.layers.Dropout(rate, (None, 1, None), dtype=self.dtype_policy, name=name)
 
-    def _make_recurrences(self) -> None:
-        config = self.config
-        self.encoder = Encoder(
-            config.encoder_units,
-            layers=config.encoder_layers,
-            bidirectional=config.attention != "none",
-            cell=config.cell,
-            dropout=config.annotation_dropout,
-            layer_dropout=config.layer_dropout,
-            dtype=self.dtype_policy,
-            name="encoder",
-        )
-        self.decoder = Decoder(
-            config.decoder_units,
-            config.readout_units,
-            self._attention(),
-            cell=config.cell,
-            layers=config.decoder_layers,
-            query=config.query,
-            input_feeding=config.input_feeding,
-            readout_dropout=config.readout_dropout,
-            layer_dropout=config.layer_dropout,
-            word_query=config.word_query,
-            dtype=self.dtype_policy,
-            name="decoder",
-        )
-
-    def _attention(self) -> Attention:
-        kind = self.config.attention
-        dtype = self.dtype_policy
-        if kind == "bahdanau":
-            units = self.config.attention_units
-            return BahdanauAttention(units, dtype=dtype, name="attention")
-        if kind == "luong_dot":
-            return LuongAttention("dot", dtype=dtype, name="attention")
-        if kind == "luong_general":
-            return LuongAttention("general", dtype=dtype, name="attention")
-        return FixedContext(dtype=dtype)
-
     @classmethod
     def from_tokenizer(
         cls,
@@ -198,8 +151,8 @@ class Seq2Seq(TrainableModel):
 
     @property
     def aligns(self) -> bool:
-        """Whether there is an attention."""
-        return self.decoder.attention.aligns
+        """Whether the decoder has an attention."""
+        return self.decoder.aligns
 
     def build(self, input_shape: Any = None) -> None:  # noqa: ARG002 - Keras' contract
         """Makes all weights; nothing in them depends on the shape of a batch."""
@@ -210,28 +163,28 @@ class Seq2Seq(TrainableModel):
             self.target_embedding.build((None, None))
         self.encoder.build(embedded_shape)
         memory_shape = Memory((None, None, self.encoder.depth), None, (None, None))
-        self.decoder.build(embedded_shape, (None, config.encoder_units), memory_shape)
+        self.decoder.build(embedded_shape, (None, self.encoder.summary_size), memory_shape)
         if self.output_projection is not None:
-            self.output_projection.build((None, None, config.readout_units))
+            self.output_projection.build((None, None, self.decoder.output_size))
         self.built = True
 
-    def encode(self, source: Tensor, training: bool = False) -> tuple[Memory, Tensor]:
+    def encode(self, source: Tensor, training: bool = False) -> tuple[Any, Tensor]:
         """Reads source ids `[B, S]`.
 
         Returns:
-            The attention's memory, and the summary `[B, N]` that the first state is made of.
+            The decoder's memory, and the summary `[B, N]` that the first state is made of.
         """
         mask = ops.not_equal(source, SPECIAL.pad)
         embedded = self.source_embedding(self.source_word_dropout(source, training=training))
         embedded = self.source_dropout(embedded, training=training)
         annotations, summary = self.encoder(embedded, mask, training=training)
-        return self.decoder.attention.prepare(annotations, mask), summary
+        return self.decoder.prepare(annotations, mask), summary
 
     def start(
         self,
         source: Tensor,
-        maximum_length: Tensor | int,  # noqa: ARG002 - there is no cache
-    ) -> tuple[StepMemory, DecoderState]:
+        maximum_length: Tensor | int,
+    ) -> tuple[Any, Any]:
         """Reads source ids `[B, S]` before a search; see `TranslationModel`.
 
         Raises:
@@ -242,7 +195,7 @@ class Seq2Seq(TrainableModel):
             require(mode is None, "quantize", _UNQUANTIZED, mode)
 
         memory, summary = self.encode(source)
-        return self.decoder.project(memory), self.decoder.initial_state(summary)
+        return self.decoder.project(memory), self.decoder.initial_state(summary, maximum_length)
 
     def search_weights(self, limit_bytes: int) -> SearchWeights:
         """The products of all words, if they take at most `limit_bytes`, and the output kernel."""
@@ -262,8 +215,8 @@ class Seq2Seq(TrainableModel):
     def step(
         self,
         ids: Tensor,
-        state: DecoderState,
-        memory: StepMemory,
+        state: Any,
+        memory: Any,
         weights: SearchWeights | None = None,
     ) -> Step:
         """One step for `Q` hypotheses of each sentence; see `TranslationModel`."""

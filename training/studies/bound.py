@@ -66,6 +66,9 @@ class BoundConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "source_length", "target_length"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("encoder", "decoder"):
+            kind = getattr(self.model, name)
+            require(kind == "rnn", name, "'rnn', whose products are known here", kind)
 
 
 def products(config: ModelConfig, shape: Shape) -> list[Product]:

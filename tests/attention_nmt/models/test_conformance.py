@@ -68,7 +68,9 @@ def test_steps_are_teacher_forcing_one_word_at_a_time(model: Seq2Seq) -> None:
     equations."""
     inputs, _, _ = tiny_batch(LENGTHS)
     memory, state = model.start(inputs["source"], 6)
-    state = keras.tree.map_structure(lambda x: keras.ops.repeat(x, 2, axis=1), state)
+    state = keras.tree.map_structure(
+        lambda x: keras.ops.repeat(x, 2, axis=1) if len(x.shape) else x, state
+    )
     rows = [
         oracle.run(model, inputs["source"][r, :s], inputs["target"][r, :t])
         for r, (s, t) in enumerate(LENGTHS)
