@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attention_nmt.config import CellConfig as CellConfig
     from attention_nmt.config import ModelConfig as ModelConfig
     from attention_nmt.config import SearchConfig as SearchConfig
+    from attention_nmt.config import TransformerConfig as TransformerConfig
     from attention_nmt.data.batches import TrainingBatches as TrainingBatches
     from attention_nmt.data.tokenizer import Tokenizer as Tokenizer
     from attention_nmt.drawing.plots import plot_alignment as plot_alignment
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from attention_nmt.layers.cells import register_cell as register_cell
     from attention_nmt.layers.decoder import Decoder as Decoder
     from attention_nmt.layers.encoder import Encoder as Encoder
+    from attention_nmt.layers.heads import MultiHeadAttention as MultiHeadAttention
+    from attention_nmt.layers.transformer_decoder import TransformerDecoder as TransformerDecoder
+    from attention_nmt.layers.transformer_encoder import TransformerEncoder as TransformerEncoder
     from attention_nmt.losses import CrossEntropy as CrossEntropy
     from attention_nmt.losses import Perplexity as Perplexity
     from attention_nmt.losses import TargetTokens as TargetTokens
@@ -55,7 +59,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _MODULES = {
-    "config": ("BatchConfig", "CellConfig", "ModelConfig", "SearchConfig"),
+    "config": ("BatchConfig", "CellConfig", "ModelConfig", "SearchConfig", "TransformerConfig"),
     "data.batches": ("TrainingBatches",),
     "data.tokenizer": ("Tokenizer",),
     "drawing.plots": ("plot_alignment",),
@@ -70,6 +74,9 @@ _MODULES = {
     "layers.cells": ("Cell", "register_cell"),
     "layers.decoder": ("Decoder",),
     "layers.encoder": ("Encoder",),
+    "layers.heads": ("MultiHeadAttention",),
+    "layers.transformer_decoder": ("TransformerDecoder",),
+    "layers.transformer_encoder": ("TransformerEncoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),
     "model_folder": ("ModelCard",),
     "models.interface": ("Step", "TranslationModel"),

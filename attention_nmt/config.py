@@ -37,7 +37,44 @@ class CellConfig:
         require(possible, "reset_after", "True with an LSTM", self.reset_after)
 
 
-PARTS = ("rnn",)
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """The layers of a Transformer; see `layers.transformer_encoder` and `transformer_decoder`.
+
+    Attributes:
+        heads: of each attention; they share the units of an embedded word.
+        feed_forward_units: of the hidden layer of each feed-forward network.
+        pre_norm: normalize what sublayers read; False normalizes sums, as Vaswani et al. (2017) do.
+        attention_dropout: on alignments, each number by itself.
+        feed_forward_dropout: on hidden units of feed-forward networks, likewise.
+        alignment_layer: the decoder layer whose attention to the source is the model's alignment,
+            as Python counts. A recurrent decoder has its own.
+        alignment_heads: the heads of that layer whose mean it is; all, if none are given.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    heads: int = 4
+    feed_forward_units: int = 1024
+    pre_norm: bool = True
+    attention_dropout: float = 0.0
+    feed_forward_dropout: float = 0.0
+    alignment_layer: int = -1
+    alignment_heads: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("heads", "feed_forward_units"):
+            value = getattr(self, name)
+            positive = isinstance(value, int) and value >= 1
+            require(positive, name, "an integer of at least 1", value)
+        for name in ("attention_dropout", "feed_forward_dropout"):
+            require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        among = all(0 <= head < self.heads for head in self.alignment_heads)
+        require(among, "alignment_heads", f"below heads={self.heads}", self.alignment_heads)
+
+
+PARTS = ("rnn", "transformer")
 
 ATTENTIONS = ("bahdanau", "luong_dot", "luong_general", "none")
 
@@ -54,6 +91,8 @@ class ModelConfig:
         target_vocabulary_size: pieces of the target language.
         encoder: the part that reads the source.
         decoder: the part that writes the target; any goes with any encoder.
+        transformer: the layers of an encoder or decoder that is a Transformer, whose units are
+            those of an embedded word.
         embedding_size: `E`, of both languages.
         encoder_units: units of each direction of a recurrent encoder.
         decoder_units: `H`, units of a recurrent decoder.
@@ -73,10 +112,11 @@ class ModelConfig:
         cell: the cell of a recurrent encoder and decoder.
         readout_units: units after the maxout of a recurrent decoder, `l` in the paper's appendix.
         tie_output: the output product uses the target embedding; `readout_units` must equal
-            `embedding_size`.
+            `embedding_size`, which a Transformer's output is as wide as.
         tie_source: one embedding for both languages, which then share one vocabulary.
         embedding_dropout: on embedded words.
-        layer_dropout: on what one layer of the encoder or the decoder hands to the next one.
+        layer_dropout: on what one recurrent layer hands to the next one; on what each sublayer of a
+            Transformer adds, there each number by itself.
         annotation_dropout: on annotations.
         readout_dropout: on what the decoder gives to the output product.
         source_word_dropout: how often a source piece is read as unknown in training.
@@ -89,8 +129,9 @@ class ModelConfig:
 
     source_vocabulary_size: int = 4000
     target_vocabulary_size: int = 4000
-    encoder: Literal["rnn"] = "rnn"
-    decoder: Literal["rnn"] = "rnn"
+    encoder: Literal["rnn", "transformer"] = "rnn"
+    decoder: Literal["rnn", "transformer"] = "rnn"
+    transformer: TransformerConfig = field(default_factory=TransformerConfig)
     embedding_size: int = 256
     encoder_units: int = 256
     decoder_units: int = 512
@@ -130,8 +171,29 @@ class ModelConfig:
         known = self.query in ("previous", "current")
         require(known, "query", "'previous' or 'current'", self.query)
         require(isinstance(self.cell, CellConfig), "cell", "a CellConfig", self.cell)
-        self._check_attention()
+        self._check_transformer()
+        if self.decoder == "rnn":
+            self._check_attention()
         self._check_ties()
+
+    def _check_transformer(self) -> None:
+        known = isinstance(self.transformer, TransformerConfig)
+        require(known, "transformer", "a TransformerConfig", self.transformer)
+        if "transformer" not in (self.encoder, self.decoder):
+            return
+
+        heads = self.transformer.heads
+        shares = self.embedding_size % heads == 0 and self.embedding_size % 2 == 0
+        expected = f"an even multiple of the heads={heads} of a Transformer"
+        require(shares, "embedding_size", expected, self.embedding_size)
+        attends = self.attention != "none"
+        require(attends, "attention", "one that aligns, with a Transformer", self.attention)
+        if self.decoder == "transformer":
+            require(not self.input_feeding, "input_feeding", "False with a Transformer", True)
+            layer = self.transformer.alignment_layer
+            within = -self.decoder_layers <= layer < self.decoder_layers
+            expected = f"one of decoder_layers={self.decoder_layers}"
+            require(within, "alignment_layer", expected, layer)
 
     def least_weights(self) -> int:
         """A number of weights that a model of these sizes has at least."""
@@ -140,10 +202,17 @@ class ModelConfig:
         if not self.tie_source:
             least += self.source_vocabulary_size * embedding
 
+        hidden = 2 * embedding * self.transformer.feed_forward_units
+        if self.encoder == "transformer":
+            least += self.encoder_layers * (4 * embedding**2 + hidden)
+        else:
+            least += self.encoder_layers * self.encoder_units**2
+        if self.decoder == "transformer":
+            return least + self.decoder_layers * (6 * embedding**2 + hidden)
+
         additive = self.attention == "bahdanau"
         return (
             least
-            + self.encoder_layers * self.encoder_units**2
             + self.decoder_layers * self.decoder_units**2
             + self.readout_units * self.decoder_units
             + self.attention_units * self.decoder_units * additive
@@ -165,12 +234,15 @@ class ModelConfig:
 
         if self.attention == "luong_dot":
             depth = 2 * self.encoder_units
-            half = f"twice the encoder_units={self.encoder_units}"
-            expected = f"{depth}, {half}, with `luong_dot`"
+            of_what = f"twice the encoder_units={self.encoder_units}"
+            if self.encoder == "transformer":
+                depth = self.embedding_size
+                of_what = "the embedding_size"
+            expected = f"{depth}, {of_what}, with `luong_dot`"
             require(self.decoder_units == depth, "decoder_units", expected, self.decoder_units)
 
     def _check_ties(self) -> None:
-        if self.tie_output:
+        if self.tie_output and self.decoder == "rnn":
             equal = self.readout_units == self.embedding_size
             expected = f"embedding_size={self.embedding_size} when `tie_output` is set"
             require(equal, "readout_units", expected, self.readout_units)

@@ -23,8 +23,11 @@ CLASSES = {
     "layers.decoder_recurrence": ("AttendingRecurrence",),
     "layers.dropout": ("SentenceDropout", "WordDropout"),
     "layers.encoder": ("Encoder",),
+    "layers.heads": ("MultiHeadAttention",),
     "layers.readout": ("Readout",),
     "layers.recurrent": ("Recurrent", "StackedOrthogonal"),
+    "layers.transformer_decoder": ("TransformerDecoder",),
+    "layers.transformer_encoder": ("TransformerEncoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),
     "models.seq2seq": ("Seq2Seq",),
 }

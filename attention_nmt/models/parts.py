@@ -18,6 +18,8 @@ from attention_nmt.layers.attention import (
 )
 from attention_nmt.layers.decoder import Decoder
 from attention_nmt.layers.encoder import Encoded, Encoder
+from attention_nmt.layers.transformer_decoder import TransformerDecoder
+from attention_nmt.layers.transformer_encoder import TransformerEncoder
 from attention_nmt.types import Tensor
 
 
@@ -146,8 +148,38 @@ def _attention(config: ModelConfig, dtype: Any) -> Attention:
     return FixedContext(dtype=dtype)
 
 
-ENCODERS: dict[str, Callable[[ModelConfig, Any], EncoderPart]] = {"rnn": _rnn_encoder}
+def _transformer_encoder(config: ModelConfig, dtype: Any) -> EncoderPart:
+    return TransformerEncoder(
+        config.embedding_size,
+        layers=config.encoder_layers,
+        config=config.transformer,
+        layer_dropout=config.layer_dropout,
+        dropout=config.annotation_dropout,
+        dtype=dtype,
+        name="encoder",
+    )
+
+
+def _transformer_decoder(config: ModelConfig, dtype: Any) -> DecoderPart:
+    return TransformerDecoder(
+        config.embedding_size,
+        layers=config.decoder_layers,
+        config=config.transformer,
+        layer_dropout=config.layer_dropout,
+        dropout=config.readout_dropout,
+        dtype=dtype,
+        name="decoder",
+    )
+
+
+ENCODERS: dict[str, Callable[[ModelConfig, Any], EncoderPart]] = {
+    "rnn": _rnn_encoder,
+    "transformer": _transformer_encoder,
+}
 """The makers of encoders, of a config and a dtype policy, by the config's `encoder`."""
 
-DECODERS: dict[str, Callable[[ModelConfig, Any], DecoderPart]] = {"rnn": _rnn_decoder}
+DECODERS: dict[str, Callable[[ModelConfig, Any], DecoderPart]] = {
+    "rnn": _rnn_decoder,
+    "transformer": _transformer_decoder,
+}
 """The makers of decoders, of a config and a dtype policy, by the config's `decoder`."""

@@ -55,7 +55,13 @@ def expected(model: Seq2Seq) -> dict[str, np.ndarray]:
     return values | searched(model) | trained(model)
 
 
-@pytest.mark.parametrize("kind", ["default", pytest.param("everything", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "default",
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("everything", "transformer")),
+    ],
+)
 def test_a_model_on_jax(kind: str, tmp_path: Path) -> None:
     """Logits, gradients of the loss, every search, Keras' `evaluate` and `fit`, with no module of
     TensorFlow imported."""

@@ -24,6 +24,9 @@ LSTM = {"kind": "lstm"}
 RESET_BEFORE = {"reset_after": False}
 NORMALIZED = {"layer_normalization": True}
 
+POST_NORM = {"heads": 3, "feed_forward_units": 7, "pre_norm": False}
+ONE_HEAD = {"heads": 3, "feed_forward_units": 7, "alignment_layer": 0, "alignment_heads": [1]}
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no attention": {"attention": "none"},
@@ -64,13 +67,44 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "decoder_layers": 2,
     },
     "current": {"query": "current", "cell": NORMALIZED},
+    "transformer": {
+        "encoder": "transformer",
+        "decoder": "transformer",
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "transformer": ONE_HEAD,
+    },
+    "transformer, post norm": {
+        "encoder": "transformer",
+        "decoder": "transformer",
+        "decoder_layers": 2,
+        "transformer": POST_NORM,
+    },
+    "transformer encoder": {
+        "encoder": "transformer",
+        "encoder_layers": 2,
+        "transformer": POST_NORM,
+    },
+    "transformer decoder": {
+        "decoder": "transformer",
+        "decoder_layers": 2,
+        "transformer": ONE_HEAD,
+    },
 }
 """Models of every kind, by name: what holds for one is to hold for all."""
 
-FEW = {name: VARIANTS[name] for name in ("default", "no attention, lstm layers", "everything")}
+FEW_NAMES = ("default", "no attention, lstm layers", "everything", "transformer")
+FEW = {name: VARIANTS[name] for name in FEW_NAMES}
 """For what takes seconds a model."""
 
-SHORT = (*FEW, "reset before", "lstm, word query", "luong dot, fed", "tied, bahdanau")
+SHORT = (
+    *FEW,
+    "reset before",
+    "lstm, word query",
+    "luong dot, fed",
+    "tied, bahdanau",
+    "transformer encoder",
+)
 """The kinds that `make test` takes through each property; `make test-long` takes all."""
 
 

@@ -329,6 +329,9 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "no attention, lstm layers": {"temperature": 0.7, "sampling_seed": 5},
     "luong dot, fed": {},
     "everything": {"coverage_penalty": 0.3},
+    "transformer": {},
+    "transformer encoder": {},
+    "transformer decoder": {},
 }
 
 
@@ -338,6 +341,9 @@ SEARCHES: dict[str, dict[str, Any]] = {
         pytest.param("no attention, lstm layers", marks=pytest.mark.long),
         pytest.param("luong dot, fed", marks=pytest.mark.long),
         pytest.param("everything", marks=pytest.mark.long),
+        pytest.param("transformer", marks=pytest.mark.long),
+        pytest.param("transformer encoder", marks=pytest.mark.long),
+        pytest.param("transformer decoder", marks=pytest.mark.long),
     ],
 )
 def test_other_kinds_of_model_and_search_are_exported(kind: str, tmp_path: Path) -> None:

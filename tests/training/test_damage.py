@@ -424,7 +424,8 @@ def test_recordings_know_their_tokenizers_and_their_lengths(tmp_path: Path) -> N
 
 def test_the_smallest_variants_are_no_bombs(tmp_path: Path) -> None:
     """What a model has at least is no more than what it has."""
-    variants: list[dict[str, Any]] = [{}, {"attention": "none"}, {"encoder_layers": 3}]
+    both = {"encoder": "transformer", "decoder": "transformer", "transformer": {"heads": 3}}
+    variants: list[dict[str, Any]] = [{}, {"attention": "none"}, {"encoder_layers": 3}, both]
     for number, options in enumerate(variants):
         model = build(TrainConfig(model=tiny_config(**options)), 40, 40)
         path = tmp_path / f"{number}.keras"

@@ -17,6 +17,8 @@ from attention_nmt.layers.attention import (
 )
 from attention_nmt.layers.decoder import Decoder
 from attention_nmt.layers.encoder import Encoder
+from attention_nmt.layers.transformer_decoder import TransformerDecoder
+from attention_nmt.layers.transformer_encoder import TransformerEncoder
 from tests.attention_nmt.tiny import tiny_model
 
 IDS = np.array([[4, 5, 6, 3], [7, 3, 0, 0]], np.int32)
@@ -57,6 +59,20 @@ def translator(attention: Attention, **options: Any) -> keras.Model:
     return keras.Model({"source": source, "target": target}, logits)
 
 
+def transformer() -> keras.Model:
+    source, target = ids("source"), ids("target")
+    mask = ops.not_equal(source, 0)
+    config = {"heads": 2, "feed_forward_units": 5}
+    encoder = TransformerEncoder(8, layers=2, config=config)
+    annotations, summary = encoder(keras.layers.Embedding(20, 8)(source), mask)
+
+    decoder = TransformerDecoder(8, layers=2, config=config)
+    memory = decoder.prepare(annotations, mask)
+    read, alignment = decoder(keras.layers.Embedding(20, 8)(target), summary, memory)
+    read = read + ops.matmul(alignment, annotations)
+    return keras.Model({"source": source, "target": target}, keras.layers.Dense(20)(read))
+
+
 def seq2seq() -> keras.Model:
     inputs = {"source": ids("source"), "target": ids("target")}
     return keras.Model(inputs, tiny_model()(inputs))
@@ -66,6 +82,7 @@ FED: dict[str, Any] = {"query": "current", "input_feeding": True}
 MODELS: dict[str, Callable[[], keras.Model]] = {
     "bahdanau": lambda: translator(BahdanauAttention(5), word_query=True),
     "luong, fed": lambda: translator(LuongAttention("general"), **FED),
+    "transformer": transformer,
     "seq2seq": seq2seq,
 }
 
@@ -111,7 +128,7 @@ def test_a_functional_model_with_attention_is_saved_and_loaded(name: str, tmp_pa
 
 @pytest.mark.parametrize(
     "name",
-    ["bahdanau", *(pytest.param(n, marks=pytest.mark.long) for n in ("luong, fed", "seq2seq"))],
+    ["bahdanau", *(pytest.param(n, marks=pytest.mark.long) for n in list(MODELS)[1:])],
 )
 def test_a_functional_model_with_a_decoder_is_saved_and_loaded(name: str, tmp_path: Path) -> None:
     check_file(MODELS[name](), PAIRS, IDS, tmp_path / "model.keras")

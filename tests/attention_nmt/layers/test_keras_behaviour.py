@@ -17,14 +17,18 @@ from attention_nmt.layers.decoder import Decoder
 from attention_nmt.layers.decoder_recurrence import DecoderRecurrence
 from attention_nmt.layers.dropout import SentenceDropout, WordDropout
 from attention_nmt.layers.encoder import Encoder
+from attention_nmt.layers.heads import MultiHeadAttention
 from attention_nmt.layers.readout import Readout
 from attention_nmt.layers.recurrent import Recurrent, StackedOrthogonal
+from attention_nmt.layers.transformer_decoder import TransformerDecoder
+from attention_nmt.layers.transformer_encoder import TransformerEncoder
 from attention_nmt.losses import CrossEntropy, Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.types import SPECIAL
 from tests.attention_nmt.tiny import (
     FEW,
     NORMALIZED,
+    ONE_HEAD,
     TIED,
     VARIANTS,
     Batch,
@@ -71,6 +75,13 @@ LAYERS: list[Callable[[], keras.layers.Layer]] = [
     ),
     lambda: DecoderRecurrence(7, FixedContext(), name="r"),
     lambda: Readout(3, dropout=0.4, name="o"),
+    lambda: MultiHeadAttention(6, 3, dropout=0.1, name="m"),
+    lambda: TransformerEncoder(
+        6, layers=2, config=ONE_HEAD, layer_dropout=0.1, dropout=0.2, name="t"
+    ),
+    lambda: TransformerDecoder(
+        6, layers=2, config=ONE_HEAD, layer_dropout=0.1, dropout=0.2, name="t"
+    ),
     lambda: Decoder(
         7,
         3,
@@ -246,6 +257,12 @@ def built_decoder(attention: keras.layers.Layer, **options: Any) -> Decoder:
     return decoder
 
 
+def built_transformer() -> TransformerDecoder:
+    decoder = TransformerDecoder(6, layers=2, config=ONE_HEAD)
+    decoder.build((None, None, 6), None, ((None, None, 7), (None, None)))
+    return decoder
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -254,6 +271,8 @@ def built_decoder(attention: keras.layers.Layer, **options: Any) -> Decoder:
         lambda: built_decoder(BahdanauAttention(4)).attention,
         lambda: built_decoder(LuongAttention()).attention,
         lambda: built_decoder(FixedContext()),
+        lambda: built_transformer(),
+        lambda: built_transformer().layers[0].source,
     ],
 )
 def test_built_layers_come_back_with_their_weights(make: Callable[[], keras.layers.Layer]) -> None:
@@ -265,13 +284,26 @@ def test_built_layers_come_back_with_their_weights(make: Callable[[], keras.laye
     assert layer.weights or isinstance(layer, FixedContext)
 
 
-def test_a_model_of_ones_own_is_saved_and_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [
+        (lambda: Encoder(5), lambda: Decoder(7, 3, BahdanauAttention(4))),
+        (
+            lambda: TransformerEncoder(6, config=ONE_HEAD),
+            lambda: TransformerDecoder(6, config=ONE_HEAD),
+        ),
+    ],
+    ids=["rnn", "transformer"],
+)
+def test_a_model_of_ones_own_is_saved_and_loaded(
+    encoder: Callable[[], Any], decoder: Callable[[], Any], tmp_path: Path
+) -> None:
     """Its layers do not warn of a mask that they use."""
     embedded, mask = (
         np.random.default_rng(1).normal(size=(2, 4, 6)).astype("float32"),
         np.arange(4)[None] < [[4], [2]],
     )
-    model = Own(Encoder(5), Decoder(7, 3, BahdanauAttention(4)))
+    model = Own(encoder(), decoder())
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         expected = model([embedded, mask])
@@ -284,14 +316,14 @@ def test_a_model_of_ones_own_is_saved_and_loaded(tmp_path: Path) -> None:
 class Own(keras.Model):
     """One step of a decoder over an encoder's annotations."""
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, **kwargs: Any) -> None:
+    def __init__(self, encoder: Any, decoder: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
 
     def call(self, inputs: list[Any]) -> Any:
         embedded, mask = inputs
         annotations, summary = self.encoder(embedded, mask=keras.ops.cast(mask, "bool"))
-        memory = self.decoder.attention.prepare(annotations, keras.ops.cast(mask, "bool"))
+        memory = self.decoder.prepare(annotations, keras.ops.cast(mask, "bool"))
         return self.decoder(embedded, summary, memory)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """The model in NumPy and float64, written from the papers' equations and not from the package.
 
 Bahdanau, Cho and Bengio (2015), arXiv 1409.0473: section 3 and appendix A; Luong et al. (2015),
-arXiv 1508.04025, section 3. Every sentence is computed by itself at its
-true length, so nothing here knows of padding, masks or batches.
+arXiv 1508.04025, section 3; for Transformers see `transformer_oracle`. Every sentence is computed
+by itself at its true length, so nothing here knows of padding, masks or batches.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from tests.attention_nmt.models import transformer_oracle
 
 Array = np.ndarray
 Weights = Mapping[str, Array]
@@ -40,8 +42,8 @@ class Sentence(NamedTuple):
 
     annotations: Array  # [T_x, D]
     summary: Array  # [n]: what the first state is made from
-    states: Array  # [T_y, N]: all layers' side by side
-    contexts: Array  # [T_y, 2n]
+    states: Array | None  # [T_y, N]: all layers' side by side; None of a Transformer
+    contexts: Array | None  # [T_y, 2n]; likewise
     alignments: Array  # [T_y, T_x]
     logits: Array  # [T_y, K_y]
 
@@ -135,6 +137,9 @@ def maxout(x: Array) -> Array:
 def encode(model: Any, weights: Weights, embedded: Array) -> tuple[Array, Array]:
     """The annotations [T_x, D], a layer's added to those of the layer below, and the summary."""
     config, h = model.config, embedded
+    if config.encoder == "transformer":
+        h = transformer_oracle.encode(config, weights, embedded)
+        return h, h.mean(axis=0)
     for k in range(config.encoder_layers):
         below, h = h, read_sentence(unit(model, weights, f"encoder/forward_{k}"), h)
         summary = h[-1]
@@ -151,10 +156,24 @@ def run(model: Any, source: Array, target: Array, weights: Weights | None = None
     """One pair, unpadded: `source` [T_x] and the previous words `target` [T_y], the first the
     start symbol."""
     weights = read_weights(model) if weights is None else weights
-    config, n = model.config, model.config.decoder_units
+    config = model.config
     E_y = weights["target_embedding/embeddings"]
     E_x = E_y if config.tie_source else weights["source_embedding/embeddings"]
+    W_o = E_y.T if config.tie_output else weights["output_projection/kernel"]
     h, summary = encode(model, weights, E_x[source])
+    if config.decoder == "transformer":
+        tops, alignment = transformer_oracle.decode(config, weights, E_y[target], h)
+        return Sentence(h, summary, None, None, alignment, tops @ W_o)
+
+    tops, states, contexts, alignments = decode(model, weights, E_y[target], h, summary)
+    return Sentence(h, summary, states, contexts, alignments, tops @ W_o)
+
+
+def decode(
+    model: Any, weights: Weights, embedded: Array, h: Array, summary: Array
+) -> tuple[Array, Array, Array, Array]:
+    """The readouts [T_y, l], states, contexts and alignments of the recurrent decoder."""
+    config, n = model.config, model.config.decoder_units
     # Appendix A.2.2: s_0 = tanh(W_s backward h_1), here of every layer.
     first = np.tanh(summary @ weights["decoder/initial/kernel"] + weights["decoder/initial/bias"])
     layers = np.split(first, config.decoder_layers)
@@ -169,9 +188,9 @@ def run(model: Any, source: Array, target: Array, weights: Weights | None = None
     extra = ("context_kernel",) if not current else ("feed_kernel",) if config.input_feeding else ()
     units = [unit(model, weights, path, extra)]
     units += [unit(model, weights, f"{path}/upper_{k}") for k in range(1, config.decoder_layers)]
-    U_o, V_o, C_o = np.split(weights["decoder/readout/kernel"], [n, n + E_y.shape[1]])
+    U_o, V_o, C_o = np.split(weights["decoder/readout/kernel"], [n, n + embedded.shape[1]])
     states, contexts, alignments, readouts = [], [], [], [np.zeros(config.readout_units)]
-    for y in E_y[target]:
+    for y in embedded:
         read = [y]
         if config.input_feeding:
             read.append(readouts[-1])
@@ -189,9 +208,7 @@ def run(model: Any, source: Array, target: Array, weights: Weights | None = None
         states.append(np.concatenate(layers))
         contexts.append(c)
         alignments.append(alpha)
-    W_o = E_y.T if config.tie_output else weights["output_projection/kernel"]
-    logits = np.array(readouts[1:]) @ W_o
-    return Sentence(h, summary, np.array(states), np.array(contexts), np.array(alignments), logits)
+    return np.array(readouts[1:]), np.array(states), np.array(contexts), np.array(alignments)
 
 
 def cross_entropy(logits: Array, labels: Array, smoothing: float = 0.0) -> Array:

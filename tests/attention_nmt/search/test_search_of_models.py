@@ -102,6 +102,7 @@ def test_coverage_needs_attention(tokenizer: Tokenizer) -> None:
         pytest.param(4, "normalized, reset before", marks=pytest.mark.long),
         pytest.param(4, "luong dot, fed", marks=pytest.mark.long),
         (4, "everything"),
+        (4, "transformer"),
     ],
 )
 def test_alignment_and_score_of_a_search_are_those_of_forced_decoding(

@@ -1,0 +1,289 @@
+"""The decoder of a Transformer: teacher forcing, and a step with a cache of keys and values."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from attention_nmt.checks import require, require_axes, require_type
+from attention_nmt.config import TransformerConfig
+from attention_nmt.layers.attention import Annotations, annotations_shape, mask_bias
+from attention_nmt.layers.heads import Heads, MultiHeadAttention
+from attention_nmt.layers.transformer import (
+    FeedForward,
+    Residual,
+    Stack,
+    check_depth,
+    placed,
+    scaled,
+)
+from attention_nmt.types import Tensor
+
+
+class TransformerMemory(NamedTuple):
+    """The memory that steps read."""
+
+    layers: tuple[Heads, ...]  # of the annotations, in each layer
+    bias: Tensor  # [B, 1, 1, S]
+
+
+class TransformerState(NamedTuple):
+    """The state that one step hands to the next: keys and values of the words so far."""
+
+    position: Tensor  # []
+    keys: tuple[Tensor, ...]  # [B, Q, h, T, d] in each layer, 0 from the position on
+    values: tuple[Tensor, ...]  # likewise
+
+
+class DecoderLayer(keras.layers.Layer):
+    """A word attends to those before it, then to the annotations, then a `FeedForward`."""
+
+    def __init__(
+        self, units: int, config: TransformerConfig, dropout: float, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        dtype = self.dtype_policy
+        self.own, self.own_residual = self._attention(units, config, dropout, "own")
+        self.source, self.source_residual = self._attention(units, config, dropout, "source")
+        self.feed_forward = FeedForward(units, config, dropout, dtype=dtype, name="feed_forward")
+
+    def _attention(
+        self, units: int, config: TransformerConfig, dropout: float, name: str
+    ) -> tuple[MultiHeadAttention, Residual]:
+        dtype = self.dtype_policy
+        attention = MultiHeadAttention(
+            units, config.heads, config.attention_dropout, dtype=dtype, name=f"{name}_attention"
+        )
+        return attention, Residual(config.pre_norm, dropout, dtype=dtype, name=f"{name}_residual")
+
+    def build(self, shape: tuple, annotations: tuple) -> None:
+        """Makes the weights for words `[B, T, E]` and annotations `[B, S, D]`."""
+        self.own.build(shape, shape)
+        self.own_residual.build(shape)
+        self.source.build(shape, annotations)
+        self.source_residual.build(shape)
+        self.feed_forward.build(shape)
+
+    def call(
+        self, x: Tensor, annotations: Tensor, biases: tuple[Tensor, Tensor], training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Teacher forcing.
+
+        Args:
+            x: words `[B, T, E]`.
+            annotations: `[B, S, D]`.
+            biases: of the energies of words `[T, T]`, and of annotations `[B, 1, 1, S]`.
+            training: whether dropout is on.
+
+        Returns:
+            `[B, T, E]`, and the alignments `[B, h, T, S]`.
+        """
+        causal, bias = biases
+        read = self.own_residual.before(x)
+        y, _ = self.own(read, read, causal, training=training)
+        x = self.own_residual.after(x, y, training)
+        return self._read_source(x, self.source.memory(annotations), bias, training)
+
+    def step(
+        self, x: Tensor, cache: Heads, here: Tensor, causal: Tensor, source: tuple[Heads, Tensor]
+    ) -> tuple[Tensor, Heads, Tensor]:
+        """One word of each of `Q` hypotheses.
+
+        Args:
+            x: words `[B, Q, E]`.
+            cache: keys and values of the words before them `[B, Q, h, T, d]`.
+            here: 1 at the position of the words, 0 elsewhere `[T, 1]`.
+            causal: the bias of the energies of the words so far `[T]`.
+            source: of the annotations, with the bias of their energies.
+
+        Returns:
+            `[B, Q, E]`, the cache with these words, and the alignments `[B, h, Q, S]`.
+        """
+        read = self.own_residual.before(x)
+        new = self.own.step_memory(read)
+        # A position is 0 until it is written.
+        cache = Heads(cache.keys + here * new.keys, cache.values + here * new.values)
+
+        # Each hypothesis has words of its own: to this attention it is a sentence.
+        words = Heads(_apart(cache.keys), _apart(cache.values))
+        y, _ = self.own.attend(self.own.step_queries(read), words, causal)
+        x = self.own_residual.after(x, ops.reshape(y, ops.shape(x)))
+        x, alignments = self._read_source(x, *source)
+        return x, cache, alignments
+
+    def _read_source(
+        self, x: Tensor, memory: Heads, bias: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        read = self.source_residual.before(x)
+        queries = self.source.queries(read)
+        y, alignments = self.source.attend(queries, memory, bias, training)
+        x = self.source_residual.after(x, y, training)
+        return self.feed_forward(x, training=training), alignments
+
+
+def _apart(x: Tensor) -> Tensor:
+    """`[B, Q, h, T, d]` as `[B Q, h, T, d]`."""
+    return ops.reshape(x, (-1, *ops.shape(x)[2:]))
+
+
+def _prepared(memory: Any) -> tuple[Tensor, Tensor]:
+    """The annotations and the mask of a memory, or of the list that a file makes of it.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    parts = len(memory) if isinstance(memory, (list, tuple)) else 0
+    require_type(parts == 2, "memory", "what `prepare` gives", memory)
+    return memory[0], memory[1]
+
+
+@keras.saving.register_keras_serializable("attention_nmt")
+class TransformerDecoder(Stack):
+    """Layers in which a word attends to those before it and to the annotations.
+
+    `call` is teacher forcing; a search calls `step`, which keeps the keys and values of the words
+    so far.
+
+    Args:
+        units: `E`, of embedded words and of what is given.
+        layers: how many.
+        config: heads, feed-forward units, their dropout, and which heads are the alignment.
+        layer_dropout: rate on what each sublayer adds.
+        dropout: rate on what the decoder gives, one mask per sentence for all of its positions.
+
+    Raises:
+        ValueError: `units` is odd, or no multiple of the heads; there is no such layer to align; or
+            as the config.
+
+    Source, and departures from it: see `TransformerEncoder`.
+    """
+
+    aligns = True
+
+    layer_class = DecoderLayer
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(units, **kwargs)
+        count = len(self.layers)
+        number = self.config.alignment_layer
+        require(-count <= number < count, "alignment_layer", f"one of {count} layers", number)
+
+    @property
+    def output_size(self) -> int:
+        """`E`."""
+        return self.units
+
+    def build(self, embedded_shape: tuple, summary_shape: Any, memory_shape: Any) -> None:  # noqa: ARG002
+        """Makes the weights for embedded words `[B, T, E]` and a memory of `[B, S, D]`."""
+        check_depth(embedded_shape, self.units)
+        for layer in self.layers:
+            layer.build(embedded_shape, annotations_shape(memory_shape))
+        self.build_last(embedded_shape)
+
+    def prepare(self, annotations: Tensor, mask: Tensor) -> Annotations:
+        """Keeps annotations `[B, S, D]` and `mask` `[B, S]`, True on words, for `call`."""
+        require_axes("annotations", annotations, "[B, S, D]")
+        require_axes("mask", mask, "[B, S]")
+        return Annotations(annotations, mask)
+
+    def call(
+        self,
+        embedded: Tensor,
+        summary: Tensor,  # noqa: ARG002 - there is no first state
+        memory: Annotations,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Teacher forcing.
+
+        Args:
+            embedded: the embedded previous words `[B, T, E]`; the first is the start symbol's.
+            summary: is not read.
+            memory: from `prepare`.
+            training: whether dropout is on.
+
+        Returns:
+            `[B, T, E]`, and the alignment `[B, T, S]`.
+
+        Raises:
+            TypeError: the memory is not what `prepare` gives.
+            ValueError: a tensor has more axes or fewer.
+        """
+        require_axes("embedded", embedded, "[B, T, E]")
+        annotations, mask = _prepared(memory)
+        places = ops.arange(ops.shape(embedded)[1])
+        causal = mask_bias(places[:, None] >= places, self.compute_dtype)
+        biases = (causal, self._bias(mask))
+        x = placed(self.project_words(embedded), places)
+        found = []
+        for layer in self.layers:
+            x, alignments = layer(x, annotations, biases, training=training)
+            found.append(alignments)
+        return self.dropout(self.last(x), training=training), self._alignment(found)
+
+    def _bias(self, mask: Tensor) -> Tensor:
+        return mask_bias(mask, self.compute_dtype)[:, None, None]
+
+    def _alignment(self, found: list[Tensor]) -> Tensor:
+        """The mean over the heads that are chosen, of the layer that is, `[B, T, S]`."""
+        alignments = found[self.config.alignment_layer]
+        heads = self.config.alignment_heads
+        if not heads:
+            return ops.mean(alignments, axis=1)
+        first, *others = (alignments[:, head] for head in heads)
+        return sum(others, first) / len(heads) if others else first
+
+    def initial_state(self, summary: Tensor, maximum_length: Tensor | int) -> TransformerState:
+        """An empty cache of `maximum_length` positions for one hypothesis per sentence.
+
+        A step beyond them would lose its word, and is an error of the caller.
+        """
+        heads = self.config.heads
+        shape = (ops.shape(summary)[0], 1, heads, maximum_length, self.units // heads)
+        empty = tuple(ops.zeros(shape, self.compute_dtype) for _ in self.layers)
+        return TransformerState(ops.zeros((), "int32"), empty, empty)
+
+    def project(self, memory: Annotations) -> TransformerMemory:
+        """The keys and values of the annotations in each layer."""
+        annotations, mask = _prepared(memory)
+        heads = tuple(layer.source.memory(annotations) for layer in self.layers)
+        return TransformerMemory(heads, self._bias(mask))
+
+    def project_words(self, embedded: Tensor) -> Tensor:
+        """The embedded words `[..., E]`, scaled; see `scaled`."""
+        return scaled(embedded)
+
+    @property
+    def word_columns(self) -> int:
+        """`E`."""
+        return self.units
+
+    def step(
+        self, word_products: Tensor, state: TransformerState, memory: TransformerMemory
+    ) -> tuple[Tensor, TransformerState, Tensor]:
+        """One step for `Q` hypotheses of each sentence.
+
+        Args:
+            word_products: the previous words `[B, Q, E]`, from `project_words`.
+            state: from the step before, or `initial_state`.
+            memory: from `project`.
+
+        Returns:
+            `[B, Q, E]`, the next state, and the alignment `[B, Q, S]`.
+        """
+        x = placed(word_products, state.position[None])
+        places = ops.arange(ops.shape(state.keys[0])[3])
+        here = ops.cast(ops.equal(places, state.position), x.dtype)[:, None]
+        causal = mask_bias(places <= state.position, self.compute_dtype)
+        caches, found = [], []
+        for layer, *cache, source in zip(
+            self.layers, state.keys, state.values, memory.layers, strict=True
+        ):
+            about = (source, memory.bias)
+            x, new, alignments = layer.step(x, Heads(*cache), here, causal, about)
+            caches.append(new)
+            found.append(alignments)
+        keys, values = zip(*caches, strict=True)
+        state = TransformerState(state.position + 1, keys, values)
+        return self.last(x), state, self._alignment(found)
