@@ -30,13 +30,10 @@ def until(name: str, heading: str) -> nbformat.NotebookNode:
     return notebook
 
 
-def test_the_training_runs_for_three_steps(tmp_path: Path) -> None:
-    """As far as the other network, and without XLA."""
-    notebook = until("attention", "## The same network")
-    run(notebook, tmp_path, {"STEPS = 600": "STEPS = 3", "jit_compile=True": "jit_compile=False"})
-    shown = [output.get("data", {}) for cell in code(notebook) for output in cell.outputs]
-    assert sum("text/html" in data for data in shown) == 1
-    assert sum("image/png" in data for data in shown) == 1
+def test_the_data_of_the_training_is_there(tmp_path: Path) -> None:
+    """As far as the training, which takes a minute even of three steps."""
+    cells = code(run(until("attention", "## Training"), tmp_path))
+    assert "  →  " in printed(cells[1])
 
 
 def test_fine_tuning_runs_for_one_epoch(tmp_path: Path) -> None:
