@@ -10,6 +10,7 @@ from keras import ops
 from attention_nmt.backend import rows_by
 from attention_nmt.checks import require
 from attention_nmt.layers.attending_gru import softmax
+from attention_nmt.layers.attention import mask_bias
 from attention_nmt.types import Tensor
 
 
@@ -18,6 +19,12 @@ class Heads(NamedTuple):
 
     keys: Tensor  # [..., S, d]
     values: Tensor  # [..., S, d]
+
+
+def heads_bias(mask: Tensor, dtype: str) -> Tensor:
+    """The bias `[B, 1, 1, S]` of the energies of all heads and queries; see `mask_bias`."""
+    # Not by an index with None, which LiteRT does not take of a length that is not known.
+    return ops.expand_dims(mask_bias(mask, dtype), (1, 2))
 
 
 def _in_blocks(shape: tuple[int, int], dtype: Any) -> Tensor:
@@ -85,7 +92,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def step_memory(self, inputs: Tensor) -> Heads:
         """Keys and values `[B, Q, h, 1, d]` of inputs `[B, Q, E]`."""
-        return Heads(*(heads[:, :, :, None] for heads in self._memory(inputs)))
+        return Heads(*(ops.expand_dims(heads, 3) for heads in self._memory(inputs)))
 
     def _queries(self, inputs: Tensor) -> Tensor:
         rows = self._product(inputs, self.query_kernel, self.query_bias)

@@ -10,7 +10,7 @@ from keras import ops
 from attention_nmt.checks import require, require_axes, require_type
 from attention_nmt.config import TransformerConfig
 from attention_nmt.layers.attention import Annotations, annotations_shape, mask_bias
-from attention_nmt.layers.heads import Heads, MultiHeadAttention
+from attention_nmt.layers.heads import Heads, MultiHeadAttention, heads_bias
 from attention_nmt.layers.transformer import (
     FeedForward,
     Residual,
@@ -214,16 +214,13 @@ class TransformerDecoder(Stack):
         annotations, mask = _prepared(memory)
         places = ops.arange(ops.shape(embedded)[1])
         causal = mask_bias(places[:, None] >= places, self.compute_dtype)
-        biases = (causal, self._bias(mask))
+        biases = (causal, heads_bias(mask, self.compute_dtype))
         x = placed(self.project_words(embedded), places)
         found = []
         for layer in self.layers:
             x, alignments = layer(x, annotations, biases, training=training)
             found.append(alignments)
         return self.dropout(self.last(x), training=training), self._alignment(found)
-
-    def _bias(self, mask: Tensor) -> Tensor:
-        return mask_bias(mask, self.compute_dtype)[:, None, None]
 
     def _alignment(self, found: list[Tensor]) -> Tensor:
         """The mean over the heads that are chosen, of the layer that is, `[B, T, S]`."""
@@ -248,7 +245,7 @@ class TransformerDecoder(Stack):
         """The keys and values of the annotations in each layer."""
         annotations, mask = _prepared(memory)
         heads = tuple(layer.source.memory(annotations) for layer in self.layers)
-        return TransformerMemory(heads, self._bias(mask))
+        return TransformerMemory(heads, heads_bias(mask, self.compute_dtype))
 
     def project_words(self, embedded: Tensor) -> Tensor:
         """The embedded words `[..., E]`, scaled; see `scaled`."""
@@ -274,7 +271,7 @@ class TransformerDecoder(Stack):
         """
         x = placed(word_products, state.position[None])
         places = ops.arange(ops.shape(state.keys[0])[3])
-        here = ops.cast(ops.equal(places, state.position), x.dtype)[:, None]
+        here = ops.expand_dims(ops.cast(ops.equal(places, state.position), x.dtype), -1)
         causal = mask_bias(places <= state.position, self.compute_dtype)
         caches, found = [], []
         for layer, *cache, source in zip(

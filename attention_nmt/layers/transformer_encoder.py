@@ -9,9 +9,8 @@ from keras import ops
 
 from attention_nmt.checks import require_axes
 from attention_nmt.config import TransformerConfig
-from attention_nmt.layers.attention import mask_bias
 from attention_nmt.layers.encoder import Encoded
-from attention_nmt.layers.heads import MultiHeadAttention
+from attention_nmt.layers.heads import MultiHeadAttention, heads_bias
 from attention_nmt.layers.transformer import (
     FeedForward,
     Residual,
@@ -102,7 +101,7 @@ class TransformerEncoder(Stack):
         """
         require_axes("embedded", embedded, "[B, S, E]")
         require_axes("mask", mask, "[B, S]")
-        bias = mask_bias(mask, self.compute_dtype)[:, None, None]
+        bias = heads_bias(mask, self.compute_dtype)
         x = placed(scaled(embedded), ops.arange(ops.shape(embedded)[1]))
         for layer in self.layers:
             x = layer(x, bias, training=training)
@@ -115,7 +114,7 @@ class TransformerEncoder(Stack):
 
 def _mean(annotations: Tensor, mask: Tensor) -> Tensor:
     """The mean `[B, D]` of the annotations of words; 0 where there are none."""
-    words = ops.cast(mask, "float32")[..., None]
+    words = ops.expand_dims(ops.cast(mask, "float32"), -1)
     total = ops.sum(ops.cast(annotations, "float32") * words, axis=1)
     mean = total / ops.maximum(ops.sum(words, axis=1), 1)
     return ops.cast(mean, annotations.dtype)
