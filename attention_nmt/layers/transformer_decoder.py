@@ -12,6 +12,7 @@ from attention_nmt.config import TransformerConfig
 from attention_nmt.layers.attention import Annotations, annotations_shape, mask_bias
 from attention_nmt.layers.heads import Heads, MultiHeadAttention, heads_bias
 from attention_nmt.layers.transformer import (
+    Config,
     FeedForward,
     Residual,
     Stack,
@@ -164,11 +165,26 @@ class TransformerDecoder(Stack):
 
     layer_class = DecoderLayer
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        super().__init__(units, **kwargs)
-        count = len(self.layers)
+    def __init__(
+        self,
+        units: int,
+        *,
+        layers: int = 6,
+        config: Config = None,
+        layer_dropout: float = 0.0,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            layers=layers,
+            config=config,
+            layer_dropout=layer_dropout,
+            dropout=dropout,
+            **kwargs,
+        )
         number = self.config.alignment_layer
-        require(-count <= number < count, "alignment_layer", f"one of {count} layers", number)
+        require(-layers <= number < layers, "alignment_layer", f"one of {layers} layers", number)
 
     @property
     def output_size(self) -> int:
