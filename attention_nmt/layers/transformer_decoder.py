@@ -191,7 +191,12 @@ class TransformerDecoder(Stack):
         """`E`."""
         return self.units
 
-    def build(self, embedded_shape: tuple, summary_shape: Any, memory_shape: Any) -> None:  # noqa: ARG002
+    def build(
+        self,
+        embedded_shape: tuple,
+        summary_shape: Any,  # noqa: ARG002 - there is no first state
+        memory_shape: Any,
+    ) -> None:
         """Makes the weights for embedded words `[B, T, E]` and a memory of `[B, S, D]`."""
         check_depth(embedded_shape, self.units)
         for layer in self.layers:
