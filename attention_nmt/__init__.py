@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from attention_nmt.config import SearchConfig as SearchConfig
     from attention_nmt.config import TransformerConfig as TransformerConfig
     from attention_nmt.data.batches import TrainingBatches as TrainingBatches
+    from attention_nmt.data.hub_tokenizer import HubTokenizer as HubTokenizer
     from attention_nmt.data.tokenizer import Tokenizer as Tokenizer
     from attention_nmt.drawing.plots import plot_alignment as plot_alignment
     from attention_nmt.hub import upload_preset as upload_preset
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from attention_nmt.layers.decoder import Decoder as Decoder
     from attention_nmt.layers.encoder import Encoder as Encoder
     from attention_nmt.layers.heads import MultiHeadAttention as MultiHeadAttention
+    from attention_nmt.layers.pretrained_encoder import PretrainedEncoder as PretrainedEncoder
+    from attention_nmt.layers.pretrained_encoder import describe_backbone as describe_backbone
     from attention_nmt.layers.transformer_decoder import TransformerDecoder as TransformerDecoder
     from attention_nmt.layers.transformer_encoder import TransformerEncoder as TransformerEncoder
     from attention_nmt.losses import CrossEntropy as CrossEntropy
@@ -61,6 +64,7 @@ __version__ = "0.2.0"
 _MODULES = {
     "config": ("BatchConfig", "CellConfig", "ModelConfig", "SearchConfig", "TransformerConfig"),
     "data.batches": ("TrainingBatches",),
+    "data.hub_tokenizer": ("HubTokenizer",),
     "data.tokenizer": ("Tokenizer",),
     "drawing.plots": ("plot_alignment",),
     "hub": ("upload_preset",),
@@ -75,6 +79,7 @@ _MODULES = {
     "layers.decoder": ("Decoder",),
     "layers.encoder": ("Encoder",),
     "layers.heads": ("MultiHeadAttention",),
+    "layers.pretrained_encoder": ("PretrainedEncoder", "describe_backbone"),
     "layers.transformer_decoder": ("TransformerDecoder",),
     "layers.transformer_encoder": ("TransformerEncoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),

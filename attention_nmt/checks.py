@@ -27,6 +27,7 @@ _EXTRAS = {
     "onnxruntime": "onnx",
     "huggingface_hub": "hub",
     "kagglehub": "hub",
+    "keras_hub": "keras-hub",
 }
 """The extras that bring packages, by the names of their modules."""
 

@@ -76,6 +76,9 @@ class TransformerConfig:
 
 PARTS = ("rnn", "transformer")
 
+PRETRAINED = "keras_hub"
+"""What stands before a colon and the preset of an encoder that KerasHub loads."""
+
 ATTENTIONS = ("bahdanau", "luong_dot", "luong_general", "none")
 
 
@@ -89,8 +92,11 @@ class ModelConfig:
     Attributes:
         source_vocabulary_size: pieces of the source language.
         target_vocabulary_size: pieces of the target language.
-        encoder: the part that reads the source.
+        encoder: the part that reads the source: `rnn`, `transformer`, or a pretrained encoder,
+            `keras_hub:PRESET`, PRESET being what KerasHub loads: a name, a folder, one on a hub.
         decoder: the part that writes the target; any goes with any encoder.
+        backbone: KerasHub's description of a pretrained encoder, which a training finds out by
+            itself, and a script by `describe_backbone`.
         transformer: the layers of an encoder or decoder that is a Transformer, whose units are
             those of an embedded word.
         embedding_size: `E`, of both languages.
@@ -129,8 +135,9 @@ class ModelConfig:
 
     source_vocabulary_size: int = 4000
     target_vocabulary_size: int = 4000
-    encoder: Literal["rnn", "transformer"] = "rnn"
+    encoder: str = "rnn"
     decoder: Literal["rnn", "transformer"] = "rnn"
+    backbone: str = ""
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     embedding_size: int = 256
     encoder_units: int = 256
@@ -163,15 +170,17 @@ class ModelConfig:
             if name.endswith("dropout"):
                 require(0 <= value < 1, name, "in [0, 1)", value)
 
-        for name in ("encoder", "decoder"):
-            known = getattr(self, name) in PARTS
-            require(known, name, f"one of {PARTS}", getattr(self, name))
+        known = self.encoder in PARTS or (self.encoder_kind == PRETRAINED and bool(self.preset))
+        expected = f"one of {PARTS}, or '{PRETRAINED}:' with a preset"
+        require(known, "encoder", expected, self.encoder)
+        require(self.decoder in PARTS, "decoder", f"one of {PARTS}", self.decoder)
         known = self.attention in ATTENTIONS
         require(known, "attention", f"one of {ATTENTIONS}", self.attention)
         known = self.query in ("previous", "current")
         require(known, "query", "'previous' or 'current'", self.query)
         require(isinstance(self.cell, CellConfig), "cell", "a CellConfig", self.cell)
         self._check_transformer()
+        self._check_pretrained()
         if self.decoder == "rnn":
             self._check_attention()
         self._check_ties()
@@ -195,17 +204,43 @@ class ModelConfig:
             expected = f"one of decoder_layers={self.decoder_layers}"
             require(within, "alignment_layer", expected, layer)
 
+    def _check_pretrained(self) -> None:
+        if self.embeds_source:
+            require(not self.backbone, "backbone", "empty without a pretrained encoder", "one")
+            return
+
+        attends = self.attention != "none"
+        expected = "one that aligns, with a pretrained encoder"
+        require(attends, "attention", expected, self.attention)
+        expected = "False with a pretrained encoder, which has an embedding of its own"
+        require(not self.tie_source, "tie_source", expected, self.tie_source)
+
+    @property
+    def encoder_kind(self) -> str:
+        """The kind of the encoder, without the preset of a pretrained one."""
+        return self.encoder.partition(":")[0]
+
+    @property
+    def preset(self) -> str:
+        """What KerasHub loads as a pretrained encoder; empty of the other kinds."""
+        return self.encoder.partition(":")[2]
+
+    @property
+    def embeds_source(self) -> bool:
+        """Whether the model embeds source words; a pretrained encoder does it by itself."""
+        return self.encoder_kind != PRETRAINED
+
     def least_weights(self) -> int:
         """A number of weights that a model of these sizes has at least."""
         embedding = self.embedding_size
         least = self.target_vocabulary_size * embedding
-        if not self.tie_source:
+        if self.embeds_source and not self.tie_source:
             least += self.source_vocabulary_size * embedding
 
         hidden = 2 * embedding * self.transformer.feed_forward_units
         if self.encoder == "transformer":
             least += self.encoder_layers * (4 * embedding**2 + hidden)
-        else:
+        elif self.encoder == "rnn":
             least += self.encoder_layers * self.encoder_units**2
         if self.decoder == "transformer":
             return least + self.decoder_layers * (6 * embedding**2 + hidden)
@@ -232,7 +267,7 @@ class ModelConfig:
             current = self.query == "current"
             require(current, "query", "'current' with `input_feeding`", self.query)
 
-        if self.attention == "luong_dot":
+        if self.attention == "luong_dot" and self.embeds_source:
             depth = 2 * self.encoder_units
             of_what = f"twice the encoder_units={self.encoder_units}"
             if self.encoder == "transformer":

@@ -23,22 +23,25 @@ from attention_nmt.files import (
     read_bounded,
     read_record,
 )
+from attention_nmt.run_folder import target_tokenizer
 from attention_nmt.weights import Storage, read_weights, write_weights
 
 if TYPE_CHECKING:
     import keras
 
+    from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
     from attention_nmt.translation.translator import Translator
 
 T = TypeVar("T")
 
-_CLASSES = {
-    "task": ("attention_nmt.translation.translator", "Translator"),
-    "preprocessor": ("attention_nmt.translation.graph", "TranslationGraph"),
-    "tokenizer": ("attention_nmt.data.tokenizer", "Tokenizer"),
+_MODULES = {
+    "Translator": "translation.translator",
+    "TranslationGraph": "translation.graph",
+    "Tokenizer": "data.tokenizer",
+    "HubTokenizer": "data.hub_tokenizer",
 }
-"""The modules and the names of the classes that records describe, by their kinds."""
+"""The modules of the classes that records describe, below the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +108,10 @@ class ModelFolder:
         return self.path / f"{name}.json"
 
     def vocabulary(self, name: str) -> Path:
-        """Its SentencePiece model."""
-        return self.path / "assets" / name / "vocabulary.spm"
+        """Its SentencePiece model, or the file of a `HubTokenizer`, if that is there."""
+        folder = self.path / "assets" / name
+        of_hub = folder / "tokenizer.zip"
+        return of_hub if of_hub.is_file() else folder / "vocabulary.spm"
 
     @property
     def corpus(self) -> dict[str, Any]:
@@ -159,17 +164,19 @@ class ModelFolder:
         check_finite(model, str(self.weights))
         return model
 
-    def load_tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+    def load_tokenizers(self) -> tuple[SourceTokenizer, Tokenizer]:
         """The tokenizers of source and target; the same one twice where the vocabulary is shared.
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file is damaged, or no SentencePiece model.
+            ImportError: a pretrained encoder's needs KerasHub, which is not installed.
+            ValueError: a file is damaged, or no tokenizer.
         """
         source = self._load_tokenizer("tokenizer")
         if self.shares_vocabulary:
-            return source, source
-        return source, self._load_tokenizer("target_tokenizer")
+            return source, target_tokenizer(source, self.vocabulary("tokenizer"))
+        target = self._load_tokenizer("target_tokenizer")
+        return source, target_tokenizer(target, self.vocabulary("target_tokenizer"))
 
     @property
     def shares_vocabulary(self) -> bool:
@@ -228,14 +235,14 @@ class ModelFolder:
         except ValueError as error:
             raise ValueError(f"{self.task}: {error}") from error
 
-    def _load_tokenizer(self, name: str) -> Tokenizer:
-        from attention_nmt.data.tokenizer import Tokenizer
+    def _load_tokenizer(self, name: str) -> SourceTokenizer:
+        from attention_nmt.data.source_tokenizer import read_source_tokenizer
 
         path = self.vocabulary(name)
         content = read_bounded(path, TOKENIZER_BYTES)
         self._check_sum(path)
         with whole(path, "SentencePiece model"):
-            return Tokenizer(content)
+            return read_source_tokenizer(content)
 
     def _check_sum(self, path: Path) -> None:
         """Checks that a file is the one that was written with the folder.
@@ -318,17 +325,21 @@ def _write(
     _write_record(folder.config, described)
 
     task = {"search": asdict(translator.search), "card": asdict(card), "samples": list(samples)}
-    _write_record(folder.task, _described("task", task))
+    _write_record(folder.task, _described("Translator", task))
 
-    tokenizers = {"tokenizer": translator.source_tokenizer}
-    if translator.target_tokenizer.model_proto != translator.source_tokenizer.model_proto:
+    tokenizers: dict[str, SourceTokenizer] = {"tokenizer": translator.source_tokenizer}
+    if translator.target_tokenizer.content != translator.source_tokenizer.content:
         tokenizers["target_tokenizer"] = translator.target_tokenizer
     for name, tokenizer in tokenizers.items():
-        tokenizer.save(folder.vocabulary(name))
+        path = folder.vocabulary(name)
+        kind = type(tokenizer).__name__
+        if kind == "HubTokenizer":
+            path = path.with_name("tokenizer.zip")
+        tokenizer.save(path)
         size = {"vocabulary_size": tokenizer.vocabulary_size}
-        _write_record(folder.tokenizer(name), _described("tokenizer", size))
+        _write_record(folder.tokenizer(name), _described(kind, size))
     records = {name: folder.tokenizer(name).name for name in tokenizers}
-    _write_record(folder.preprocessor, _described("preprocessor", records))
+    _write_record(folder.preprocessor, _described("TranslationGraph", records))
 
     summed = [folder.weights, *map(folder.vocabulary, tokenizers)]
     metadata = {
@@ -343,11 +354,10 @@ def _write(
     folder.readme.write_text(_readme(card), encoding="utf-8")
 
 
-def _described(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+def _described(name: str, config: dict[str, Any]) -> dict[str, Any]:
     """A record as Keras describes an object: its class, and what it is made of."""
-    module, name = _CLASSES[kind]
     return {
-        "module": module,
+        "module": f"attention_nmt.{_MODULES[name]}",
         "class_name": name,
         "config": config,
         "registered_name": f"attention_nmt>{name}",

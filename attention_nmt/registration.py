@@ -24,6 +24,7 @@ CLASSES = {
     "layers.dropout": ("SentenceDropout", "WordDropout"),
     "layers.encoder": ("Encoder",),
     "layers.heads": ("MultiHeadAttention",),
+    "layers.pretrained_encoder": ("PretrainedEncoder",),
     "layers.readout": ("Readout",),
     "layers.recurrent": ("Recurrent", "StackedOrthogonal"),
     "layers.transformer_decoder": ("TransformerDecoder",),

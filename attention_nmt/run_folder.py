@@ -14,6 +14,7 @@ from attention_nmt.text_files import read_lines
 if TYPE_CHECKING:
     import keras
 
+    from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -136,17 +137,19 @@ class RunFolder:
                     f"{self.path / name}: expected {expected}, {made}. Received: {found}."
                 )
 
-    def load_tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+    def load_tokenizers(self) -> tuple[SourceTokenizer, Tokenizer]:
         """The tokenizers of source and target; the same one twice where the vocabulary is shared.
 
         Raises:
             FileNotFoundError: the folder holds none.
-            ValueError: a file is no SentencePiece model.
+            ImportError: a pretrained encoder's needs KerasHub, which is not installed.
+            ValueError: a file is no tokenizer.
         """
         source = _load_tokenizer(self.source_tokenizer)
         if self.shares_vocabulary:
-            return source, source
-        return source, _load_tokenizer(self.target_tokenizer)
+            return source, target_tokenizer(source, self.source_tokenizer)
+        target = _load_tokenizer(self.target_tokenizer)
+        return source, target_tokenizer(target, self.target_tokenizer)
 
     @property
     def weights(self) -> Path:
@@ -256,11 +259,25 @@ def _described(digits: str | None) -> str:
     return "no such file" if digits is None else f"a file of SHA-256 {digits[:16]}..."
 
 
-def _load_tokenizer(path: Path) -> Tokenizer:
+def target_tokenizer(tokenizer: SourceTokenizer, path: Path) -> Tokenizer:
+    """A tokenizer that is to be that of a target.
+
+    Raises:
+        ValueError: it is KerasHub's; the message names its file.
+    """
     from attention_nmt.data.tokenizer import Tokenizer
+
+    if not isinstance(tokenizer, Tokenizer):
+        received = type(tokenizer).__name__
+        raise ValueError(f"{path}: expected a SentencePiece model. Received: a {received}.")
+    return tokenizer
+
+
+def _load_tokenizer(path: Path) -> SourceTokenizer:
+    from attention_nmt.data.source_tokenizer import read_source_tokenizer
 
     content = read_bounded(path, TOKENIZER_BYTES)
     try:
-        return Tokenizer(content)
+        return read_source_tokenizer(content)
     except ValueError as error:
         raise ValueError(f"{path}: expected a SentencePiece model. {error}") from error

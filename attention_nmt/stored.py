@@ -15,6 +15,7 @@ from attention_nmt.run_folder import RunFolder, is_run_folder
 if TYPE_CHECKING:
     import keras
 
+    from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -57,7 +58,7 @@ class StoredModel(Protocol):
     def load_model(self) -> keras.Model:
         """The model, without an optimizer."""
 
-    def load_tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+    def load_tokenizers(self) -> tuple[SourceTokenizer, Tokenizer]:
         """The tokenizers of source and target; the same one twice where they share one."""
 
     def read_search(self, changes: SearchChanges | None = None, **fixed: Any) -> SearchConfig:

@@ -9,6 +9,8 @@ import tensorflow_text as tf_text
 from tensorflow.lite.python import schema_py_generated as schema_fb
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from attention_nmt.checks import require
+from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.translator import Translator
@@ -84,6 +86,22 @@ def _of_length(translator: Translator, length: int) -> tf.types.experimental.Pol
     return translate
 
 
+def check_source_tokenizer(translator: Translator, name: str, expected: str) -> None:
+    """Makes sure that a phone or a page can make the pieces of a source.
+
+    Args:
+        translator: whose tokenizer it is.
+        name: the argument that asks for it.
+        expected: what the argument must be where they cannot.
+
+    Raises:
+        ValueError: it is no SentencePiece model of this package.
+    """
+    fits = isinstance(translator.source_tokenizer, Tokenizer)
+    received = type(translator.source_tokenizer).__name__
+    require(fits, name, f"{expected}: no pieces of a pretrained encoder are made there", received)
+
+
 def save_text_model(translator: Translator, folder: str) -> None:
     """Writes a SavedModel without variables, from text to text.
 
@@ -96,7 +114,11 @@ def save_text_model(translator: Translator, folder: str) -> None:
     Args:
         translator: as for `save_ids_model`.
         folder: the SavedModel's folder.
+
+    Raises:
+        ValueError: the source has the tokenizer of a pretrained encoder.
     """
+    check_source_tokenizer(translator, "text", "left out")
     source_tokenizer = tf_text.FastSentencepieceTokenizer(translator.source_tokenizer.model_proto)
     target_tokenizer = tf_text.FastSentencepieceTokenizer(translator.target_tokenizer.model_proto)
     prefix = translator.source_tokenizer.source_prefix

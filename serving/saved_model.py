@@ -127,7 +127,8 @@ def model_card(translator: Translator) -> dict[str, Any]:
     tokenizers = {"source": translator.source_tokenizer, "target": translator.target_tokenizer}
     sums = {}
     for side, tokenizer in tokenizers.items():
-        sums[side] = hashlib.sha256(tokenizer.model_proto).hexdigest()
+        if tokenizer.model_proto is not None:  # as some of a pretrained encoder
+            sums[side] = hashlib.sha256(tokenizer.model_proto).hexdigest()
 
     return {
         "model": _describe(translator.model),

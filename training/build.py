@@ -12,8 +12,9 @@ from attention_nmt.checks import require
 from attention_nmt.losses import Perplexity, TargetTokens, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 
-from .finite import CheckedCrossEntropy, optimizer
+from .finite import CheckedCrossEntropy, Pace, optimizer
 from .presets import TrainConfig
+from .pretrained import pretrained_encoder
 
 
 def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
@@ -49,6 +50,7 @@ def build(config: TrainConfig, source_size: int, target_size: int) -> Seq2Seq:
             _schedule(config),
             gradient_norm=config.gradient_norm,
             dtype_policy=config.dtype_policy,
+            paces=_paces(model, config),
         ),
         CheckedCrossEntropy(config.label_smoothing, config.consistency),
         weighted_metrics=[Perplexity(), TokenAccuracy(), TargetTokens()],
@@ -65,6 +67,27 @@ def _freeze(model: Seq2Seq, names: Sequence[str]) -> None:
         require(name in parts, "freeze", f"of the model's parts {sorted(parts)}", name)
         parts[name].trainable = False
     require(bool(model.trainable_weights), "freeze", "such that a part is left to train", names)
+
+
+def _paces(model: Seq2Seq, config: TrainConfig) -> dict[int, Pace]:
+    """The pace of each weight of the encoder, by its `id`, where it has one of its own.
+
+    Raises:
+        ValueError: layers are to begin one after another, of an encoder that is not pretrained.
+    """
+    if not config.thaw_steps:
+        if config.encoder_rate == 1:
+            return {}
+        pace = Pace(config.encoder_rate, 0)
+        return {id(variable): pace for variable in model.encoder.trainable_variables}
+
+    expected = "0 where the encoder is not pretrained"
+    require(not config.model.embeds_source, "thaw_steps", expected, config.thaw_steps)
+    paces: dict[int, Pace] = {}
+    for number, layer in enumerate(pretrained_encoder(model).layers_from_the_top(), 1):
+        pace = Pace(config.encoder_rate, number * config.thaw_steps)
+        paces |= {id(variable): pace for variable in layer}
+    return paces
 
 
 def _schedule(config: TrainConfig) -> keras.optimizers.schedules.LearningRateSchedule:

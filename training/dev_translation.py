@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
-import sentencepiece
 from keras import ops
 
 from attention_nmt import backend
 from attention_nmt.checks import require
 from attention_nmt.config import SearchConfig
-from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import WORD_PRODUCTS_BYTES, longest_translation, search_model
@@ -219,8 +217,8 @@ class SearchEvaluator:
 
         drawings = []
         for row, ids in enumerate(translations):
-            source_tokens = _tokens(self.tokenizers.source, self.sources[row])
-            target_tokens = _tokens(self.tokenizers.target, [*ids, special.end])
+            source_tokens = self.tokenizers.source.tokens(self.sources[row])
+            target_tokens = self.tokenizers.target.tokens([*ids, special.end])
             here = weights[row, : len(target_tokens), : len(source_tokens)]
             drawings.append(Drawing(source_tokens, target_tokens[: len(here)], here))
         return drawings
@@ -229,9 +227,3 @@ class SearchEvaluator:
 def _before_end(ids: list[int], special: SpecialIds) -> list[int]:
     """The ids before the first end symbol or padding."""
     return list(itertools.takewhile(lambda piece: piece not in (special.end, special.pad), ids))
-
-
-def _tokens(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
-    """The strings of pieces."""
-    processor = sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model_proto)
-    return [processor.id_to_piece(int(piece)) for piece in ids]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 from keras import ops
@@ -14,6 +15,19 @@ from attention_nmt.types import Tensor
 
 class NotFiniteError(ValueError):
     """A training whose numbers are not finite; the message says which and what to do."""
+
+
+class Pace(NamedTuple):
+    """How fast a weight is trained."""
+
+    share: float
+    """Of the learning rate."""
+    first_step: int
+    """The step, counted from 0, from which on it is trained."""
+
+
+Paces: TypeAlias = Mapping[int, Pace]
+"""The paces of weights by their `id`."""
 
 
 class CheckedCrossEntropy(CrossEntropy):
@@ -32,7 +46,36 @@ class CheckedCrossEntropy(CrossEntropy):
         return loss * ops.stop_gradient(ops.cast(one, loss.dtype))
 
 
-class CheckedAdam(keras.optimizers.Adam):
+class PacedAdam(keras.optimizers.Adam):
+    """Adam with weights of other learning rates, which may begin later.
+
+    Args:
+        learning_rate: the schedule.
+        paces: of weights that are trained otherwise, by the weights' `id`.
+        **options: Keras'.
+    """
+
+    def __init__(self, learning_rate: Any, paces: Paces | None = None, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
+        self._paces = dict(paces or {})
+        self._pace_by_index: list[Pace | None] = []
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Makes the state."""
+        super().build(variables)
+        self._pace_by_index = [self._paces.get(id(variable)) for variable in variables]
+
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Any) -> None:
+        """Updates a weight, which may be given as the backend's own variable."""
+        pace = self._pace_by_index[self._get_variable_index(variable)]
+        if pace is not None:
+            rate = ops.cast(learning_rate, "float32")
+            begun = ops.cast(self.iterations >= pace.first_step, "float32")
+            learning_rate = rate * begun * pace.share
+        super().update_step(gradient, variable, learning_rate)
+
+
+class CheckedAdam(PacedAdam):
     """Adam that leaves weights and its own state as they are where a gradient is not finite.
 
     Gradients are clipped as by `global_clipnorm`. A step that is skipped does not count in the
@@ -41,6 +84,7 @@ class CheckedAdam(keras.optimizers.Adam):
     Args:
         learning_rate: the schedule.
         gradient_norm: the global norm to which gradients are clipped.
+        paces: see `PacedAdam`.
 
     Attributes:
         skips: `[2]`: the steps that were skipped, and those of them that were the last ones.
@@ -51,8 +95,9 @@ class CheckedAdam(keras.optimizers.Adam):
         learning_rate: keras.optimizers.schedules.LearningRateSchedule,
         *,
         gradient_norm: float,
+        paces: Paces | None = None,
     ) -> None:
-        super().__init__(learning_rate)
+        super().__init__(learning_rate, paces)
         self.gradient_norm = gradient_norm
 
     def build(self, variables: list[keras.Variable]) -> None:
@@ -168,6 +213,7 @@ def optimizer(
     *,
     gradient_norm: float,
     dtype_policy: str,
+    paces: Paces | None = None,
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a training.
 
@@ -175,8 +221,9 @@ def optimizer(
         schedule: of the learning rate.
         gradient_norm: the global norm to which gradients are clipped.
         dtype_policy: of the model; `mixed_float16` has its loss scaled, as Keras does by itself.
+        paces: see `PacedAdam`.
     """
     if dtype_policy == "mixed_float16":
-        adam = keras.optimizers.Adam(schedule, global_clipnorm=gradient_norm)
+        adam = PacedAdam(schedule, paces, global_clipnorm=gradient_norm)
         return CountingLossScale(adam)
-    return CheckedAdam(schedule, gradient_norm=gradient_norm)
+    return CheckedAdam(schedule, gradient_norm=gradient_norm, paces=paces)

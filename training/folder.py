@@ -20,6 +20,7 @@ from .presets import TrainConfig
 if TYPE_CHECKING:
     import keras
 
+    from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
 
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
@@ -38,7 +39,7 @@ Fingerprints = Mapping[str, Mapping[str, str]]
 class Tokenizers(NamedTuple):
     """The tokenizers of a run; the same one twice where the vocabulary is shared."""
 
-    source: Tokenizer
+    source: SourceTokenizer
     target: Tokenizer
 
 

@@ -121,6 +121,6 @@ def begin_with(stored: StoredModel, tokenizers: Tokenizers, model: Seq2Seq) -> N
     trained = stored.load_model()
     its = stored.load_tokenizers()
     pairs = zip(its, tokenizers, strict=True)
-    if any(old.model_proto != new.model_proto for old, new in pairs):
+    if any(old.content != new.content for old, new in pairs):
         trained = change_vocabulary(trained, its, tokenizers)
     model.set_weights(trained.get_weights())

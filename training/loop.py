@@ -35,6 +35,8 @@ class Training:
         batches: makes the source of batches; called if there is a step left to do.
         trained_on: `corpus` or `recording`, the kind of source.
         begin: gives a new model its first weights; None leaves those that it was made with.
+        begins_trained: whether a new model is trained already, so that it may be better than
+            anything that comes of it.
         quiet: print evaluations only.
     """
 
@@ -46,6 +48,7 @@ class Training:
     batches: Callable[[], BatchSource]
     trained_on: str
     begin: Callable[[Seq2Seq], None] | None = None
+    begins_trained: bool = False
     quiet: bool = False
 
     def say(self, line: str) -> None:
@@ -97,9 +100,7 @@ def train_model(training: Training) -> Progress:
             references=training.references,
             log=log,
         )
-        # A trained model may be better than anything that comes of it.
-        begins_trained = is_new and training.begin is not None
-        if evaluation.is_due() or begins_trained:
+        if evaluation.is_due() or (is_new and training.begins_trained):
             bleu = evaluation.evaluate()
             print(f"Step {progress.step}: dev_bleu: {bleu:.4f}", flush=True)
         if not evaluation.is_over():

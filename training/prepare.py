@@ -15,10 +15,11 @@ import tensorflow as tf
 from attention_nmt import backend
 from attention_nmt.data.batches import TrainingBatches
 from attention_nmt.data.capitals import recased_texts
+from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.data.vocabularies import extend
 from attention_nmt.files import atomic_write, one_line
-from attention_nmt.run_folder import RunFolder
+from attention_nmt.run_folder import RunFolder, target_tokenizer
 from attention_nmt.stored import StoredModel
 
 from .corpus.report import dropped_warning
@@ -126,6 +127,9 @@ def _tokenizers(
     run: RunFolder, config: TrainConfig, pairs: tf.data.Dataset, initial: StoredModel | None
 ) -> Tokenizers:
     """The run's tokenizers, made if it has none yet."""
+    if not config.model.embeds_source and not run.source_tokenizer.is_file():
+        _pretrained_tokenizer(config, initial).save(run.source_tokenizer)
+
     sides: list[tuple[Path, list[int]]] = [(run.source_tokenizer, [0, 1])]
     if not config.shared_vocabulary:
         sides = [(run.source_tokenizer, [0]), (run.target_tokenizer, [1])]
@@ -134,11 +138,22 @@ def _tokenizers(
         if not path.is_file():
             begun = None
             if initial is not None and config.vocabulary != "new":
-                begun = initial.load_tokenizers()[columns[0]]
+                source, target = initial.load_tokenizers()
+                begun = target_tokenizer(source if columns == [0] else target, initial.path)
             if begun is None or config.vocabulary != "same":
                 begun = _trained(config, iterate_texts(pairs, columns), begun)
             begun.save(path)
     return load_tokenizers(run)
+
+
+def _pretrained_tokenizer(config: TrainConfig, initial: StoredModel | None) -> SourceTokenizer:
+    """The source tokenizer of a pretrained encoder."""
+    if initial is not None:
+        return initial.load_tokenizers()[0]
+
+    from attention_nmt.data.hub_tokenizer import HubTokenizer
+
+    return HubTokenizer.from_preset(config.model.preset)
 
 
 def _trained(config: TrainConfig, texts: Iterable[str], begun: Tokenizer | None) -> Tokenizer:

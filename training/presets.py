@@ -46,6 +46,10 @@ class TrainConfig:
             `vocabulary_size` is that of the pieces of the training texts.
         freeze: parts of the model whose weights stay as they are, such as `encoder`, `decoder`,
             `source_embedding`.
+        encoder_rate: the share of the learning rate that the encoder has.
+        thaw_steps: the layers of a pretrained encoder are kept as they are at first, and are
+            trained one after another from the last to the first, each from this number of steps
+            after the one above it on, the last from that step on; 0: all from the beginning.
         model: sizes and options of the model.
         batches: the way from pairs to batches.
         search: the search for translations, by which dev BLEU is computed.
@@ -88,6 +92,8 @@ class TrainConfig:
     initial: str | None = None
     vocabulary: Literal["same", "extended", "new"] = "same"
     freeze: tuple[str, ...] = ()
+    encoder_rate: float = 1.0
+    thaw_steps: int = 0
     model: Annotated[ModelConfig, NO_PREFIX] = field(default_factory=ModelConfig)
     batches: Annotated[BatchConfig, NO_PREFIX] = field(default_factory=BatchConfig)
     search: Annotated[SearchConfig, NO_PREFIX] = field(default_factory=SearchConfig)
@@ -117,7 +123,9 @@ class TrainConfig:
             value = getattr(self, name)
             require(0 < value < math.inf, name, "a finite number above 0", value)
 
-        for name in ("consistency", "patience"):
+        require(0 < self.encoder_rate <= 1, "encoder_rate", "in (0, 1]", self.encoder_rate)
+
+        for name in ("consistency", "patience", "thaw_steps"):
             value = getattr(self, name)
             require(value >= 0, name, "at least 0", value)
 

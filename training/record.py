@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
+from attention_nmt.config import PARTS
 from attention_nmt.run_folder import RunFolder
 
 from .presets import TrainConfig
@@ -36,6 +37,8 @@ def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
 
     expected = "left out: a recording holds batches and no weights to begin with"
     require(config.initial is None, "initial", expected, config.initial)
+    expected = f"one of {PARTS}: a recording holds batches and no weights to begin with"
+    require(config.model.encoder in PARTS, "encoder", expected, config.model.encoder)
     if run.checkpoint.is_file() or run.best.is_file():
         raise ValueError(f"{run.path} must be a run folder that is new. It holds a model.")
 

@@ -105,8 +105,10 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
     from .initial import begin_with
     from .loop import Training, train_model
     from .prepare import describe, prepare, training_batches
+    from .pretrained import begin_pretrained, with_backbone
     from .progress import BatchSource
 
+    config = with_backbone(config, run)
     with prepare(config, run, quiet=quiet) as data:
         if run.recording.is_file() and run.best.is_file() and not run.checkpoint.is_file():
             raise ValueError(
@@ -132,6 +134,8 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
         begin = None
         if data.initial is not None:
             begin = functools.partial(begin_with, data.initial, data.tokenizers)
+        elif not config.model.embeds_source:
+            begin = functools.partial(begin_pretrained, config.model.preset)
 
         training = Training(
             config=config,
@@ -142,6 +146,7 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
             batches=batches,
             trained_on="corpus",
             begin=begin,
+            begins_trained=data.initial is not None,
             quiet=quiet,
         )
         return train_model(training)

@@ -26,6 +26,7 @@ from attention_nmt.data.buckets import rectangles
 from attention_nmt.data.chunks import CHUNK, Chunk, ChunkTokenizer, Epoch, Statistics
 from attention_nmt.data.examples import example
 from attention_nmt.data.pipeline import as_written, shuffle, untuned
+from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 
 _IDS = tf.TensorSpec([None, None], tf.int32)
@@ -82,7 +83,7 @@ class TrainingBatches:
     def __init__(
         self,
         pairs: tf.data.Dataset,
-        source_tokenizer: Tokenizer,
+        source_tokenizer: SourceTokenizer,
         target_tokenizer: Tokenizer,
         config: BatchConfig,
         *,

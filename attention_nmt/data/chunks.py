@@ -13,6 +13,7 @@ from attention_nmt.config import BatchConfig
 from attention_nmt.data.capitals import recased_pairs
 from attention_nmt.data.joining import draw_groups, join
 from attention_nmt.data.pipeline import as_written, untuned
+from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS, Tokenizer
 
 CHUNK = 1024
@@ -86,7 +87,7 @@ class ChunkTokenizer:
 
     def __init__(
         self,
-        source_tokenizer: Tokenizer,
+        source_tokenizer: SourceTokenizer,
         target_tokenizer: Tokenizer,
         config: BatchConfig,
         seed: int,
@@ -95,6 +96,7 @@ class ChunkTokenizer:
         self._target_tokenizer = target_tokenizer
         self._config = config
         self._seed = seed
+        self._prefix = len(source_tokenizer.source_prefix)
 
     def chunks(self, pairs: tf.data.Dataset, epoch: Epoch) -> tf.data.Dataset:
         """A dataset of `Chunk`s, in the order of the pairs.
@@ -126,8 +128,8 @@ class ChunkTokenizer:
                 target = join(target, groups)
 
             return Chunk(
-                _with_end(source, self._source_tokenizer.special.end),
-                _with_end(target, self._target_tokenizer.special.end),
+                _framed(source, self._source_tokenizer),
+                _framed(target, self._target_tokenizer),
                 outcomes,
             )
 
@@ -179,7 +181,7 @@ class ChunkTokenizer:
 
     def _source_pieces(self, texts: tf.Tensor, index: tf.Tensor, epoch: Epoch) -> tf.RaggedTensor:
         if not self._config.sampling_alpha:
-            return self._source_tokenizer.tokenize(texts)
+            return self._source_tokenizer.graph.tokenize(texts)
 
         def seed(index: int) -> tuple[int, ...]:
             return self._seed, epoch(), index, Draw.SOURCE_SEGMENTATION.value
@@ -197,7 +199,7 @@ class ChunkTokenizer:
 
     def _sampled(
         self,
-        tokenizer: Tokenizer,
+        tokenizer: SourceTokenizer,
         texts: tf.Tensor,
         index: tf.Tensor,
         seed: Callable[[int], tuple[int, ...]],
@@ -223,16 +225,17 @@ class ChunkTokenizer:
         target: tf.RaggedTensor,
         texts: tuple[tf.Tensor, tf.Tensor],
     ) -> tf.Tensor:
-        """The `Outcome` of each pair `[N]`, of pieces without end symbols."""
-        # With the end symbol, as limits count lengths.
-        lengths = 1 + tf.stack([source.row_lengths(), target.row_lengths()])
+        """The `Outcome` of each pair `[N]`, of pieces without prefixes and end symbols."""
+        # With those, as limits count lengths.
+        pieces = tf.stack([source.row_lengths(), target.row_lengths()])
+        lengths = 1 + pieces + tf.constant([[self._prefix], [0]], tf.int64)
         shorter = tf.reduce_min(lengths, axis=0)
         longer = tf.reduce_max(lengths, axis=0)
 
         most = self._config.maximum_ratio * tf.cast(shorter, tf.float32)
         uneven = tf.cast(longer, tf.float32) > most
         too_long = self._too_many_words(texts) | (longer > self._config.maximum_length)
-        empty = shorter == 1
+        empty = tf.reduce_min(pieces, axis=0) == 0
 
         outcomes = tf.where(uneven, Outcome.UNEVEN.value, Outcome.KEPT.value)
         outcomes = tf.where(too_long, Outcome.TOO_LONG.value, outcomes)
@@ -254,7 +257,7 @@ class ChunkTokenizer:
         """The number of the group of each pair `[M]`: pairs of one group become one."""
 
         def draw(index: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-            longest = self._config.maximum_length - 1
+            longest = self._config.maximum_length - 1 - self._prefix
             seed = (self._seed, epoch(), int(index), Draw.JOINING.value)
 
             return draw_groups(lengths, self._config.joined_pairs, longest, seed)
@@ -272,6 +275,11 @@ def _overlong(texts: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
     return tf.reduce_max(lengths, axis=0) > MAXIMUM_CHARACTERS
 
 
-def _with_end(pieces: tf.RaggedTensor, end: int) -> tf.RaggedTensor:
-    """Pieces `[M, (L)]` with the end symbol behind each row."""
-    return tf.concat([pieces, tf.fill([pieces.nrows(), 1], end)], axis=1)
+def _framed(pieces: tf.RaggedTensor, tokenizer: SourceTokenizer) -> tf.RaggedTensor:
+    """Pieces `[M, (L)]` with a tokenizer's prefix before each row and its end symbol behind it."""
+    rows = pieces.nrows()
+    parts = [pieces, tf.fill([rows, 1], tokenizer.special.end)]
+    if tokenizer.source_prefix:
+        parts.insert(0, tf.tile(tf.constant([tokenizer.source_prefix], tf.int32), [rows, 1]))
+
+    return tf.concat(parts, axis=1)

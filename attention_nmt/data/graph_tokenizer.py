@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -14,6 +14,7 @@ from tensorflow_text.python.ops.sentencepiece_tokenizer import gen_sentencepiece
 from attention_nmt.checks import require
 from attention_nmt.data.limits import cut_texts
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.types import SpecialIds
 
 UNLIMITED = 2**31 - 1
 """A limit that no text reaches."""
@@ -42,11 +43,7 @@ class GraphTokenizer:
     @functools.cached_property
     def module(self) -> tf_text.SentencepieceTokenizer:
         """The `tf.Module` that stands in graphs; an export has to track it."""
-        with tf.init_scope():
-            module = tf_text.SentencepieceTokenizer(self._model_proto, out_type=tf.int32)
-            module._model_resource = _SharedModel(self._model_proto)
-
-        return module
+        return sentencepiece_module(self._model_proto)
 
     def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Ids `[B, (pieces)]` of strings `[B]`, without start and end.
@@ -54,7 +51,7 @@ class GraphTokenizer:
         Raises:
             ValueError: `text` is something else than a vector of strings.
         """
-        text = _checked(text, "text", tf.string, rank=1)
+        text = checked(text, "text", tf.string, rank=1)
         valid = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
 
         return self.module.tokenize(valid)
@@ -67,7 +64,7 @@ class GraphTokenizer:
             limit: the most ids of a source; pieces beyond it are cut off. With a limit, a text is
                 cut at `MAXIMUM_TEXT_BYTES`, too.
         """
-        return self._encode(text, self._source_prefix, limit)
+        return encoded(self.tokenize, text, self._source_prefix, self._special, limit)
 
     def target_ids(self, text: tf.Tensor, limit: int = UNLIMITED) -> EncodedTexts:
         """The ids that a model is to write for strings `[B]`: the pieces and the end symbol.
@@ -77,7 +74,7 @@ class GraphTokenizer:
             limit: the most ids of a target; pieces beyond it are cut off. With a limit, a text is
                 cut at `MAXIMUM_TEXT_BYTES`, too.
         """
-        return self._encode(text, (), limit)
+        return encoded(self.tokenize, text, (), self._special, limit)
 
     def detokenize(self, ids: tf.Tensor) -> tf.Tensor:
         """Strings `[B]` of ids `[B, T]`, up to the first end symbol or padding.
@@ -85,7 +82,7 @@ class GraphTokenizer:
         Raises:
             ValueError: `ids` is something else than a matrix of int32.
         """
-        ids = _checked(ids, "ids", tf.int32, rank=2)
+        ids = checked(ids, "ids", tf.int32, rank=2)
         stops = (ids == self._special.end) | (ids == self._special.pad)
         ended = tf.cumsum(tf.cast(stops, tf.int32), axis=1)
 
@@ -97,29 +94,54 @@ class GraphTokenizer:
 
         return tf.where(ids == self._special.pad, "", strings)
 
-    def _encode(self, text: tf.Tensor, prefix: Sequence[int], limit: int) -> EncodedTexts:
-        text = _checked(text, "text", tf.string, rank=1)
-        truncated = tf.zeros_like(text, tf.bool)
-        if limit != UNLIMITED:
-            text, truncated = cut_texts(text)
 
-        pieces = self.tokenize(text)
-        lengths = pieces.row_lengths()
-        most = limit - 1 - len(prefix)
-        truncated |= lengths > most
+def sentencepiece_module(model_proto: bytes) -> tf_text.SentencepieceTokenizer:
+    """The `tf.Module` of a SentencePiece model, made outside any graph."""
+    with tf.init_scope():
+        module = tf_text.SentencepieceTokenizer(model_proto, out_type=tf.int32)
+        module._model_resource = _SharedModel(model_proto)
 
-        pieces = pieces[:, :most]
-        end = tf.fill([pieces.nrows(), 1], self._special.end)
-        parts = [pieces, end]
-        if prefix:
-            parts.insert(0, tf.tile(tf.constant([prefix], tf.int32), [pieces.nrows(), 1]))
-
-        ids = tf.concat(parts, axis=1).to_tensor(self._special.pad)
-
-        return EncodedTexts(ids=ids, truncated=truncated, empty=lengths == 0)
+    return module
 
 
-def _checked(value: tf.Tensor, name: str, dtype: tf.DType, rank: int) -> tf.Tensor:
+def encoded(
+    tokenize: Callable[[tf.Tensor], tf.RaggedTensor],
+    text: tf.Tensor,
+    prefix: Sequence[int],
+    special: SpecialIds,
+    limit: int,
+) -> EncodedTexts:
+    """The ids of strings `[B]`: a prefix, pieces and the end symbol, cut at a limit of ids.
+
+    Args:
+        tokenize: gives the pieces `[B, (pieces)]` of strings `[B]`.
+        text: the strings.
+        prefix: the ids before the pieces.
+        special: the ids of the end symbol and of padding.
+        limit: the most ids of a text.
+    """
+    text = checked(text, "text", tf.string, rank=1)
+    truncated = tf.zeros_like(text, tf.bool)
+    if limit != UNLIMITED:
+        text, truncated = cut_texts(text)
+
+    pieces = tokenize(text)
+    lengths = pieces.row_lengths()
+    most = limit - 1 - len(prefix)
+    truncated |= lengths > most
+
+    pieces = pieces[:, :most]
+    end = tf.fill([pieces.nrows(), 1], special.end)
+    parts = [pieces, end]
+    if prefix:
+        parts.insert(0, tf.tile(tf.constant([prefix], tf.int32), [pieces.nrows(), 1]))
+
+    ids = tf.concat(parts, axis=1).to_tensor(special.pad)
+
+    return EncodedTexts(ids=ids, truncated=truncated, empty=lengths == 0)
+
+
+def checked(value: tf.Tensor, name: str, dtype: tf.DType, rank: int) -> tf.Tensor:
     """A tensor of the type and the rank that are expected.
 
     Raises:

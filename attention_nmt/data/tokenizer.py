@@ -178,6 +178,11 @@ class Tokenizer:
             temporary.write_bytes(self.model_proto)
 
     @property
+    def content(self) -> bytes:
+        """Its file: equal tokenizers have equal ones."""
+        return self.model_proto
+
+    @property
     def vocabulary_size(self) -> int:
         """The number of pieces, `V`."""
         return self._processor.get_piece_size()
@@ -203,6 +208,10 @@ class Tokenizer:
             TypeError: `rows` is one row.
         """
         return [self._processor.decode(self._before_end(row)) for row in rows]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The strings of ids."""
+        return [self._processor.id_to_piece(int(piece)) for piece in ids]
 
     def source_ids(self, texts: Sequence[str | bytes], limit: int) -> list[list[int]]:
         """The ids that a model reads of each text: the prefix, the pieces and the end symbol.

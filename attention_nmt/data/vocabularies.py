@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import sentencepiece
 
 from attention_nmt.checks import missing_package
+from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 
 _BYTE = "<0x{:02X}>"
@@ -42,7 +43,7 @@ def extend(tokenizer: Tokenizer, other: Tokenizer) -> Tokenizer:
     return Tokenizer(extended.SerializeToString())
 
 
-def parts(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
+def parts(old: SourceTokenizer, new: SourceTokenizer) -> list[list[int]]:
     """The ids in an old vocabulary of what each piece of a new one is made of.
 
     Of a piece that both have it is its own id; of another one the ids of its likeliest
@@ -51,7 +52,15 @@ def parts(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
 
     Returns:
         A list for each id of `new`, none of them empty.
+
+    Raises:
+        ValueError: they differ, and one is a pretrained encoder's.
     """
+    if old.content == new.content:
+        return [[piece] for piece in range(new.vocabulary_size)]
+    if not isinstance(old, Tokenizer) or not isinstance(new, Tokenizer):
+        raise ValueError("`new` must be the tokenizer of the pretrained encoder. Received another.")
+
     segmenter = _Segmenter(old)
     return [segmenter.ids(piece) for piece in _pieces(_processor(new))]
 

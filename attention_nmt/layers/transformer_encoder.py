@@ -106,13 +106,13 @@ class TransformerEncoder(Stack):
         for layer in self.layers:
             x = layer(x, bias, training=training)
         x = self.last(x)
-        return Encoded(self.dropout(x, training=training), _mean(x, mask))
+        return Encoded(self.dropout(x, training=training), mean_of_words(x, mask))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         """Hands no mask on: the caller gives one to whatever comes behind."""
 
 
-def _mean(annotations: Tensor, mask: Tensor) -> Tensor:
+def mean_of_words(annotations: Tensor, mask: Tensor) -> Tensor:
     """The mean `[B, D]` of the annotations of words; 0 where there are none."""
     words = ops.expand_dims(ops.cast(mask, "float32"), -1)
     total = ops.sum(ops.cast(annotations, "float32") * words, axis=1)

@@ -1,7 +1,7 @@
 """The two parts of a `Seq2Seq`, an encoder and a decoder: their contracts, and how they are made.
 
-Any encoder goes with any decoder. A new one is a layer that keeps one of the contracts here, a name
-in `ENCODERS` or `DECODERS`, and the same name in `PARTS` and the types of `ModelConfig`.
+Any encoder goes with any decoder. A new one is a layer that keeps one of the contracts here, and a
+name in `ENCODERS` or `DECODERS` that `ModelConfig` takes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from attention_nmt.layers.attention import (
 )
 from attention_nmt.layers.decoder import Decoder
 from attention_nmt.layers.encoder import Encoded, Encoder
+from attention_nmt.layers.pretrained_encoder import PretrainedEncoder
 from attention_nmt.layers.transformer_decoder import TransformerDecoder
 from attention_nmt.layers.transformer_encoder import TransformerEncoder
 from attention_nmt.types import Tensor
 
 
 class EncoderPart(Protocol):
-    """The layer that reads embedded source words."""
+    """The layer that reads source words: embedded ones, or ids if it has an embedding of its own.
+
+    The config's `embeds_source` says which.
+    """
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Its weights, as of any layer of Keras."""
 
     @property
     def depth(self) -> int:
@@ -34,11 +42,11 @@ class EncoderPart(Protocol):
     def summary_size(self) -> int:
         """`N`, the size of a summary."""
 
-    def build(self, embedded_shape: tuple) -> None:
-        """Makes the weights for embedded words `[B, S, E]`."""
+    def build(self, words_shape: tuple) -> None:
+        """Makes the weights for embedded words `[B, S, E]`, or for ids `[B, S]`."""
 
-    def __call__(self, embedded: Tensor, mask: Tensor, training: bool = False) -> Encoded:
-        """Annotates embedded words `[B, S, E]`; `mask` `[B, S]` is True on words.
+    def __call__(self, words: Tensor, mask: Tensor, training: bool = False) -> Encoded:
+        """Annotates embedded words `[B, S, E]`, or ids `[B, S]`; `mask` `[B, S]` is True on words.
 
         What is computed on words does not depend on padding.
         """
@@ -121,6 +129,12 @@ def _rnn_encoder(config: ModelConfig, dtype: Any) -> EncoderPart:
     )
 
 
+def _pretrained_encoder(config: ModelConfig, dtype: Any) -> EncoderPart:
+    return PretrainedEncoder(
+        config.backbone, dropout=config.annotation_dropout, dtype=dtype, name="encoder"
+    )
+
+
 def _rnn_decoder(config: ModelConfig, dtype: Any) -> DecoderPart:
     return Decoder(
         config.decoder_units,
@@ -175,8 +189,9 @@ def _transformer_decoder(config: ModelConfig, dtype: Any) -> DecoderPart:
 ENCODERS: dict[str, Callable[[ModelConfig, Any], EncoderPart]] = {
     "rnn": _rnn_encoder,
     "transformer": _transformer_encoder,
+    "keras_hub": _pretrained_encoder,
 }
-"""The makers of encoders, of a config and a dtype policy, by the config's `encoder`."""
+"""The makers of encoders, of a config and a dtype policy, by the config's `encoder_kind`."""
 
 DECODERS: dict[str, Callable[[ModelConfig, Any], DecoderPart]] = {
     "rnn": _rnn_decoder,

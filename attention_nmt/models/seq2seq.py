@@ -20,6 +20,7 @@ from attention_nmt.models.vocabulary import VocabularyWeight
 from attention_nmt.types import SPECIAL, Tensor
 
 if TYPE_CHECKING:
+    from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
 
 _UNQUANTIZED = "left out: `attention-nmt tflite` makes a model with weights in int8"
@@ -64,7 +65,7 @@ class Seq2Seq(TrainableModel):
         super().__init__(**kwargs)
         self.config = config
         self._make_embeddings()
-        self.encoder = ENCODERS[config.encoder](config, self.dtype_policy)
+        self.encoder = ENCODERS[config.encoder_kind](config, self.dtype_policy)
         self.decoder = DECODERS[config.decoder](config, self.dtype_policy)
         self.output_projection = None
         if not config.tie_output:
@@ -81,8 +82,8 @@ class Seq2Seq(TrainableModel):
         self.target_embedding = self._embedding(
             config.target_vocabulary_size, "target_embedding", tied=config.tie_output
         )
-        self.source_embedding = self.target_embedding
-        if not config.tie_source:
+        self.source_embedding = self.target_embedding if config.embeds_source else None
+        if config.embeds_source and not config.tie_source:
             self.source_embedding = self._embedding(
                 config.source_vocabulary_size, "source_embedding", tied=True
             )
@@ -115,7 +116,7 @@ class Seq2Seq(TrainableModel):
     @classmethod
     def from_tokenizer(
         cls,
-        tokenizer: Tokenizer,
+        tokenizer: SourceTokenizer,
         target_tokenizer: Tokenizer | None = None,
         **options: Any,
     ) -> Seq2Seq:
@@ -158,10 +159,11 @@ class Seq2Seq(TrainableModel):
         """Makes all weights; nothing in them depends on the shape of a batch."""
         config = self.config
         embedded_shape = (None, None, config.embedding_size)
-        self.source_embedding.build((None, None))
-        if not config.tie_source:
+        if self.source_embedding is not None:
+            self.source_embedding.build((None, None))
+        if self.source_embedding is not self.target_embedding:
             self.target_embedding.build((None, None))
-        self.encoder.build(embedded_shape)
+        self.encoder.build(embedded_shape if config.embeds_source else (None, None))
         memory_shape = Memory((None, None, self.encoder.depth), None, (None, None))
         self.decoder.build(embedded_shape, (None, self.encoder.summary_size), memory_shape)
         if self.output_projection is not None:
@@ -175,9 +177,11 @@ class Seq2Seq(TrainableModel):
             The decoder's memory, and the summary `[B, N]` that the first state is made of.
         """
         mask = ops.not_equal(source, SPECIAL.pad)
-        embedded = self.source_embedding(self.source_word_dropout(source, training=training))
-        embedded = self.source_dropout(embedded, training=training)
-        annotations, summary = self.encoder(embedded, mask, training=training)
+        words = source
+        if self.source_embedding is not None:
+            words = self.source_embedding(self.source_word_dropout(source, training=training))
+            words = self.source_dropout(words, training=training)
+        annotations, summary = self.encoder(words, mask, training=training)
         return self.decoder.prepare(annotations, mask), summary
 
     def start(
@@ -280,7 +284,7 @@ class Seq2Seq(TrainableModel):
     def vocabulary_weights(self) -> list[VocabularyWeight]:
         """The weights with a row or a column for each piece; see `change_vocabulary`."""
         found = [VocabularyWeight(self.target_embedding.embeddings, axis=0, is_source=False)]
-        if not self.config.tie_source:
+        if self.source_embedding not in (None, self.target_embedding):
             found.append(VocabularyWeight(self.source_embedding.embeddings, axis=0, is_source=True))
         if self.output_projection is not None:
             kernel = self.output_projection.kernel

@@ -10,6 +10,7 @@ from attention_nmt.backend import check_tensorflow
 from attention_nmt.checks import require, require_type
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.examples import decoder_inputs
+from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.models.interface import TranslationModel
@@ -48,7 +49,7 @@ class TranslationGraph:
     def __init__(
         self,
         model: TranslationModel,
-        source_tokenizer: Tokenizer,
+        source_tokenizer: SourceTokenizer,
         target_tokenizer: Tokenizer,
         search: SearchConfig,
         *,
@@ -63,6 +64,9 @@ class TranslationGraph:
         require(not covering, "coverage_penalty", "0 for a model without attention", covering)
 
         _check_vocabulary("source", source_tokenizer, model.source_vocabulary_size)
+        writes = hasattr(target_tokenizer, "detokenize")
+        expected = "a Tokenizer, as `Tokenizer.load` gives it"
+        require_type(writes, "target_tokenizer", expected, target_tokenizer)
         _check_vocabulary("target", target_tokenizer, model.target_vocabulary_size)
 
         self.model = model
@@ -234,7 +238,7 @@ def rows_together(batch_size: int, length: tf.Tensor, vocabulary_size: int) -> t
     return tf.clip_by_value(positions // tf.maximum(length, 1), 1, batch_size)
 
 
-def _check_vocabulary(side: str, tokenizer: Tokenizer, expected: int) -> None:
+def _check_vocabulary(side: str, tokenizer: SourceTokenizer, expected: int) -> None:
     size = getattr(tokenizer, "vocabulary_size", None)
     known = size is not None
     require_type(known, f"{side}_tokenizer", "a Tokenizer, as `Tokenizer.load` gives it", tokenizer)

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,7 @@ import tensorflow as tf
 from attention_nmt.backend import check_tensorflow
 from attention_nmt.checks import require, require_type
 from attention_nmt.config import SearchConfig
+from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelCard, write_model_folder
 from attention_nmt.models.interface import TranslationModel
@@ -61,7 +62,7 @@ class Translator:
     def __init__(
         self,
         model: TranslationModel,
-        source_tokenizer: Tokenizer,
+        source_tokenizer: SourceTokenizer,
         search: SearchConfig | None = None,
         target_tokenizer: Tokenizer | None = None,
         batch_size: int = 64,
@@ -71,7 +72,7 @@ class Translator:
         self.graph = TranslationGraph(
             model,
             source_tokenizer,
-            target_tokenizer or source_tokenizer,
+            target_tokenizer or cast(Tokenizer, source_tokenizer),  # which is checked there
             search or SearchConfig(),
             batch_size=batch_size,
             search_weights=search_weights,

@@ -94,6 +94,7 @@ def write(config: WebConfig) -> None:
         from .site import write_site
 
         translator = Translator.from_stored(stored, search)
+        litert.check_source_tokenizer(translator, "model", "one whose tokenizer is its own")
         with tempfile.TemporaryDirectory() as folder:
             litert.save_lengths_model(translator, folder, lengths)
             signatures = [signature_of(length) for length in lengths]

@@ -57,7 +57,7 @@ def _write_model(folder: Path, translator: Translator, model: bytes) -> dict[str
     translator.source_tokenizer.save(folder / names["source_tokenizer"])
 
     source, target = translator.source_tokenizer, translator.target_tokenizer
-    if target.model_proto == source.model_proto:
+    if target.content == source.content:
         return {**names, "target_tokenizer": names["source_tokenizer"]}
     target.save(folder / "target.model")
     return {**names, "target_tokenizer": "target.model"}

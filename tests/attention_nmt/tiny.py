@@ -1,5 +1,6 @@
 """Small models, batches and texts that many tests share."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,6 +27,25 @@ NORMALIZED = {"layer_normalization": True}
 
 POST_NORM = {"heads": 3, "feed_forward_units": 7, "pre_norm": False}
 ONE_HEAD = {"heads": 3, "feed_forward_units": 7, "alignment_layer": 0, "alignment_heads": [1]}
+
+BACKBONE = json.dumps(
+    {
+        "registered_name": "keras_hub>BertBackbone",
+        "config": {
+            "vocabulary_size": 39,
+            "num_layers": 2,
+            "num_heads": 2,
+            "hidden_dim": 6,
+            "intermediate_dim": 5,
+            "dropout": 0.0,
+            "max_sequence_length": 64,
+            "num_segments": 2,
+        },
+    }
+)
+"""A tiny BERT, whose ids are those of a source less 1."""
+
+PRETRAINED = {"encoder": "keras_hub:a_tiny_bert", "backbone": BACKBONE}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -90,6 +110,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "decoder_layers": 2,
         "transformer": ONE_HEAD,
     },
+    "pretrained encoder": PRETRAINED,
+    "pretrained encoder, transformer decoder": {
+        **PRETRAINED,
+        "decoder": "transformer",
+        "transformer": ONE_HEAD,
+    },
 }
 """Models of every kind, by name: what holds for one is to hold for all."""
 
@@ -104,6 +130,7 @@ SHORT = (
     "luong dot, fed",
     "tied, bahdanau",
     "transformer encoder",
+    "pretrained encoder",
 )
 """The kinds that `make test` takes through each property; `make test-long` takes all."""
 

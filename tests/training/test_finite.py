@@ -24,7 +24,15 @@ from tests.attention_nmt.tiny import tiny_batch, tiny_config
 from tests.training.corpora import TINY_MODEL, write_folder
 from training.build import build
 from training.callbacks import Checkpoints, Report, Skips, Throughput
-from training.finite import CheckedAdam, CheckedCrossEntropy, NotFiniteError, Skipped, read_skips
+from training.finite import (
+    CheckedAdam,
+    CheckedCrossEntropy,
+    NotFiniteError,
+    Pace,
+    Skipped,
+    optimizer,
+    read_skips,
+)
 from training.folder import keep_best
 from training.presets import TrainConfig
 from training.progress import Progress
@@ -425,3 +433,20 @@ def test_the_best_weights_name_the_tokenizers(tmp_path: Path) -> None:
     assert json.loads(run.best_score.read_text()) == vars(score)
     assert read_note(run.best) == {"tokenizers": sums}
     assert keras.saving.load_model(run.best).count_params() == tiny_training().count_params()
+
+
+@pytest.mark.parametrize("dtype_policy", ["float32", "mixed_float16"])
+def test_a_weight_is_trained_at_its_own_pace(dtype_policy: str) -> None:
+    """Of one gradient Adam makes steps of the learning rate, whatever its size."""
+    usual, later = (keras.Variable([1.0, 2.0]) for _ in range(2))
+    rate = keras.optimizers.schedules.PiecewiseConstantDecay([100], [0.1, 0.1])
+    paces = {id(later): Pace(share=0.5, first_step=1)}
+    adam = optimizer(rate, gradient_norm=1.0, dtype_policy=dtype_policy, paces=paces)
+    adam.build([usual, later])
+    found = []
+    for _ in range(2):
+        gradient = keras.ops.convert_to_tensor([3e4, -2e4])
+        adam.apply([gradient, gradient], [usual, later])
+        found.append([np.asarray(usual), np.asarray(later)])
+    expected = [[[0.9, 2.1], [1.0, 2.0]], [[0.8, 2.2], [0.95, 2.05]]]
+    np.testing.assert_allclose(found, expected, atol=1e-3)

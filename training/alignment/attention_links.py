@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attention_nmt.checks import require
-from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.translation.results import Alignment
 from attention_nmt.translation.translator import Translator
 
@@ -66,7 +66,7 @@ def weights_between_words(
     return found
 
 
-def _normalized(tokenizer: Tokenizer, words: Sequence[str]) -> list[str]:
+def _normalized(tokenizer: SourceTokenizer, words: Sequence[str]) -> list[str]:
     return [tokenizer.normalize(word) for word in words]
 
 

@@ -5,12 +5,13 @@ arXiv 1508.04025, section 3; for Transformers see `transformer_oracle`. Every se
 by itself at its true length, so nothing here knows of padding, masks or batches.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.attention_nmt.models import transformer_oracle
+from tests.attention_nmt.models import bert_oracle, transformer_oracle
 
 Array = np.ndarray
 Weights = Mapping[str, Array]
@@ -134,9 +135,16 @@ def maxout(x: Array) -> Array:
     return paired.max(axis=-1)
 
 
-def encode(model: Any, weights: Weights, embedded: Array) -> tuple[Array, Array]:
+def encode(model: Any, weights: Weights, source: Array) -> tuple[Array, Array]:
     """The annotations [T_x, D], a layer's added to those of the layer below, and the summary."""
-    config, h = model.config, embedded
+    config = model.config
+    if not config.embeds_source:
+        layers = json.loads(config.backbone)["config"]["num_layers"]
+        h = bert_oracle.encode(weights, source - 1, layers)
+        return h, h.mean(axis=0)
+
+    side = "target" if config.tie_source else "source"
+    h = embedded = weights[f"{side}_embedding/embeddings"][source]
     if config.encoder == "transformer":
         h = transformer_oracle.encode(config, weights, embedded)
         return h, h.mean(axis=0)
@@ -158,9 +166,8 @@ def run(model: Any, source: Array, target: Array, weights: Weights | None = None
     weights = read_weights(model) if weights is None else weights
     config = model.config
     E_y = weights["target_embedding/embeddings"]
-    E_x = E_y if config.tie_source else weights["source_embedding/embeddings"]
     W_o = E_y.T if config.tie_output else weights["output_projection/kernel"]
-    h, summary = encode(model, weights, E_x[source])
+    h, summary = encode(model, weights, source)
     if config.decoder == "transformer":
         tops, alignment = transformer_oracle.decode(config, weights, E_y[target], h)
         return Sentence(h, summary, None, None, alignment, tops @ W_o)

@@ -57,6 +57,8 @@ def test_known_pieces_keep_their_rows_and_others_are_means(
         means = [np.asarray(rows)[ids].mean(axis=0) for ids in parts(old[side], new[side])]
         return np.stack(means)
 
+    assert model.source_embedding is not None
+    assert changed.source_embedding is not None
     found = {
         "target": (model.target_embedding.embeddings, changed.target_embedding.embeddings, 1),
         "source": (model.source_embedding.embeddings, changed.source_embedding.embeddings, 0),
