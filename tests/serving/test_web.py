@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 
 from attention_nmt.data.tokenizer import Tokenizer
-from attention_nmt.stored import open_model
 from attention_nmt.translation.translator import Translator
 from serving.web import command, litert_js
 from serving.web.site import PAGE
+from tests.attention_nmt.tiny import VARIANTS
+from tests.serving.exported import TEXTS, random_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -86,9 +88,9 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def page(site: Path, browser: Browser) -> Iterator[Page]:
-    """The page, when its first translation is there."""
+@contextmanager
+def opened_page(site: Path, browser: Browser) -> Iterator[Page]:
+    """A block with the page, when its first translation is there."""
     context = browser.new_context()
     opened = context.new_page()
     faults: list[str] = []
@@ -99,6 +101,12 @@ def page(site: Path, browser: Browser) -> Iterator[Page]:
         yield opened
         context.close()
     assert faults == []
+
+
+@pytest.fixture
+def page(site: Path, browser: Browser) -> Iterator[Page]:
+    with opened_page(site, browser) as opened:
+        yield opened
 
 
 def sentences(count: int) -> list[str]:
@@ -124,16 +132,21 @@ def in_page(page: Page, texts: list[str]) -> list[Any]:
     return page.evaluate(script, texts)
 
 
-def assert_equal_to_python(page: Page, texts: list[str]) -> None:
-    stored = open_model(MODEL)
-    translator = Translator.from_stored(stored)
+def without_broken(text: str) -> str:
+    """A text with one mark for any run of bytes that are no UTF-8, which are not counted alike."""
+    return re.sub("\ufffd+", "\ufffd", text)
+
+
+def assert_equal_to_python(page: Page, texts: list[str], model: Path = MODEL) -> None:
+    translator = Translator.from_preset(model)
     changes: dict[str, Any] = {"n_best": 3, "maximum_source_length": 40}
     for text, found in zip(texts, in_page(page, texts), strict=True):
         expected = translator.translate(text, **changes)
         if translator.source_tokenizer.encode([text]) == [[]]:
             assert found["translations"] == []
             continue
-        assert [one["text"] for one in found["translations"]] == [one.text for one in expected]
+        texts_of = [without_broken(one["text"]) for one in found["translations"]]
+        assert texts_of == [without_broken(one.text) for one in expected]
         assert found["truncated"] == expected[0].truncated
         for one, other in zip(found["translations"], expected, strict=True):
             assert one["score"] == pytest.approx(other.score, abs=1e-3)
@@ -154,6 +167,18 @@ def test_many_translations_are_those_of_python(page: Page) -> None:
 @pytest.mark.long
 def test_strange_inputs_are_translated_as_python_does(page: Page) -> None:
     assert_equal_to_python(page, STRANGE)
+
+
+@pytest.mark.long
+def test_a_transformer_in_the_page(runtime: Path, browser: Browser, tmp_path: Path) -> None:
+    """Of random weights, whose cache is a part of the loop."""
+    assert (runtime / "LICENSE").is_file()
+    run = random_run(tmp_path / "run", {"maximum_length_ratio": 1.5}, **VARIANTS["transformer"])
+    site = tmp_path / "site"
+    flags = ["--model", str(run), "--output", str(site), "--quantize", "none"]
+    assert command.main([*flags, "--lengths", "16", "40", "--n-best", "3"]) == 0
+    with opened_page(site, browser) as page:
+        assert_equal_to_python(page, TEXTS, run)
 
 
 def test_a_text_is_translated_as_it_is_typed_and_what_was_read_is_lit(page: Page) -> None:

@@ -1,6 +1,8 @@
 // SentencePiece unigram models in the browser: the `.model` file that the model was trained with.
 
-const PAD = 0, UNKNOWN = 1, END = 3;
+export const END = 3;
+
+const PAD = 0, UNKNOWN = 1;
 const NORMAL = 1, BYTE = 6;
 const SPACE = '\u2581';
 const UNKNOWN_PENALTY = 10;

@@ -1,7 +1,7 @@
 // A LiteRT model with its tokenizers: text to translations, within the browser.
 
 import {loadAndCompile, loadLiteRt, Tensor} from './runtime/litert.js';
-import {beforeEnd, Tokenizer} from './tokenizer.js';
+import {beforeEnd, END, Tokenizer} from './tokenizer.js';
 
 let runtime = null;
 
@@ -54,7 +54,7 @@ export class Translator {
   /**
    * The translations of a text, the best first.
    *
-   * Each has `text`, `score`, `pieces` (of the target, the end symbol last) and `alignment`, a row of
+   * Each has `text`, `score`, `pieces` (of the target, the end symbol last, if it was reached) and `alignment`, a row of
    * weights over `sourcePieces` for each of them, or null for a model that does not align.
    */
   async translate(text) {
@@ -87,7 +87,8 @@ export class Translator {
     return Array.from(found.scores, (score, rank) => {
       const ids = Array.from(found.ids.slice(rank * longest, (rank + 1) * longest));
       const pieces = beforeEnd(ids);
-      const steps = Math.min(pieces.length + 1, longest);
+      // One that was cut at its most pieces has no end symbol.
+      const steps = pieces.length + (ids[pieces.length] === END ? 1 : 0);
       const row = (step) => {
         const begin = (rank * longest + step) * width;
         return Array.from(found.alignments.slice(begin, begin + sourceLength));
