@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -240,7 +241,11 @@ class ModelConfig:
         hidden = 2 * embedding * self.transformer.feed_forward_units
         if self.encoder == "transformer":
             least += self.encoder_layers * (4 * embedding**2 + hidden)
-        elif self.encoder == "rnn":
+        elif self.encoder_kind == PRETRAINED:
+            described = json.loads(self.backbone)["config"] if self.backbone else {}
+            sizes = (described.get(name, 0) for name in ("vocabulary_size", "hidden_dim"))
+            least += math.prod(sizes)
+        else:
             least += self.encoder_layers * self.encoder_units**2
         if self.decoder == "transformer":
             return least + self.decoder_layers * (6 * embedding**2 + hidden)

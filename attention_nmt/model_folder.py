@@ -241,7 +241,7 @@ class ModelFolder:
         path = self.vocabulary(name)
         content = read_bounded(path, TOKENIZER_BYTES)
         self._check_sum(path)
-        with whole(path, "SentencePiece model"):
+        with whole(path, "tokenizer"):
             return read_source_tokenizer(content)
 
     def _check_sum(self, path: Path) -> None:

@@ -280,4 +280,4 @@ def _load_tokenizer(path: Path) -> SourceTokenizer:
     try:
         return read_source_tokenizer(content)
     except ValueError as error:
-        raise ValueError(f"{path}: expected a SentencePiece model. {error}") from error
+        raise ValueError(f"{path}: expected a whole tokenizer. {error}") from error

@@ -142,6 +142,8 @@ def litert_latencies(translator: Translator, texts: Sequence[str]) -> dict[str, 
 
     From ids to ids for each quantization, and from text to text.
     """
+    from attention_nmt.data.tokenizer import Tokenizer
+
     from . import litert, litert_runtime
     from .litert_signatures import SIGNATURE
 
@@ -152,6 +154,8 @@ def litert_latencies(translator: Translator, texts: Sequence[str]) -> dict[str, 
 
     found = {}
     for name, kind in LITERT.items():
+        if kind.text and not isinstance(translator.source_tokenizer, Tokenizer):
+            continue  # a pretrained encoder's, whose pieces LiteRT cannot make
         save = litert.save_text_model if kind.text else litert.save_ids_model
         with tempfile.TemporaryDirectory() as folder:
             save(translator, folder)

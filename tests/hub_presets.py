@@ -54,7 +54,9 @@ def roberta() -> tuple[Any, Any]:
     characters = [chr(byte) for byte in plain] + [chr(256 + i) for i in range(len(others))]
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *characters, "th", "og"]
     tokenizer = keras_hub.models.RobertaTokenizer(
-        vocabulary={piece: index for index, piece in enumerate(pieces)}, merges=["t h", "o g"]
+        # In another order than that of the ids.
+        vocabulary={piece: pieces.index(piece) for piece in sorted(pieces)},
+        merges=["t h", "o g"],
     )
     return keras_hub.models.RobertaBackbone(vocabulary_size=len(pieces), **SIZES), tokenizer
 

@@ -125,6 +125,10 @@ class TrainConfig:
 
         require(0 < self.encoder_rate <= 1, "encoder_rate", "in (0, 1]", self.encoder_rate)
 
+        paced = self.encoder_rate != 1 or self.thaw_steps > 0
+        expected = "without the encoder where that has a pace of its own"
+        require(not (paced and "encoder" in self.freeze), "freeze", expected, self.freeze)
+
         for name in ("consistency", "patience", "thaw_steps"):
             value = getattr(self, name)
             require(value >= 0, name, "at least 0", value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 from attention_nmt.checks import require
@@ -10,6 +11,7 @@ from attention_nmt.layers.pretrained_encoder import (
     PretrainedEncoder,
     describe_backbone,
     import_keras_hub,
+    longest_source,
 )
 from attention_nmt.run_folder import RunFolder
 
@@ -39,21 +41,39 @@ def with_backbone(config: TrainConfig, run: RunFolder) -> TrainConfig:
     if config.model.embeds_source:
         return config
 
-    begun = run.config.is_file() and run.source_tokenizer.is_file()
-    description = config.model.backbone
-    if begun and not description:
-        description = read_config(run).model.backbone
+    description = config.model.backbone or _begun(config, run)
     if not description:
-        backbone = _load(config.model.preset, load_weights=False)
-        description = describe_backbone(backbone)
-        longest = getattr(backbone, "max_sequence_length", None)
-        if longest is not None:
-            _check_lengths(config, longest)
+        description = describe_backbone(_load(config.model.preset, load_weights=False))
+    _check_lengths(config, longest_source(description))
+    _warn_of_layers(config, description)
     model = dataclasses.replace(config.model, backbone=description)
     return dataclasses.replace(config, model=model, shared_vocabulary=False)
 
 
-def _check_lengths(config: TrainConfig, longest: int) -> None:
+def _warn_of_layers(config: TrainConfig, description: str) -> None:
+    """Warns of layers whose turn never comes."""
+    layers = json.loads(description)["config"].get("num_layers", 0) + 1  # and the embeddings
+    begun = min(layers, (config.steps - 1) // config.thaw_steps) if config.thaw_steps else layers
+    if begun < layers:
+        from .prepare import warn
+
+        warn(
+            f"--thaw-steps {config.thaw_steps} begins with {begun} of the encoder's {layers} "
+            f"layers, embeddings included, in --steps {config.steps}"
+        )
+
+
+def _begun(config: TrainConfig, run: RunFolder) -> str:
+    """The description in a run that has begun with this encoder; empty if there is none."""
+    if not run.config.is_file() or not run.checkpoint.is_file():
+        return ""
+    begun = read_config(run).model
+    return begun.backbone if begun.encoder == config.model.encoder else ""
+
+
+def _check_lengths(config: TrainConfig, longest: int | None) -> None:
+    if longest is None:
+        return
     expected = f"at most the encoder's {longest} positions"
     length = config.batches.maximum_length + 1  # the start symbol, too
     require(length <= longest, "maximum_length", f"below the encoder's {longest} positions", length)

@@ -50,7 +50,7 @@ class TrainCommand:
 
 
 def check_sizes(command: TrainCommand) -> None:
-    """Checks that no flag gives a size that tokenizers decide.
+    """Checks that no flag gives what tokenizers or a preset decide.
 
     Raises:
         ValueError: one does.
@@ -61,6 +61,9 @@ def check_sizes(command: TrainCommand) -> None:
         size = getattr(command.config.model, name)
         expected = "left out, since tokenizers decide it: give `vocabulary_size`"
         require(size == getattr(usual, name), name, expected, size)
+    backbone = command.config.model.backbone
+    expected = "left out, since the preset in `encoder` decides it"
+    require(backbone == usual.backbone, "backbone", expected, backbone)
 
 
 def usual_config(preset: str, initial: str | None, run: RunFolder) -> TrainConfig:

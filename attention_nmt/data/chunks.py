@@ -180,7 +180,8 @@ class ChunkTokenizer:
         return tf.ensure_shape(source, [None]), tf.ensure_shape(target, [None])
 
     def _source_pieces(self, texts: tf.Tensor, index: tf.Tensor, epoch: Epoch) -> tf.RaggedTensor:
-        if not self._config.sampling_alpha:
+        drawn = self._config.sampling_alpha and self._source_tokenizer.draws
+        if not drawn:
             return self._source_tokenizer.graph.tokenize(texts)
 
         def seed(index: int) -> tuple[int, ...]:

@@ -7,9 +7,10 @@ import io
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import sentencepiece
@@ -23,7 +24,7 @@ from attention_nmt.data.graph_tokenizer import (
     encoded,
     sentencepiece_module,
 )
-from attention_nmt.files import atomic_write
+from attention_nmt.files import TOKENIZER_BYTES, atomic_write
 from attention_nmt.layers.pretrained_encoder import import_keras_hub
 from attention_nmt.types import SpecialIds
 
@@ -47,6 +48,7 @@ class HubTokenizer:
         hub: the same.
         special: the ids of padding, unknown, start and end.
         source_prefix: the ids that stand before the pieces of a source.
+        draws: False: a text has one segmentation.
 
     Raises:
         ImportError: KerasHub is not installed.
@@ -54,10 +56,15 @@ class HubTokenizer:
         ValueError: it has no start and end symbols, or cannot stand in a graph.
     """
 
+    draws: ClassVar[bool] = False
+
     def __init__(self, hub: Any) -> None:
         keras_hub = import_keras_hub()
         known = isinstance(hub, keras_hub.tokenizers.Tokenizer)
         require_type(known, "hub", "a tokenizer of KerasHub", hub)
+        for name in ("sequence_length", "add_bos", "add_eos"):
+            value = getattr(hub, name, None)
+            require(not value, name, "left out of the tokenizer", value)
 
         self.hub = hub
         framing = [getattr(hub, f"{name}_token_id", None) for name in ("start", "end")]
@@ -78,7 +85,16 @@ class HubTokenizer:
             ImportError: KerasHub is not installed.
             ValueError: there is no such preset, or its tokenizer cannot be used here.
         """
-        return cls(import_keras_hub().models.Tokenizer.from_preset(preset))
+        keras_hub = import_keras_hub()
+        try:
+            hub = keras_hub.models.Tokenizer.from_preset(preset)
+        except (ValueError, OSError) as error:
+            expected = "one whose tokenizer KerasHub loads"
+            message = (
+                f"`preset` must be {expected}. Received: {preset!r}, of which it says: {error}"
+            )
+            raise ValueError(message) from error
+        return cls(hub)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> HubTokenizer:
@@ -88,20 +104,12 @@ class HubTokenizer:
             ImportError: KerasHub is not installed.
             ValueError: the file holds something else.
         """
-        keras_hub = import_keras_hub()
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                    archive.extractall(folder)
-                record = json.loads((Path(folder) / _RECORD).read_text(encoding="utf-8"))
-                found = keras.saving.get_registered_object(record["registered_name"])
-            except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"expected a tokenizer of KerasHub: {error}") from error
-
-            known = isinstance(found, type) and issubclass(found, keras_hub.tokenizers.Tokenizer)
-            require(known, "registered_name", "a tokenizer of KerasHub", record["registered_name"])
-            hub = found.from_config(record["config"])
-            hub.load_assets(folder)
+        import_keras_hub()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                hub = _read(content, Path(folder))
+        except (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"expected a tokenizer of KerasHub: {error}") from error
         return cls(hub)
 
     @functools.cached_property
@@ -140,7 +148,7 @@ class HubTokenizer:
         return self.hub.vocabulary_size() + 1
 
     def normalize(self, text: str) -> str:
-        """The text as it is: what a tokenizer of KerasHub loses it does not say."""
+        """The text that pieces are compared with: as it is, since KerasHub names no other."""
         return text
 
     def encode(self, texts: Sequence[str | bytes]) -> list[list[int]]:
@@ -197,6 +205,25 @@ class HubTokenizer:
             raise ValueError(f"{message} gives: {error!r:.200}") from error
 
 
+def _read(content: bytes, folder: Path) -> Any:
+    """KerasHub's tokenizer of a file, whose assets are written into a folder.
+
+    Raises:
+        BadZipFile, zlib.error, OSError, ValueError, KeyError, TypeError: the file is at fault.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+        require(size <= TOKENIZER_BYTES, "file", f"of at most {TOKENIZER_BYTES:,} bytes", size)
+        archive.extractall(folder)
+    record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+    found = keras.saving.get_registered_object(record["registered_name"])
+    known = isinstance(found, type) and issubclass(found, import_keras_hub().tokenizers.Tokenizer)
+    require(known, "registered_name", "a tokenizer of KerasHub", record["registered_name"])
+    hub = found.from_config(record["config"])
+    hub.load_assets(str(folder))
+    return hub
+
+
 class HubGraphTokenizer:
     """Turns strings into ids, in a graph; see `GraphTokenizer`.
 
@@ -214,9 +241,12 @@ class HubGraphTokenizer:
         if tokenizer.model_proto is not None:
             self.module = sentencepiece_module(tokenizer.model_proto)
             self._tokenize = self._tokenize_by_sentencepiece
+        # KerasHub has operations within a graph only.
+        signature = [tf.TensorSpec([None], tf.string)]
+        self._traced = tf.function(self._tokenize, input_signature=signature, autograph=False)
         # Outside any graph, which read them later.
         with tf.init_scope():
-            self._pieces = tf.constant(["", *tokenizer.hub.get_vocabulary()])
+            self._pieces = tf.constant(tokenizer.tokens(range(tokenizer.vocabulary_size)))
             self._ids = tf.constant(_ids_of_pieces(tokenizer), tf.int32)
 
     def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
@@ -227,9 +257,9 @@ class HubGraphTokenizer:
         """
         text = checked(text, "text", tf.string, rank=1)
         valid = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
-        tokenize = self._tokenize
-        if not tf.inside_function():  # where KerasHub has no operations
-            tokenize = tf.function(tokenize, autograph=False)
+        # What is behind a zero byte would be lost.
+        valid = tf.strings.regex_replace(valid, r"\x00", "")
+        tokenize = self._tokenize if tf.inside_function() else self._traced
         return tf.cast(tokenize(valid), tf.int32) + 1
 
     def source_ids(self, text: tf.Tensor, limit: int = UNLIMITED) -> EncodedTexts:

@@ -31,6 +31,10 @@ class SourceTokenizer(Protocol):
         """The ids before the pieces of a source."""
 
     @property
+    def draws(self) -> bool:
+        """Whether a text has several segmentations, of which `sample` draws one."""
+
+    @property
     def content(self) -> bytes:
         """Its file: equal tokenizers have equal ones."""
 
@@ -65,7 +69,7 @@ class SourceTokenizer(Protocol):
     def sample(
         self, texts: Sequence[str | bytes], seed: Sequence[int], alpha: float
     ) -> list[list[int]]:
-        """A random segmentation of each text, or the only one."""
+        """A random segmentation of each text, if it draws."""
 
     def pieces(self, ids: tf.Tensor) -> tf.Tensor:
         """The strings of ids of any shape, in a graph, padding as empty strings."""

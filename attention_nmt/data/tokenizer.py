@@ -59,6 +59,7 @@ class Tokenizer:
         model_proto: the same.
         special: the ids of padding, unknown, start and end.
         source_prefix: the ids that stand before the pieces of a source; none here.
+        draws: True: a text has several segmentations, of which `sample` draws one.
 
     Raises:
         TypeError: `model_proto` is not bytes.
@@ -77,6 +78,7 @@ class Tokenizer:
     """
 
     source_prefix: ClassVar[tuple[int, ...]] = ()
+    draws: ClassVar[bool] = True
 
     def __init__(self, model_proto: bytes) -> None:
         if not isinstance(model_proto, bytes):

@@ -78,6 +78,11 @@ class PretrainedEncoder(keras.layers.Layer):
         )
 
     @property
+    def longest_source(self) -> int | None:
+        """The most positions of a source; None if there may be any number."""
+        return longest_source(self.description)
+
+    @property
     def depth(self) -> int:
         """`D`."""
         return self.reader.output.shape[-1]
@@ -89,9 +94,7 @@ class PretrainedEncoder(keras.layers.Layer):
 
     def build(self, ids_shape: tuple, mask_shape: tuple | None = None) -> None:  # noqa: ARG002
         """Makes the backbone, here so that its weights' paths begin with the encoder's."""
-        made = _made(self.description, self.dtype_policy)
-        self.longest = getattr(made, "max_sequence_length", None)
-        self.reader = reader(made)
+        self.reader = reader(_made(self.description, self.dtype_policy))
 
     def call(self, ids: Tensor, mask: Tensor, training: bool = False) -> Encoded:
         """Annotates words.
@@ -102,15 +105,10 @@ class PretrainedEncoder(keras.layers.Layer):
             training: whether dropout is on.
 
         Raises:
-            ValueError: a tensor has more axes or fewer, or there are more positions than the
-                backbone has.
+            ValueError: a tensor has more axes or fewer.
         """
         require_axes("ids", ids, "[B, S]")
         require_axes("mask", mask, "[B, S]")
-        length = ids.shape[1]
-        if self.longest is not None and length is not None:
-            require(length <= self.longest, "ids", f"of at most {self.longest} positions", length)
-
         inputs = {
             "token_ids": ops.maximum(ids - 1, 0),  # what padding is read as does not matter
             "padding_mask": ops.cast(mask, "int32"),
@@ -161,6 +159,41 @@ def describe_backbone(backbone: keras.Model) -> str:
     return json.dumps(record, sort_keys=True)
 
 
+def longest_source(description: str) -> int | None:
+    """The most positions that a backbone has, if its description has a limit.
+
+    Raises:
+        ValueError: it is no description.
+    """
+    return _described(description)["config"].get("max_sequence_length")
+
+
+def vocabulary_of(description: str) -> int:
+    """The number of pieces that a backbone has.
+
+    Raises:
+        ValueError: it is no description.
+    """
+    return _described(description)["config"]["vocabulary_size"]
+
+
+def _described(description: str) -> dict[str, Any]:
+    """KerasHub's name and config of a backbone.
+
+    Raises:
+        ValueError: the description is of something else.
+    """
+    try:
+        found = json.loads(description)
+    except ValueError:
+        found = None
+    config = found.get("config") if isinstance(found, dict) else None
+    known = isinstance(config, dict) and isinstance(config.get("vocabulary_size"), int)
+    expected = "KerasHub's description of a backbone, from `describe_backbone`"
+    require(known, "backbone", expected, description[:100])
+    return found
+
+
 def _made(description: str, dtype: Any) -> keras.Model:
     """A backbone with first weights.
 
@@ -169,12 +202,9 @@ def _made(description: str, dtype: Any) -> keras.Model:
         ValueError: the description is of something else.
     """
     keras_hub = import_keras_hub()
-    try:
-        described = json.loads(description)
-        config = {**described["config"], "dtype": keras.dtype_policies.serialize(dtype)}
-        cls = keras.saving.get_registered_object(described["registered_name"])
-    except (ValueError, KeyError, TypeError):
-        cls = None
+    described = _described(description)
+    config = {**described["config"], "dtype": keras.dtype_policies.serialize(dtype)}
+    cls = keras.saving.get_registered_object(described.get("registered_name"))
     known = isinstance(cls, type) and issubclass(cls, keras_hub.models.Backbone)
     require(known, "backbone", "KerasHub's description of a backbone", description[:100])
     return cls.from_config(config)

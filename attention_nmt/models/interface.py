@@ -29,6 +29,8 @@ class TranslationModel(Protocol):
         source_vocabulary_size: pieces of the source language.
         target_vocabulary_size: `V`, pieces of the target language.
         aligns: whether `step` gives alignments and `align` is there.
+
+    A model that reads no more than some positions of a source has `longest_source`, their number.
     """
 
     @property

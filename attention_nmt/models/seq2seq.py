@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from attention_nmt.backend import rows_by, take
-from attention_nmt.checks import require
-from attention_nmt.config import ModelConfig, from_dict
+from attention_nmt.checks import require, require_type
+from attention_nmt.config import PRETRAINED, ModelConfig, from_dict
 from attention_nmt.layers.attention import Memory
 from attention_nmt.layers.dropout import WordDropout
 from attention_nmt.models.interface import Step
@@ -129,9 +129,14 @@ class Seq2Seq(TrainableModel):
                 of a Keras model.
 
         Raises:
-            TypeError: there is no such option, or it is the size of a vocabulary.
+            TypeError: there is no such option, or it is the size of a vocabulary; or the tokenizer
+                of the source is not that of its encoder.
             ValueError: an option outside its range.
         """
+        of_hub = str(options.get("encoder", "")).startswith(PRETRAINED)
+        expected = "a HubTokenizer, and of a pretrained encoder alone"
+        fits = hasattr(tokenizer, "hub") == of_hub
+        require_type(fits, "tokenizer", expected, tokenizer)
         of_keras = {name: options.pop(name) for name in ("name", "dtype") if name in options}
         config = ModelConfig(
             source_vocabulary_size=tokenizer.vocabulary_size,
@@ -149,6 +154,11 @@ class Seq2Seq(TrainableModel):
     def target_vocabulary_size(self) -> int:
         """`V`, pieces of the target language."""
         return self.config.target_vocabulary_size
+
+    @property
+    def longest_source(self) -> int | None:
+        """The most positions of a source; None if there may be any number."""
+        return getattr(self.encoder, "longest_source", None)
 
     @property
     def aligns(self) -> bool:

@@ -63,6 +63,11 @@ class TranslationGraph:
         covering = 0.0 if model.aligns else search.coverage_penalty
         require(not covering, "coverage_penalty", "0 for a model without attention", covering)
 
+        longest = getattr(model, "longest_source", None)
+        length = search.maximum_source_length
+        fits = longest is None or length <= longest
+        require(fits, "maximum_source_length", f"at most the encoder's {longest} positions", length)
+
         _check_vocabulary("source", source_tokenizer, model.source_vocabulary_size)
         writes = hasattr(target_tokenizer, "detokenize")
         expected = "a Tokenizer, as `Tokenizer.load` gives it"

@@ -9,6 +9,7 @@ import keras_hub
 import numpy as np
 import pytest
 
+from attention_nmt.config import ModelConfig, SearchConfig
 from attention_nmt.data.hub_tokenizer import HubTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.layers.pretrained_encoder import describe_backbone
@@ -148,7 +149,9 @@ def test_it_is_trained_at_a_pace_of_its_own_and_goes_on_without_the_preset(
 
     shutil.rmtree(moved)
     assert train(moved, corpus, run, *pace, "--steps=4", "--evaluate-steps=2") == 0
-    assert "Going on from step 2 of 4." in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "Going on from step 2 of 4." in said.out
+    assert "--thaw-steps 2 begins with 1 of the encoder's 3 layers" in said.err
     with np.load(run / "checkpoint.npz") as arrays:
         held = [arrays[name] for name in arrays if name.startswith("variable:")]
 
@@ -178,6 +181,8 @@ def test_another_training_begins_with_it(run: Path, corpus: Path, tmp_path: Path
         (["--maximum-length=64"], "--maximum-length must be below the encoder's 64 positions"),
         (["--maximum-source-length=65"], "at most the encoder's 64 positions"),
         (["--tie-source"], "--tie-source must be False with"),
+        (["--backbone={}"], "--backbone must be left out"),
+        (["--freeze=encoder", "--thaw-steps=1"], "--freeze must be without the encoder where"),
         (["--attention=none", "--no-word-query"], "that aligns, with a pretrained encoder"),
     ],
 )
@@ -219,4 +224,28 @@ def test_a_script_makes_one(preset: Path) -> None:
     )
     model.encoder.copy_weights(backbone)  # type: ignore[attr-defined]
     assert all(equal(weights_of(preset), model.encoder.get_weights()))  # type: ignore[attr-defined]
-    assert len(Translator(model, source, target_tokenizer=target)(TEXTS)) == len(TEXTS)
+    search = SearchConfig(maximum_source_length=64)
+    assert len(Translator(model, source, search, target)(TEXTS)) == len(TEXTS)
+
+    with pytest.raises(ValueError, match="at most the encoder's 64 positions"):
+        Translator(model, source, target_tokenizer=target)
+    with pytest.raises(TypeError, match="`tokenizer` must be a HubTokenizer, and of a pretrained"):
+        Seq2Seq.from_tokenizer(source, target)
+    options: dict[str, Any] = {
+        "encoder": "keras_hub:x",
+        "backbone": describe_backbone(backbone),
+    }
+    with pytest.raises(ValueError, match="`source_vocabulary_size` must be at most"):
+        Seq2Seq(ModelConfig(source_vocabulary_size=4000, **options))
+    with pytest.raises(ValueError, match="`backbone` must be KerasHub's description"):
+        Seq2Seq(ModelConfig(**{**options, "backbone": "{}"}))
+
+
+def test_a_run_that_has_no_weights_is_begun_with_another_preset(
+    preset: Path, corpus: Path, tmp_path: Path
+) -> None:
+    other = write_preset(tmp_path / "other", "distil_bert")
+    run = tmp_path / "run"
+    assert train(preset, corpus, run, "--vocabulary-size=20000") != 0
+    assert train(other, corpus, run, "--steps=2", "--freeze=encoder") == 0
+    assert all(equal(weights_of(other), encoder_of(run)))

@@ -14,7 +14,13 @@ from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.tiny import tiny_model
 from tests.hub_presets import KINDS
 
-TEXTS = ["The black dog sees a white cat.", "", "Zebra \u65e5\u672c \u00bd </s> [SEP]", "A dog."]
+TEXTS = [
+    "The black dog sees a white cat.",
+    "",
+    "Zebra \u65e5\u672c \u00bd </s> [SEP]",
+    "A dog.",
+    "A dog \0 sees.",
+]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -24,7 +30,7 @@ def hub(request: pytest.FixtureRequest) -> Any:
 
 def test_ids_are_those_of_keras_hub_plus_1(hub: Any) -> None:
     tokenizer = HubTokenizer(hub)
-    expected = [[i + 1 for i in hub.tokenize(text)] for text in TEXTS]
+    expected = [[i + 1 for i in hub.tokenize(text.replace("\0", ""))] for text in TEXTS]
     assert tokenizer.encode(TEXTS) == expected
     assert tokenizer.sample(TEXTS, (1, 2), 0.5) == expected
 
@@ -92,11 +98,19 @@ def test_one_without_start_and_end_is_refused() -> None:
         HubTokenizer(keras_hub.tokenizers.WordPieceTokenizer(vocabulary=["[UNK]", "a"]))
     with pytest.raises(TypeError, match="`hub` must be a tokenizer of KerasHub"):
         HubTokenizer("bert")
+    padded = keras_hub.models.BertTokenizer(
+        vocabulary=KINDS["bert"]()[1].get_vocabulary(), sequence_length=9
+    )
+    with pytest.raises(ValueError, match="`sequence_length` must be left out of the tokenizer"):
+        HubTokenizer(padded)
 
 
 def test_what_is_no_file_of_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a tokenizer of KerasHub"):
-        read_source_tokenizer(b"PK\x03\x04 and no more")
+    content = bytearray(HubTokenizer(KINDS["bert"]()[1]).content)
+    content[80:90] = b"0123456789"
+    for damaged in (b"PK\x03\x04 and no more", bytes(content)):
+        with pytest.raises(ValueError, match="expected a tokenizer of KerasHub"):
+            read_source_tokenizer(damaged)
 
 
 def test_texts_are_strings() -> None:
