@@ -49,9 +49,10 @@ NAME := $(notdir $(DATA))
 MODEL := $(RUNS)/$(NAME)
 
 pretrained: setup
-	$(if $(DATA),,$(error pretrained needs DATA=FOLDER [SOURCE=en TARGET=de RUNS=FOLDER]))
+	$(if $(DATA),,$(error pretrained needs DATA=FOLDER [SOURCE=en TARGET=de STEPS=4000 RUNS=FOLDER]))
 	test -d $(RUNS)/varied || $(NMT) vary --dataset $(DATA) --source $(SOURCE) --target $(TARGET) --output $(RUNS)/varied
-	$(NMT) train --preset tatoeba --dataset $(RUNS)/varied --source $(SOURCE) --target $(TARGET) --run-dir $(RUNS)/run
+	$(NMT) train --preset tatoeba --dataset $(RUNS)/varied --source $(SOURCE) --target $(TARGET) --run-dir $(RUNS)/run \
+	  $(if $(STEPS),--steps $(STEPS))
 	$(NMT) save --run-dir $(RUNS)/run --output $(MODEL) --storage int8
 	$(NMT) evaluate --model $(MODEL) --dataset $(DATA) --split $(SPLIT)
 	$(NMT) typed --model $(MODEL)
