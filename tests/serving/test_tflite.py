@@ -137,18 +137,18 @@ def test_fixed_lengths_have_signatures_that_share_their_weights(
 ) -> None:
     """Hypotheses and alignments are the translator's; a longer source is cut to the greatest."""
     output, written = tmp_path / "model.tflite", tmp_path / "written.txt"
-    options: dict[str, Any] = {"lengths": (9, 24), "n_best": 2, "translations": written}
+    options: dict[str, Any] = {"lengths": (18, 24), "n_best": 2, "translations": written}
     assert convert(run_dir, output, **options) == COUNT
     assert output.stat().st_size < 1.5 * plain.stat().st_size
     assert litert.custom_operations(output.read_bytes()) == set()
 
     interpreter = litert_runtime.interpreter(str(output))
-    assert set(interpreter.get_signature_list()) == {"translate_9", "translate_24"}
+    assert set(interpreter.get_signature_list()) == {"translate_18", "translate_24"}
     changes: dict[str, Any] = {"n_best": 2, "maximum_source_length": 24}
     used = set()
     for text in TEXTS[:4]:
         (ids,) = translator.source_tokenizer.source_ids([text], 24)
-        length = 9 if len(ids) <= 9 else 24
+        length = 18 if len(ids) <= 18 else 24
         used.add(length)
         row = np.zeros((1, length), np.int32)
         row[0, : len(ids)] = ids
@@ -165,8 +165,8 @@ def test_fixed_lengths_have_signatures_that_share_their_weights(
             np.testing.assert_allclose(alignment[:count, : len(ids)], expected.alignment, atol=1e-4)
             assert not alignment[count:].any()
             assert not alignment[:, len(ids) :].any()
-    assert used == {9, 24}
-    assert len(written.read_text(encoding="utf-8").splitlines()) == len(TEXTS)
+    assert used == {18, 24}
+    assert len(written.read_text(encoding="utf-8").splitlines()) == COUNT
 
 
 @pytest.mark.parametrize(
