@@ -156,7 +156,7 @@ def test_what_cannot_be_replayed(
 
     # A recording that is older than sums.
     replace(Recording.load(copy.recording), tokenizers=np.array("{}")).save(copy.recording)
-    assert f"{copy.source_tokenizer}: expected a SentencePiece model" in said(copy)
+    assert f"{copy.source_tokenizer}: expected a whole tokenizer" in said(copy)
     Tokenizer.train([text for pair in PAIRS for text in pair], 290).save(copy.source_tokenizer)
     assert "with source ids below 290" in said(copy)
     copy.source_tokenizer.write_bytes(pieces)
