@@ -75,8 +75,8 @@ def _check_lengths(config: TrainConfig, longest: int | None) -> None:
     if longest is None:
         return
     expected = f"at most the encoder's {longest} positions"
-    length = config.batches.maximum_length + 1  # the start symbol, too
-    require(length <= longest, "maximum_length", f"below the encoder's {longest} positions", length)
+    length = config.batches.maximum_length
+    require(length <= longest, "maximum_length", expected, length)
     length = config.search.maximum_source_length
     require(length <= longest, "maximum_source_length", expected, length)
 

@@ -181,7 +181,7 @@ def test_another_training_begins_with_it(run: Path, corpus: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--maximum-length=64"], "--maximum-length must be below the encoder's 64 positions"),
+        (["--maximum-length=65"], "--maximum-length must be at most the encoder's 64 positions"),
         (["--maximum-source-length=65"], "at most the encoder's 64 positions"),
         (["--tie-source"], "--tie-source must be False with"),
         (["--backbone={}"], "--backbone must be left out"),
