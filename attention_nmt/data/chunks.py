@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from attention_nmt.config import BatchConfig
 from attention_nmt.data.capitals import recased_pairs
+from attention_nmt.data.examples import framed
 from attention_nmt.data.joining import draw_groups, join
 from attention_nmt.data.pipeline import as_written, untuned
 from attention_nmt.data.source_tokenizer import SourceTokenizer
@@ -127,9 +128,10 @@ class ChunkTokenizer:
                 source = join(source, groups)
                 target = join(target, groups)
 
+            source_end = self._source_tokenizer.special.end
             return Chunk(
-                _framed(source, self._source_tokenizer),
-                _framed(target, self._target_tokenizer),
+                framed(source, self._source_tokenizer.source_prefix, source_end),
+                framed(target, (), self._target_tokenizer.special.end),
                 outcomes,
             )
 
@@ -274,13 +276,3 @@ def _overlong(texts: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
     lengths = tf.stack([tf.strings.length(text, unit="UTF8_CHAR") for text in texts])
 
     return tf.reduce_max(lengths, axis=0) > MAXIMUM_CHARACTERS
-
-
-def _framed(pieces: tf.RaggedTensor, tokenizer: SourceTokenizer) -> tf.RaggedTensor:
-    """Pieces `[M, (L)]` with a tokenizer's prefix before each row and its end symbol behind it."""
-    rows = pieces.nrows()
-    parts = [pieces, tf.fill([rows, 1], tokenizer.special.end)]
-    if tokenizer.source_prefix:
-        parts.insert(0, tf.tile(tf.constant([tokenizer.source_prefix], tf.int32), [rows, 1]))
-
-    return tf.concat(parts, axis=1)

@@ -37,3 +37,13 @@ def example(
     weights = tf.cast(labels != special.pad, tf.float32)
 
     return inputs, labels, weights
+
+
+def framed(pieces: tf.RaggedTensor, prefix: tuple[int, ...], end: int) -> tf.RaggedTensor:
+    """Pieces `[M, (L)]` with a prefix before each row and the end symbol behind it."""
+    rows = pieces.nrows()
+    parts = [pieces, tf.fill([rows, 1], end)]
+    if prefix:
+        parts.insert(0, tf.tile(tf.constant([prefix], tf.int32), [rows, 1]))
+
+    return tf.concat(parts, axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -12,6 +12,7 @@ import tensorflow_text as tf_text
 from tensorflow_text.python.ops.sentencepiece_tokenizer import gen_sentencepiece_tokenizer
 
 from attention_nmt.checks import require
+from attention_nmt.data.examples import framed
 from attention_nmt.data.limits import cut_texts
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.types import SpecialIds
@@ -107,7 +108,7 @@ def sentencepiece_module(model_proto: bytes) -> tf_text.SentencepieceTokenizer:
 def encoded(
     tokenize: Callable[[tf.Tensor], tf.RaggedTensor],
     text: tf.Tensor,
-    prefix: Sequence[int],
+    prefix: tuple[int, ...],
     special: SpecialIds,
     limit: int,
 ) -> EncodedTexts:
@@ -131,12 +132,7 @@ def encoded(
     truncated |= lengths > most
 
     pieces = pieces[:, :most]
-    end = tf.fill([pieces.nrows(), 1], special.end)
-    parts = [pieces, end]
-    if prefix:
-        parts.insert(0, tf.tile(tf.constant([prefix], tf.int32), [pieces.nrows(), 1]))
-
-    ids = tf.concat(parts, axis=1).to_tensor(special.pad)
+    ids = framed(pieces, prefix, special.end).to_tensor(special.pad)
 
     return EncodedTexts(ids=ids, truncated=truncated, empty=lengths == 0)
 
