@@ -29,7 +29,7 @@ SOURCE = tf.TensorSpec([None, None], tf.int32, name="source")
 TEXT = tf.TensorSpec([1], tf.string, name="text")
 
 # LiteRT knows no operations that leave out rows.
-_LOOP = LoopOptions(drop_finished=False)
+_LOOP = LoopOptions(changing_shapes=False)
 
 
 def save_ids_model(translator: Translator, folder: str) -> None:

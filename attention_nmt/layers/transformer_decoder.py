@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 from keras import ops
@@ -30,12 +31,30 @@ class TransformerMemory(NamedTuple):
     bias: Tensor  # [B, 1, 1, S]
 
 
+class FixedCache(NamedTuple):
+    """Keys and values of each layer, of as many words as there can be: 0 from the position on."""
+
+    keys: tuple[Tensor, ...]  # [B, Q, h, T, d]
+    values: tuple[Tensor, ...]  # likewise
+
+
+class GrowingCache(NamedTuple):
+    """Keys and values of each layer, of the `t` words so far."""
+
+    keys: tuple[Tensor, ...]  # [B, Q, h, t, d]
+    values: tuple[Tensor, ...]  # likewise
+
+
 class TransformerState(NamedTuple):
-    """The state that one step hands to the next: keys and values of the words so far."""
+    """The state that one step hands to the next."""
 
     position: Tensor  # []
-    keys: tuple[Tensor, ...]  # [B, Q, h, T, d] in each layer, 0 from the position on
-    values: tuple[Tensor, ...]  # likewise
+    cache: FixedCache | GrowingCache
+
+
+Append: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Gives keys or values of the words so far `[B, Q, h, T, d]` with those of the words of this
+position `[B, Q, h, 1, d]`."""
 
 
 class DecoderLayer(keras.layers.Layer):
@@ -88,15 +107,20 @@ class DecoderLayer(keras.layers.Layer):
         return self._read_source(x, self.source.memory(annotations), bias, training)
 
     def step(
-        self, x: Tensor, cache: Heads, here: Tensor, causal: Tensor, source: tuple[Heads, Tensor]
+        self,
+        x: Tensor,
+        cache: Heads,
+        append: Append,
+        bias: Tensor | None,
+        source: tuple[Heads, Tensor],
     ) -> tuple[Tensor, Heads, Tensor]:
         """One word of each of `Q` hypotheses.
 
         Args:
             x: words `[B, Q, E]`.
             cache: keys and values of the words before them `[B, Q, h, T, d]`.
-            here: 1 at the position of the words, 0 elsewhere `[T, 1]`.
-            causal: the bias of the energies of the words so far `[T]`.
+            append: adds words to a cache.
+            bias: of the energies of the words so far `[T]`.
             source: of the annotations, with the bias of their energies.
 
         Returns:
@@ -104,12 +128,11 @@ class DecoderLayer(keras.layers.Layer):
         """
         read = self.own_residual.before(x)
         new = self.own.step_memory(read)
-        # A position is 0 until it is written.
-        cache = Heads(cache.keys + here * new.keys, cache.values + here * new.values)
+        cache = Heads(append(cache.keys, new.keys), append(cache.values, new.values))
 
         # Each hypothesis has words of its own: to this attention it is a sentence.
         words = Heads(_apart(cache.keys), _apart(cache.values))
-        y, _ = self.own.attend(self.own.step_queries(read), words, causal)
+        y, _ = self.own.attend(self.own.step_queries(read), words, bias)
         x = self.own_residual.after(x, ops.reshape(y, ops.shape(x)))
         x, alignments = self._read_source(x, *source)
         return x, cache, alignments
@@ -252,15 +275,24 @@ class TransformerDecoder(Stack):
         first, *others = (alignments[:, head] for head in heads)
         return sum(others, first) / len(heads) if others else first
 
-    def initial_state(self, summary: Tensor, maximum_length: Tensor | int) -> TransformerState:
-        """An empty cache of `maximum_length` positions for one hypothesis per sentence.
+    def initial_state(
+        self, summary: Tensor, maximum_length: Tensor | int | None
+    ) -> TransformerState:
+        """An empty cache for one hypothesis per sentence.
 
-        A step beyond them would lose its word, and is an error of the caller.
+        Args:
+            summary: `[B, N]`, of which the number of sentences is read.
+            maximum_length: the positions of a `FixedCache`, which loses the word of a step beyond
+                them; None is a `GrowingCache`.
         """
+        sentences = ops.shape(summary)[0]
+        # A 0 that a graph does not know: the length is to be another one at each step of a loop.
+        length = 0 * sentences if maximum_length is None else maximum_length
         heads = self.config.heads
-        shape = (ops.shape(summary)[0], 1, heads, maximum_length, self.units // heads)
+        shape = (sentences, 1, heads, length, self.units // heads)
         empty = tuple(ops.zeros(shape, self.compute_dtype) for _ in self.layers)
-        return TransformerState(ops.zeros((), "int32"), empty, empty)
+        cache = GrowingCache if maximum_length is None else FixedCache
+        return TransformerState(ops.zeros((), "int32"), cache(empty, empty))
 
     def project(self, memory: Annotations) -> TransformerMemory:
         """The keys and values of the annotations in each layer."""
@@ -291,17 +323,26 @@ class TransformerDecoder(Stack):
             `[B, Q, E]`, the next state, and the alignment `[B, Q, S]`.
         """
         x = placed(word_products, state.position[None])
-        places = ops.arange(ops.shape(state.keys[0])[3])
-        here = ops.expand_dims(ops.cast(ops.equal(places, state.position), x.dtype), -1)
-        causal = mask_bias(places <= state.position, self.compute_dtype)
+        append, bias = self._appending(state)
         caches, found = [], []
         for layer, *cache, source in zip(
-            self.layers, state.keys, state.values, memory.layers, strict=True
+            self.layers, state.cache.keys, state.cache.values, memory.layers, strict=True
         ):
             about = (source, memory.bias)
-            x, new, alignments = layer.step(x, Heads(*cache), here, causal, about)
+            x, new, alignments = layer.step(x, Heads(*cache), append, bias, about)
             caches.append(new)
             found.append(alignments)
         keys, values = zip(*caches, strict=True)
-        state = TransformerState(state.position + 1, keys, values)
+        state = TransformerState(state.position + 1, type(state.cache)(keys, values))
         return self.last(x), state, self._alignment(found)
+
+    def _appending(self, state: TransformerState) -> tuple[Append, Tensor | None]:
+        """The way in which words are added to the cache, and the bias of energies behind it."""
+        if isinstance(state.cache, GrowingCache):
+            return lambda words, new: ops.concatenate([words, new], axis=3), None
+
+        places = ops.arange(ops.shape(state.cache.keys[0])[3])
+        here = ops.expand_dims(ops.equal(places, state.position), -1)
+        here = ops.cast(here, self.compute_dtype)
+        bias = mask_bias(places <= state.position, self.compute_dtype)
+        return lambda words, new: words + here * new, bias

@@ -56,13 +56,14 @@ class TranslationModel(Protocol):
             `[B, T, V]`, of the piece behind each position.
         """
 
-    def start(self, source: Tensor, maximum_length: Tensor | int) -> tuple[Any, Any]:
+    def start(self, source: Tensor, maximum_length: Tensor | int | None) -> tuple[Any, Any]:
         """Reads sources before a search.
 
         Args:
             source: ids `[B, S]`.
-            maximum_length: the most target positions of the search, which a cache needs; a number
-                or a scalar tensor.
+            maximum_length: the most target positions of the search, which a cache may need, as a
+                number or a scalar tensor; None where the shapes of a state may change from step to
+                step, so that a cache may grow.
 
         Returns:
             The memory, any structure of tensors `[B, ...]` that all hypotheses of a sentence share,

@@ -83,13 +83,13 @@ class DecoderPart(Protocol):
             What the output product reads `[B, T, l]`, and the alignment `[B, T, S]` or None.
         """
 
-    def initial_state(self, summary: Tensor, maximum_length: Tensor | int) -> Any:
+    def initial_state(self, summary: Tensor, maximum_length: Tensor | int | None) -> Any:
         """The state before a search of one hypothesis per sentence, leaves `[B, 1, ...]` or scalar.
 
         Args:
             summary: `[B, N]`.
             maximum_length: the most target positions of the search, for a cache; more steps are
-                the caller's error.
+                the caller's error. None where the cache may grow.
         """
 
     def project(self, memory: Any) -> Any:

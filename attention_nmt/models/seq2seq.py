@@ -197,7 +197,7 @@ class Seq2Seq(TrainableModel):
     def start(
         self,
         source: Tensor,
-        maximum_length: Tensor | int,
+        maximum_length: Tensor | int | None,
     ) -> tuple[Any, Any]:
         """Reads source ids `[B, S]` before a search; see `TranslationModel`.
 

@@ -17,9 +17,10 @@ class LoopOptions(NamedTuple):
     The defaults run everywhere but under XLA.
     """
 
-    drop_finished: bool = False
-    """Sentences that are done leave the batch as soon as they are a quarter of those in it. For
-    graphs of TensorFlow in which `B` is unknown; neither XLA nor LiteRT takes it."""
+    changing_shapes: bool = False
+    """Sentences that are done leave the batch as soon as they are a quarter of those in it, and a
+    model's cache grows with its words. For graphs of TensorFlow in which `B` is unknown; neither
+    XLA nor LiteRT takes it."""
 
     static_length: int | None = None
     """The target positions of the buffers, at least the highest of the maximum lengths, as
@@ -66,7 +67,7 @@ def repeat(
     Returns:
         `results` of the state at the end.
     """
-    if options.drop_finished:
+    if options.changing_shapes:
         return _repeat_dropping(body, results, state, shared)
 
     last = while_loop(

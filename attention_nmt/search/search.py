@@ -13,7 +13,7 @@ from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.beam import beam_search
 from attention_nmt.search.greedy import greedy_search
 from attention_nmt.search.hypotheses import Hypotheses, Problem
-from attention_nmt.search.loop import PLAIN, LoopOptions
+from attention_nmt.search.loop import PLAIN, LoopOptions, buffer_length
 from attention_nmt.search.noise import sentence_keys
 from attention_nmt.search.prefix import begun_with
 from attention_nmt.search.sampling import sample
@@ -88,9 +88,7 @@ def search_model(
         require_ids("prefix", prefix, "[B, P]")
         given = ops.cast(ops.not_equal(prefix, special.pad), "int32")
         maximum_lengths = maximum_lengths + ops.sum(given, axis=1)
-    longest = loop.static_length
-    if longest is None:
-        longest = ops.max(maximum_lengths)
+    longest = None if loop.changing_shapes else buffer_length(maximum_lengths, loop)
     memory, state = model.start(source, longest)
 
     covers = config.coverage_penalty > 0 and config.beam_size > 1

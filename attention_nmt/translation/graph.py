@@ -96,7 +96,7 @@ class TranslationGraph:
         limit = self.search_config.maximum_source_length
         source = self.source_tokenizer.graph.source_ids(text, limit)
         begun = None if prefix is None else self.target_tokenizer.tokenize(prefix).to_tensor()
-        loop = LoopOptions(drop_finished=True)
+        loop = LoopOptions(changing_shapes=True)
         found = self.search(source.ids, alignments, loop, prefix=begun)
 
         shape = tf.shape(found.ids)
@@ -128,12 +128,11 @@ class TranslationGraph:
         Args:
             source_ids: the sources, as `GraphTokenizer.source_ids` gives them.
             alignments: False is faster, and gives none.
-            loop: the way in which the loop runs; to drop finished sentences is faster, and not for
-                LiteRT.
+            loop: the way in which the loop runs; changing shapes are faster, and not for LiteRT.
             prefix: ids `[B, P]` with which translations begin; see `search_model`.
         """
         weights = self.search_weights
-        if weights is None and loop.drop_finished:
+        if weights is None and loop.changing_shapes:
             # LiteRT lays kernels out for itself, and would hold these twice.
             weights = self.model.search_weights(0)
 

@@ -21,6 +21,7 @@ from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import BatchConfig, ModelConfig
 
 from ..presets import TrainConfig
+from .bound import check_known
 from .streams import Stream, corpus_stream, synthetic_stream
 
 SYNTHETIC_LENGTH = 20
@@ -78,7 +79,7 @@ class BenchmarkConfig:
         batches: the way from pairs to batches.
 
     Raises:
-        ValueError: no step, or a setting that would change nothing.
+        ValueError: no step, a setting that would change nothing, or a pretrained encoder.
     """
 
     dataset: str | None = None
@@ -96,6 +97,7 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "steps", "at least 1", self.steps)
+        check_known(self.model)
         size = SIZES[self.size]
         if self.dataset is None:
             unused = sorted(_changes(size.batches, self.batches) - {"batch_size"})

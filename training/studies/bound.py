@@ -15,7 +15,7 @@ import numpy as np
 
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
-from attention_nmt.config import ModelConfig
+from attention_nmt.config import PARTS, ModelConfig
 
 from ..timing import median_seconds
 
@@ -53,7 +53,7 @@ class BoundConfig:
         model: the model.
 
     Raises:
-        ValueError: the batch has no pair, or the pairs no piece.
+        ValueError: the batch has no pair, or the pairs no piece; or as `check_known`.
     """
 
     batch_size: int = 64
@@ -66,17 +66,26 @@ class BoundConfig:
     def __post_init__(self) -> None:
         for name in ("batch_size", "source_length", "target_length"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("encoder", "decoder"):
-            kind = getattr(self.model, name)
-            require(kind == "rnn", name, "'rnn', whose products are known here", kind)
+        check_known(self.model)
+
+
+def check_known(config: ModelConfig) -> None:
+    """Makes sure that the products of a model are known here.
+
+    Raises:
+        ValueError: its encoder is a pretrained one.
+    """
+    known = config.encoder in PARTS
+    require(known, "encoder", f"one of {PARTS}, whose products are known here", config.encoder)
 
 
 def products(config: ModelConfig, shape: Shape) -> list[Product]:
     """The products of one step on a batch, forward and backward.
 
     Backward, a product has one for the gradient of its input, at each position where it stands in
-    a recurrence, and one for the gradient of its kernel, over all positions at once. The weighted
-    sums of attention are not counted.
+    a recurrence, and one for the gradient of its kernel, over all positions at once. Products
+    without a kernel are not counted: the weighted sums of attention, and the energies of a
+    Transformer's.
     """
     forward = _encoder_products(config, shape) + _decoder_products(config, shape)
     inputs = [_product(p.repeats, p.rows, p.columns, p.inner) for p in forward]
@@ -91,6 +100,12 @@ def _product(repeats: int, rows: int, inner: int, columns: int) -> Product:
 def _encoder_products(config: ModelConfig, shape: Shape) -> list[Product]:
     from attention_nmt.layers.cells import make_cell
 
+    if config.encoder == "transformer":
+        words = shape.source * shape.rows
+        size = config.embedding_size
+        own = _heads_products(config, words, words, size)
+        return config.encoder_layers * [*own, *_hidden_products(config, words)]
+
     directions = 1 if config.attention == "none" else 2
     units = config.encoder_units
     columns = make_cell(config.cell).gates * units
@@ -104,12 +119,49 @@ def _encoder_products(config: ModelConfig, shape: Shape) -> list[Product]:
     return found
 
 
+def _heads_products(config: ModelConfig, words: int, attended: int, depth: int) -> list[Product]:
+    """Of an attention of many heads, by words to others of some depth."""
+    size = config.embedding_size
+    queries_and_outputs = 2 * [_product(1, words, size, size)]
+    return [*queries_and_outputs, _product(1, attended, depth, 2 * size)]
+
+
+def _hidden_products(config: ModelConfig, words: int) -> list[Product]:
+    """Of a feed-forward network."""
+    size = config.embedding_size
+    hidden = config.transformer.feed_forward_units
+    return [_product(1, words, size, hidden), _product(1, words, hidden, size)]
+
+
+def _depth(config: ModelConfig) -> int:
+    """The columns of an annotation."""
+    if config.encoder == "transformer":
+        return config.embedding_size
+    return config.encoder_units * (1 if config.attention == "none" else 2)
+
+
 def _decoder_products(config: ModelConfig, shape: Shape) -> list[Product]:
+    if config.decoder == "rnn":
+        return _recurrent_decoder_products(config, shape)
+
+    words = shape.target * shape.rows
+    annotations = shape.source * shape.rows
+    size = config.embedding_size
+    layer = [
+        *_heads_products(config, words, words, size),
+        *_heads_products(config, words, annotations, _depth(config)),
+        *_hidden_products(config, words),
+    ]
+    output = _product(1, words, size, config.target_vocabulary_size)
+    return [*config.decoder_layers * layer, output]
+
+
+def _recurrent_decoder_products(config: ModelConfig, shape: Shape) -> list[Product]:
     from attention_nmt.layers.cells import make_cell
 
     additive = config.attention == "bahdanau"
     previous = config.query == "previous"
-    depth = config.encoder_units * (1 if config.attention == "none" else 2)
+    depth = _depth(config)
     hidden = config.decoder_units
     size = config.embedding_size
     columns = make_cell(config.cell).gates * hidden

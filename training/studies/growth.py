@@ -84,7 +84,7 @@ def measure(kind: str, batch: int, length: int) -> dict[str, Any]:
     model = build(training, config.source_vocabulary_size, config.target_vocabulary_size)
     inputs, labels, weights = next(synthetic_stream(config, batch, length)(1))
     search = SearchConfig(maximum_length_ratio=1.0, maximum_length_extra=1)
-    loop = LoopOptions(drop_finished=True)
+    loop = LoopOptions(changing_shapes=True)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
     def translate(source: tf.Tensor) -> tf.Tensor:

@@ -64,11 +64,14 @@ def test_forward_values_are_those_of_the_equations(options: dict[str, Any]) -> N
             )
 
 
-def test_steps_are_teacher_forcing_one_word_at_a_time(model: Seq2Seq) -> None:
+@pytest.mark.parametrize("maximum_length", [6, None])
+def test_steps_are_teacher_forcing_one_word_at_a_time(
+    model: Seq2Seq, maximum_length: int | None
+) -> None:
     """`step` with two equal hypotheses a sentence gives the states, alignments and logits of the
     equations."""
     inputs, _, _ = tiny_batch(LENGTHS)
-    memory, state = model.start(inputs["source"], 6)
+    memory, state = model.start(inputs["source"], maximum_length)
     state = keras.tree.map_structure(
         lambda x: keras.ops.repeat(x, 2, axis=1) if len(x.shape) else x, state
     )

@@ -41,8 +41,8 @@ def enumerated(
     return sorted(found, reverse=True)
 
 
-@pytest.mark.parametrize("drop_finished", [True, False])
-def test_all_that_begins_with_a_prefix_is_enumerated(drop_finished: bool) -> None:
+@pytest.mark.parametrize("changing_shapes", [True, False])
+def test_all_that_begins_with_a_prefix_is_enumerated(changing_shapes: bool) -> None:
     toy = Toy()
     config = SearchConfig(beam_size=300, n_best=3, lookahead=1000)
 
@@ -51,7 +51,7 @@ def test_all_that_begins_with_a_prefix_is_enumerated(drop_finished: bool) -> Non
     @tf.function(autograph=False, input_signature=signature)
     def find(sentences: tf.Tensor, limits: tf.Tensor, prefix: tf.Tensor) -> Hypotheses:
         problem = begun_with(toy.problem(sentences, limits), prefix)
-        return search_steps(problem, config, LoopOptions(drop_finished=drop_finished))
+        return search_steps(problem, config, LoopOptions(changing_shapes=changing_shapes))
 
     found = find(np.array(SENTENCES, np.int32), np.array(LIMITS, np.int32), padded(PREFIXES))
     for row, (sentence, limit, prefix) in enumerate(zip(SENTENCES, LIMITS, PREFIXES, strict=True)):

@@ -112,7 +112,7 @@ def run(
     def find(sentences: tf.Tensor, limits: tf.Tensor) -> Hypotheses:
         keys = mix(sentences)
         return search_steps(
-            toy.problem(sentences, limits, keys), config, LoopOptions(drop_finished=compact)
+            toy.problem(sentences, limits, keys), config, LoopOptions(changing_shapes=compact)
         )
 
     return Hypotheses(

@@ -44,7 +44,7 @@ def run(toy: Toy, sentences: Any, limits: Any, compact: bool = True, **options: 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)] * 2, autograph=False)
     def find(sentences: tf.Tensor, limits: tf.Tensor) -> Hypotheses:
         return search_steps(
-            toy.problem(sentences, limits), config, LoopOptions(drop_finished=compact)
+            toy.problem(sentences, limits), config, LoopOptions(changing_shapes=compact)
         )
 
     return arrays(find(np.array(sentences, np.int32), np.array(limits, np.int32)))

@@ -5,10 +5,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import WORD_PRODUCTS_BYTES, search_model
 from attention_nmt.translation.translator import Translator
 from attention_nmt.types import SPECIAL
@@ -57,6 +59,28 @@ def test_a_batch_translates_as_its_sentences_do(
             )
             if one.alignment is not None and other.alignment is not None:
                 np.testing.assert_allclose(one.alignment, other.alignment, atol=1e-4)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("kind", ["transformer", "everything"])
+def test_shapes_that_change_find_the_same(beam_size: int, kind: str) -> None:
+    """The state of a graph in which `B` is unknown and caches grow, against one of fixed shapes."""
+    model = ending_model(**VARIANTS[kind])
+    lengths = [(7, 1), (3, 1), (5, 1), (1, 1)]
+    source = tiny_batch(lengths, vocabulary=VOCABULARY_SIZE)[0]["source"]
+    config = SearchConfig(beam_size=beam_size, n_best=beam_size)
+
+    def search(source: tf.Tensor, changing_shapes: bool) -> list[tf.Tensor]:
+        loop = LoopOptions(changing_shapes=changing_shapes)
+        return list(search_model(model, source, config, loop=loop))
+
+    signature = [tf.TensorSpec([None, None], tf.int32)]
+    ids, *numbers = tf.function(lambda x: search(x, True), signature)(source)
+    expected_ids, *expected = tf.function(lambda x: search(x, False), signature)(source)
+    assert len({int((row != 0).sum()) for row in np.asarray(ids[:, 0])}) > 1
+    np.testing.assert_array_equal(ids, expected_ids)
+    for found, wanted in zip(numbers, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_coverage_in_low_precision() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from attention_nmt.config import CellConfig, ModelConfig
+from attention_nmt.config import CellConfig, ModelConfig, TransformerConfig
 from tests.training.corpora import write_folder
 from training.studies import benchmark, bound, speed
-from training.studies.bound import Shape, products
+from training.studies.bound import BoundConfig, Shape, products
 
 
 @pytest.mark.long
@@ -118,6 +118,40 @@ def test_the_products_of_a_step_by_hand() -> None:
         cell=CellConfig(kind="lstm"),
     )
     assert fed == 3 * (encoder + keys + decoder)
+
+
+def test_the_products_of_a_transformer_by_hand() -> None:
+    size, hidden = 4, 6
+    sizes: dict[str, Any] = {
+        "embedding_size": size,
+        "encoder_layers": 2,
+        "decoder_layers": 3,
+        "transformer": TransformerConfig(heads=2, feed_forward_units=hidden),
+    }
+    encoder = 2 * 17 * 19 * (4 * size**2 + 2 * size * hidden)
+    decoder = 3 * 17 * 23 * (4 * size**2 + 2 * size**2 + 2 * size * hidden)
+    decoder += 3 * 17 * 19 * 2 * size**2  # keys and values of the source
+    output = 17 * 23 * size * 13
+    both = macs(encoder="transformer", decoder="transformer", **sizes)
+    assert both == 3 * (encoder + decoder + output)
+
+    # Annotations of two directions of 3 units are 6 deep, those of a Transformer 4.
+    recurrent_encoder = macs(decoder="transformer", **sizes)
+    recurrent = 2 * 17 * 19 * (4 * 9 + 3 * 9 + 6 * 9 + 3 * 9)
+    deeper = 3 * 17 * 19 * 2 * (6 - 4) * size
+    assert recurrent_encoder == both + 3 * (recurrent - encoder + deeper)
+
+    one = {**sizes, "decoder_layers": 1}
+    keys = 17 * 19 * size * 7
+    decoder = 17 * 23 * (size * 15 + 5 * (15 + 7) + size * 15 + (5 + size + size) * 8 + 4 * 13)
+    assert macs(encoder="transformer", **one) == 3 * (encoder + keys + decoder)
+
+
+def test_products_that_are_not_known() -> None:
+    with pytest.raises(ValueError, match=r"`encoder` must be one of .* whose products are known"):
+        BoundConfig(model=ModelConfig(encoder="keras_hub:somewhere"))
+    with pytest.raises(ValueError, match=r"`encoder` must be one of .* whose products are known"):
+        benchmark.BenchmarkConfig(model=ModelConfig(encoder="keras_hub:somewhere"))
 
 
 def test_the_bound_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
