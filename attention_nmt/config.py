@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from attention_nmt.backbones import Backbone
 from attention_nmt.checks import require
 
 T = TypeVar("T")
@@ -216,6 +216,11 @@ class ModelConfig:
         expected = "False with a pretrained encoder, which has an embedding of its own"
         require(not self.tie_source, "tie_source", expected, self.tie_source)
 
+        if self.backbone and self.attention == "luong_dot" and self.decoder == "rnn":
+            depth = Backbone.from_json(self.backbone).depth or self.decoder_units
+            expected = f"{depth}, the depth of the encoder, with `luong_dot`"
+            require(self.decoder_units == depth, "decoder_units", expected, self.decoder_units)
+
     @property
     def encoder_kind(self) -> str:
         """The kind of the encoder, without the preset of a pretrained one."""
@@ -232,7 +237,11 @@ class ModelConfig:
         return self.encoder_kind != PRETRAINED
 
     def least_weights(self) -> int:
-        """A number of weights that a model of these sizes has at least."""
+        """A number of weights that a model of these sizes has at least.
+
+        Raises:
+            ValueError: a pretrained encoder is not described.
+        """
         embedding = self.embedding_size
         least = self.target_vocabulary_size * embedding
         if self.embeds_source and not self.tie_source:
@@ -242,9 +251,8 @@ class ModelConfig:
         if self.encoder == "transformer":
             least += self.encoder_layers * (4 * embedding**2 + hidden)
         elif self.encoder_kind == PRETRAINED:
-            described = json.loads(self.backbone)["config"] if self.backbone else {}
-            sizes = (described.get(name, 0) for name in ("vocabulary_size", "hidden_dim"))
-            least += math.prod(sizes)
+            backbone = Backbone.from_json(self.backbone)
+            least += backbone.vocabulary_size * backbone.depth
         else:
             least += self.encoder_layers * self.encoder_units**2
         if self.decoder == "transformer":

@@ -331,13 +331,9 @@ def _write(
     if translator.target_tokenizer.content != translator.source_tokenizer.content:
         tokenizers["target_tokenizer"] = translator.target_tokenizer
     for name, tokenizer in tokenizers.items():
-        path = folder.vocabulary(name)
-        kind = type(tokenizer).__name__
-        if kind == "HubTokenizer":
-            path = path.with_name("tokenizer.zip")
-        tokenizer.save(path)
+        tokenizer.save(folder.vocabulary(name).with_name(tokenizer.file_name))
         size = {"vocabulary_size": tokenizer.vocabulary_size}
-        _write_record(folder.tokenizer(name), _described(kind, size))
+        _write_record(folder.tokenizer(name), _described(type(tokenizer).__name__, size))
     records = {name: folder.tokenizer(name).name for name in tokenizers}
     _write_record(folder.preprocessor, _described("TranslationGraph", records))
 

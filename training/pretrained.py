@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any, cast
 
+from attention_nmt.backbones import Backbone
 from attention_nmt.checks import require
 from attention_nmt.layers.pretrained_encoder import (
     PretrainedEncoder,
     describe_backbone,
     import_keras_hub,
-    longest_source,
 )
 from attention_nmt.run_folder import RunFolder
 
@@ -44,15 +43,16 @@ def with_backbone(config: TrainConfig, run: RunFolder) -> TrainConfig:
     description = config.model.backbone or _begun(config, run)
     if not description:
         description = describe_backbone(_load(config.model.preset, load_weights=False))
-    _check_lengths(config, longest_source(description))
-    _warn_of_layers(config, description)
+    backbone = Backbone.from_json(description)
+    _check_lengths(config, backbone.longest_source)
+    _warn_of_layers(config, backbone.layers)
     model = dataclasses.replace(config.model, backbone=description)
     return dataclasses.replace(config, model=model, shared_vocabulary=False)
 
 
-def _warn_of_layers(config: TrainConfig, description: str) -> None:
+def _warn_of_layers(config: TrainConfig, layers: int) -> None:
     """Warns of layers whose turn never comes."""
-    layers = json.loads(description)["config"].get("num_layers", 0) + 1  # and the embeddings
+    layers += 1  # the embeddings
     begun = min(layers, (config.steps - 1) // config.thaw_steps) if config.thaw_steps else layers
     if begun < layers:
         from .prepare import warn

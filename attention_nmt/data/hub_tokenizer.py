@@ -57,6 +57,7 @@ class HubTokenizer:
     """
 
     draws: ClassVar[bool] = False
+    file_name: ClassVar[str] = "tokenizer.zip"
 
     def __init__(self, hub: Any) -> None:
         keras_hub = import_keras_hub()

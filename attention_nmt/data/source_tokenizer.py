@@ -35,6 +35,10 @@ class SourceTokenizer(Protocol):
         """Whether a text has several segmentations, of which `sample` draws one."""
 
     @property
+    def file_name(self) -> str:
+        """The name of its file in the folder of a model to share, as KerasHub has it."""
+
+    @property
     def content(self) -> bytes:
         """Its file: equal tokenizers have equal ones."""
 

@@ -79,6 +79,7 @@ class Tokenizer:
 
     source_prefix: ClassVar[tuple[int, ...]] = ()
     draws: ClassVar[bool] = True
+    file_name: ClassVar[str] = "vocabulary.spm"
 
     def __init__(self, model_proto: bytes) -> None:
         if not isinstance(model_proto, bytes):

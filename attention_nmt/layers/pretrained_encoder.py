@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import keras
 from keras import ops
 
+from attention_nmt.backbones import Backbone
 from attention_nmt.checks import missing_package, require, require_axes
 from attention_nmt.layers.encoder import Encoded
 from attention_nmt.layers.transformer_encoder import mean_of_words
@@ -80,7 +80,7 @@ class PretrainedEncoder(keras.layers.Layer):
     @property
     def longest_source(self) -> int | None:
         """The most positions of a source; None if there may be any number."""
-        return longest_source(self.description)
+        return Backbone.from_json(self.description).longest_source
 
     @property
     def depth(self) -> int:
@@ -155,43 +155,7 @@ def describe_backbone(backbone: keras.Model) -> str:
     described = keras.saving.serialize_keras_object(backbone)
     left_out = ("name", "trainable", "dtype")
     config = {name: value for name, value in described["config"].items() if name not in left_out}
-    record = {"registered_name": described["registered_name"], "config": config}
-    return json.dumps(record, sort_keys=True)
-
-
-def longest_source(description: str) -> int | None:
-    """The most positions that a backbone has, if its description has a limit.
-
-    Raises:
-        ValueError: it is no description.
-    """
-    return _described(description)["config"].get("max_sequence_length")
-
-
-def vocabulary_of(description: str) -> int:
-    """The number of pieces that a backbone has.
-
-    Raises:
-        ValueError: it is no description.
-    """
-    return _described(description)["config"]["vocabulary_size"]
-
-
-def _described(description: str) -> dict[str, Any]:
-    """KerasHub's name and config of a backbone.
-
-    Raises:
-        ValueError: the description is of something else.
-    """
-    try:
-        found = json.loads(description)
-    except ValueError:
-        found = None
-    config = found.get("config") if isinstance(found, dict) else None
-    known = isinstance(config, dict) and isinstance(config.get("vocabulary_size"), int)
-    expected = "KerasHub's description of a backbone, from `describe_backbone`"
-    require(known, "backbone", expected, description[:100])
-    return found
+    return Backbone(registered_name=described["registered_name"], config=config).to_json()
 
 
 def _made(description: str, dtype: Any) -> keras.Model:
@@ -202,9 +166,9 @@ def _made(description: str, dtype: Any) -> keras.Model:
         ValueError: the description is of something else.
     """
     keras_hub = import_keras_hub()
-    described = _described(description)
-    config = {**described["config"], "dtype": keras.dtype_policies.serialize(dtype)}
-    cls = keras.saving.get_registered_object(described.get("registered_name"))
+    described = Backbone.from_json(description)
+    config = {**described.config, "dtype": keras.dtype_policies.serialize(dtype)}
+    cls = keras.saving.get_registered_object(described.registered_name)
     known = isinstance(cls, type) and issubclass(cls, keras_hub.models.Backbone)
     require(known, "backbone", "KerasHub's description of a backbone", description[:100])
     return cls.from_config(config)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from attention_nmt.backbones import Backbone
 from attention_nmt.checks import require
 from attention_nmt.config import ModelConfig
 from attention_nmt.layers.attention import (
@@ -19,7 +20,7 @@ from attention_nmt.layers.attention import (
 )
 from attention_nmt.layers.decoder import Decoder
 from attention_nmt.layers.encoder import Encoded, Encoder
-from attention_nmt.layers.pretrained_encoder import PretrainedEncoder, vocabulary_of
+from attention_nmt.layers.pretrained_encoder import PretrainedEncoder
 from attention_nmt.layers.transformer_decoder import TransformerDecoder
 from attention_nmt.layers.transformer_encoder import TransformerEncoder
 from attention_nmt.types import Tensor
@@ -131,7 +132,7 @@ def _rnn_encoder(config: ModelConfig, dtype: Any) -> EncoderPart:
 
 
 def _pretrained_encoder(config: ModelConfig, dtype: Any) -> EncoderPart:
-    pieces = vocabulary_of(config.backbone) + 1
+    pieces = Backbone.from_json(config.backbone).vocabulary_size + 1
     expected = f"at most {pieces}, the pretrained encoder's pieces and padding"
     size = config.source_vocabulary_size
     require(size <= pieces, "source_vocabulary_size", expected, size)
