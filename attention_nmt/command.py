@@ -55,6 +55,9 @@ COMMANDS = {
     "search-study": Command("training.studies.search_study", "plot dev BLEU by beam and penalties"),
     "by-length": Command("training.studies.by_length", "plot BLEU by the length of the source"),
     "by-pairs": Command("training.studies.by_pairs", "plot BLEU by the number of training pairs"),
+    "alignment-heads": Command(
+        "training.studies.alignment_heads", "compare a Transformer's heads with gold links"
+    ),
     "typed": Command("training.studies.typed", "score texts as people type them"),
     "growth": Command("training.studies.growth", "measure time and memory by length and batch"),
     "bound": Command("training.studies.bound", "compare training with its matrix products"),

@@ -291,6 +291,26 @@ class Seq2Seq(TrainableModel):
         )
         return type(self)(config, dtype=self.dtype_policy)
 
+    def aligned_by(self, layer: int, heads: tuple[int, ...] = ()) -> Seq2Seq:
+        """A new model of the same weights whose alignment is that of other heads.
+
+        Args:
+            layer: of the Transformer that decodes, as Python counts.
+            heads: of that layer, whose mean it is; all, if none are given.
+
+        Raises:
+            ValueError: the decoder is no Transformer, or there is no such layer or head.
+        """
+        kind = self.config.decoder
+        require(kind == "transformer", "decoder", "'transformer', whose heads align", kind)
+        transformer = dataclasses.replace(
+            self.config.transformer, alignment_layer=layer, alignment_heads=heads
+        )
+        config = dataclasses.replace(self.config, transformer=transformer)
+        model = type(self)(config, dtype=self.dtype_policy)
+        model.set_weights(self.get_weights())
+        return model
+
     def vocabulary_weights(self) -> list[VocabularyWeight]:
         """The weights with a row or a column for each piece; see `change_vocabulary`."""
         found = [VocabularyWeight(self.target_embedding.embeddings, axis=0, is_source=False)]

@@ -66,6 +66,14 @@ def test_the_alignment_is_that_of_the_heads_that_are_asked_for() -> None:
     np.testing.assert_array_equal(alignment(), alignment(alignment_layer=1))
     assert np.abs(alignment() - alignment(alignment_layer=0)).max() > 0.01
 
+    trained = tiny_model(**options)
+    other = trained.aligned_by(0, (2,))
+    expected = alignment(alignment_layer=0, alignment_heads=[2])
+    np.testing.assert_array_equal(other.align(inputs), expected)
+    np.testing.assert_array_equal(other(inputs), trained(inputs))
+    with pytest.raises(ValueError, match=r"`decoder` must be 'transformer', whose heads align"):
+        tiny_model().aligned_by(0)
+
 
 @pytest.mark.parametrize(
     ("options", "message"),
