@@ -49,7 +49,8 @@ class TransformerConfig:
         attention_dropout: on alignments, each number by itself.
         feed_forward_dropout: on hidden units of feed-forward networks, likewise.
         alignment_layer: the decoder layer whose attention to the source is the model's alignment,
-            as Python counts. A recurrent decoder has its own.
+            as Python counts; the last but one without it, or the only one. A recurrent decoder has
+            its own.
         alignment_heads: the heads of that layer whose mean it is; all, if none are given.
 
     Raises:
@@ -61,7 +62,7 @@ class TransformerConfig:
     pre_norm: bool = True
     attention_dropout: float = 0.0
     feed_forward_dropout: float = 0.0
-    alignment_layer: int = -1
+    alignment_layer: int | None = None
     alignment_heads: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -73,6 +74,14 @@ class TransformerConfig:
             require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         among = all(0 <= head < self.heads for head in self.alignment_heads)
         require(among, "alignment_heads", f"below heads={self.heads}", self.alignment_heads)
+
+    def layer_that_aligns(self, layers: int) -> int:
+        """The `alignment_layer` of a decoder with so many layers.
+
+        The last but one agrees best with hand-made links, as Garg et al. (2019), arXiv 1909.02074,
+        found; see docs/results/alignments.md.
+        """
+        return max(layers - 2, 0) if self.alignment_layer is None else self.alignment_layer
 
 
 PARTS = ("rnn", "transformer")
@@ -200,7 +209,7 @@ class ModelConfig:
         require(attends, "attention", "one that aligns, with a Transformer", self.attention)
         if self.decoder == "transformer":
             require(not self.input_feeding, "input_feeding", "False with a Transformer", True)
-            layer = self.transformer.alignment_layer
+            layer = self.transformer.layer_that_aligns(self.decoder_layers)
             within = -self.decoder_layers <= layer < self.decoder_layers
             expected = f"one of decoder_layers={self.decoder_layers}"
             require(within, "alignment_layer", expected, layer)

@@ -206,8 +206,9 @@ class TransformerDecoder(Stack):
             dropout=dropout,
             **kwargs,
         )
-        number = self.config.alignment_layer
+        number = self.config.layer_that_aligns(layers)
         require(-layers <= number < layers, "alignment_layer", f"one of {layers} layers", number)
+        self.alignment_layer = number
 
     @property
     def output_size(self) -> int:
@@ -268,7 +269,7 @@ class TransformerDecoder(Stack):
 
     def _alignment(self, found: list[Tensor]) -> Tensor:
         """The mean over the heads that are chosen, of the layer that is, `[B, T, S]`."""
-        alignments = found[self.config.alignment_layer]
+        alignments = found[self.alignment_layer]
         heads = self.config.alignment_heads
         if not heads:
             return ops.mean(alignments, axis=1)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from attention_nmt.config import TransformerConfig
 from attention_nmt.layers.attention import mask_bias
 from attention_nmt.layers.heads import MultiHeadAttention
 from attention_nmt.layers.transformer import positions
@@ -63,8 +64,11 @@ def test_the_alignment_is_that_of_the_heads_that_are_asked_for() -> None:
 
     single = [alignment(alignment_heads=[head]) for head in range(3)]
     np.testing.assert_allclose(alignment(), np.mean(single, axis=0), atol=1e-6)
-    np.testing.assert_array_equal(alignment(), alignment(alignment_layer=1))
-    assert np.abs(alignment() - alignment(alignment_layer=0)).max() > 0.01
+    np.testing.assert_array_equal(alignment(), alignment(alignment_layer=0))
+    np.testing.assert_array_equal(alignment(alignment_layer=-1), alignment(alignment_layer=1))
+    assert np.abs(alignment() - alignment(alignment_layer=1)).max() > 0.01
+    layers = [TransformerConfig().layer_that_aligns(count) for count in (1, 2, 3, 6)]
+    assert layers == [0, 0, 1, 4]
 
     trained = tiny_model(**options)
     other = trained.aligned_by(0, (2,))

@@ -114,5 +114,8 @@ def decode(config: Any, weights: Weights, embedded: Array, h: Array) -> tuple[Ar
         x = feed_forward(transformer, weights, f"{path}/feed_forward", x)
 
     chosen = list(transformer.alignment_heads) or list(range(heads))
-    alignment = found[transformer.alignment_layer][chosen].mean(axis=0)
+    layer = transformer.alignment_layer
+    if layer is None:
+        layer = -2 if len(found) > 1 else 0
+    alignment = found[layer][chosen].mean(axis=0)
     return normalize(weights, "decoder/normalization", x) if transformer.pre_norm else x, alignment
