@@ -78,8 +78,8 @@ class TransformerConfig:
     def layer_that_aligns(self, layers: int) -> int:
         """The `alignment_layer` of a decoder with so many layers.
 
-        The last but one agrees best with hand-made links, as Garg et al. (2019), arXiv 1909.02074,
-        found; see docs/results/alignments.md.
+        Without one, the last layer but one: it agrees best with gold links, as Garg et al. (2019),
+        arXiv 1909.02074, found; docs/results/alignments.md has our figures.
         """
         return max(layers - 2, 0) if self.alignment_layer is None else self.alignment_layer
 

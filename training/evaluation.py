@@ -97,12 +97,21 @@ def _corpus(config: EvaluateConfig, stored: StoredModel | None) -> Corpus:
     }
     if stored is None:
         return Corpus(**given)
+    if config.hypotheses is not None:
+        return Corpus.of_model(stored, **given)
+    return corpus_to_translate(stored, **given)
 
+
+def corpus_to_translate(stored: StoredModel, **given: Any) -> Corpus:
+    """The corpus of the flags, and of the model where they say nothing.
+
+    Raises:
+        ValueError: it is not of the model's direction; or as `Corpus.of_model`.
+    """
     corpus = Corpus.of_model(stored, **given)
-    if config.hypotheses is None:
-        source = stored.corpus.get("source") or corpus.source
-        target = stored.corpus.get("target") or corpus.target
-        _check_direction(replace(corpus, source=source, target=target), corpus)
+    source = stored.corpus.get("source") or corpus.source
+    target = stored.corpus.get("target") or corpus.target
+    _check_direction(replace(corpus, source=source, target=target), corpus)
     return corpus
 
 

@@ -255,7 +255,7 @@ def transformer_base() -> TrainConfig:
         python -m training.train --preset transformer_base --dataset DATASET --source en \\
             --target de --run-dir RUN
 
-    was never run to its end here. The model has 60.5 million weights, 16.4 of them for its 32,000
+    was never run here. The model has 60.5 million weights, 16.4 of them for its 32,000
     pieces. The rate rises to where the paper's does. Departures from it: normalization before
     sublayers, a cosine behind the rise, a smaller batch, averaged weights.
 

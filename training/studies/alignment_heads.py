@@ -54,15 +54,16 @@ def compare(config: AlignmentHeadsConfig) -> list[HeadRates]:
     """The rates of each layer, all heads and each of them, by forced decoding.
 
     Raises:
-        ValueError: the model has no Transformer decoder, or the split has no gold links.
+        ValueError: the model has no Transformer decoder, the split has no gold links, or the
+            corpus is not of the model's direction.
     """
     from attention_nmt.translation.translator import Translator
 
     from ..alignment.gold import gold_pairs
-    from ..data import Corpus
+    from ..evaluation import corpus_to_translate
 
     stored = config.open()
-    corpus = Corpus.of_model(
+    corpus = corpus_to_translate(
         stored,
         dataset=config.dataset,
         source=config.source,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.model_folder import ModelCard
 from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.tiny import VARIANTS, tiny_model
 from tests.training.corpora import PAIRS, write_folder
@@ -35,7 +36,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Three pairs of six words with links, of which the second has a possible one."""
+    """Ten pairs with links from word to word, of which the second has a possible one."""
     folder = write_folder(tmp_path / "data", PAIRS[:23])
     lines = [f"{' '.join(f'{i}-{i}' for i in range(6))}\n"] * 10
     lines[1] = "0-0 1?2 2-1\n"
@@ -89,10 +90,14 @@ def test_what_cannot_be_compared(
     tokenizer: Tokenizer, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = {name: OPTIONS[name] for name in ("source_vocabulary_size", "target_vocabulary_size")}
-    Translator(tiny_model(**sizes), tokenizer).save(tmp_path / "model")
+    translator = Translator(tiny_model(**sizes), tokenizer)
+    translator.save(tmp_path / "model", card=ModelCard(source="en", target="fr"))
     assert alignment_heads.main(flags(tmp_path / "model", corpus)) == 1
     message = "decoder must be 'transformer', whose heads align. Received: 'rnn'"
     assert message in capsys.readouterr().err.replace("`", "")
+    turned = ["--source", "fr", "--target", "en"]
+    assert alignment_heads.main([*flags(tmp_path / "model", corpus)[:4], *turned]) == 1
+    assert "of the run's direction, from 'en' to 'fr'" in capsys.readouterr().err
     assert alignment_heads.main(flags(tmp_path / "model", corpus, split="val")) == 1
     message = "split must be one with gold links. Received: 'val'"
     assert message in capsys.readouterr().err.replace("`", "").replace("--", "")
