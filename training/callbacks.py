@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from attention_nmt import backend
 from attention_nmt.run_folder import RunFolder
 
 from .dev_translation import DevTranslations, Drawing, Evaluator
+from .devices import Devices
 from .finite import NotFiniteError, read_skips
 from .folder import keep_best
 from .logs import EventLog
@@ -64,13 +65,16 @@ class Throughput(keras.callbacks.Callback):
 class Evaluation(keras.callbacks.Callback):
     """At the end of each Keras epoch: dev BLEU, the best weights, pictures, and an early stop.
 
+    Of several processes the chief translates and writes; the others wait for its score.
+
     Args:
         progress: the state of the training.
         run: its folder.
         config: its settings.
-        evaluator: translates the dev sentences.
+        evaluator: translates the dev sentences; None in a process that is not the chief.
         references: of the dev sentences.
         log: takes the numbers and the pictures.
+        devices: know of the other processes.
     """
 
     def __init__(
@@ -79,9 +83,10 @@ class Evaluation(keras.callbacks.Callback):
         run: RunFolder,
         config: TrainConfig,
         *,
-        evaluator: Evaluator,
+        evaluator: Evaluator | None,
         references: Sequence[str],
         log: EventLog,
+        devices: Devices,
     ) -> None:
         super().__init__()
         self.progress = progress
@@ -90,6 +95,7 @@ class Evaluation(keras.callbacks.Callback):
         self.evaluator = evaluator
         self.references = references
         self.log = log
+        self.devices = devices
         self._draws = True
 
     def is_due(self) -> bool:
@@ -108,7 +114,8 @@ class Evaluation(keras.callbacks.Callback):
         """Evaluates, and stops the training when patience is at its end."""
         with self.progress.beside():
             bleu = self.evaluate()
-        self._log_numbers(logs or {})
+        if self.devices.is_chief:
+            self._log_numbers(logs or {})
 
         if logs is not None:
             logs["dev_bleu"] = bleu
@@ -128,16 +135,22 @@ class Evaluation(keras.callbacks.Callback):
             progress.save(self.run.checkpoint)
 
         with progress.averaged():
-            translations = self.evaluator()
-            score = corpus_bleu(translations.texts, self.references, self.config.target)
+            bleu = self.devices.from_chief(self._translate)
             progress.waited += 1
             progress.evaluated = progress.step
-            if score.value > progress.best_bleu:
-                self._keep(score.value)
+            if bleu > progress.best_bleu:
+                self._keep(bleu)
 
-        self.log.scalars(progress.step, {"dev_bleu": score.value})
-        self._draw(translations)
         progress.save(self.run.checkpoint)
+        return bleu
+
+    def _translate(self) -> float:
+        """Translates the dev sentences, and gives their BLEU."""
+        assert self.evaluator is not None
+        translations = self.evaluator()
+        score = corpus_bleu(translations.texts, self.references, self.config.target)
+        self.log.scalars(self.progress.step, {"dev_bleu": score.value})
+        self._draw(translations)
         return score.value
 
     def _keep(self, bleu: float) -> None:
@@ -145,6 +158,9 @@ class Evaluation(keras.callbacks.Callback):
         progress.best_bleu = bleu
         progress.best_step = progress.step
         progress.waited = 0
+        if not self.devices.is_chief:
+            return
+
         keep_best(
             self.run,
             progress.model,
@@ -189,19 +205,28 @@ class Checkpoints(keras.callbacks.Callback):
     `KeyboardInterrupt`; a second one does not wait. So do SIGTERM, by which Kubernetes and Slurm
     end a process, and SIGHUP, of a terminal that is closed; they raise `SystemExit`. Where a signal
     is ignored, as by `nohup`, it stays so. A checkpoint is written, too, where the reader of the
-    output has gone.
+    output has gone. A signal to one of several processes ends all of them, the others as by
+    SIGTERM.
 
     Args:
         progress: the state of the training.
         run: its folder.
         checkpoint_steps: steps between checkpoints.
+        any_process: tells whether a flag is set in some process.
     """
 
-    def __init__(self, progress: Progress, run: RunFolder, checkpoint_steps: int) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        run: RunFolder,
+        checkpoint_steps: int,
+        any_process: Callable[[bool], bool] = bool,
+    ) -> None:
         super().__init__()
         self.progress = progress
         self.run = run
         self.checkpoint_steps = checkpoint_steps
+        self.any_process = any_process
         self.stopped_by: signal.Signals | None = None
 
         # No other thread can handle signals.
@@ -245,6 +270,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Counts, and stops after the step during which a signal came."""
         self.progress.advance()
+        self._learn()
         if self.stopped_by is not None or self.progress.step % self.checkpoint_steps == 0:
             with self.progress.beside():
                 self.progress.save(self.run.checkpoint)
@@ -252,8 +278,14 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Ends after the evaluation during which a signal came; it wrote a checkpoint."""
+        self._learn()
         if self.stopped_by is not None:
             self.progress.model.stop_training = True
+
+    def _learn(self) -> None:
+        """Learns of a signal to another process."""
+        if self.any_process(self.stopped_by is not None) and self.stopped_by is None:
+            self.stopped_by = signal.SIGTERM
 
 
 class Skips(keras.callbacks.Callback):
@@ -327,21 +359,23 @@ class Report(keras.callbacks.Callback):
     Args:
         progress: the state of the training.
         quiet: print evaluations only.
+        prints: whether anything is printed; of several processes one prints.
 
     Attributes:
         shows_bar: whether there is a progress bar.
     """
 
-    def __init__(self, progress: Progress, quiet: bool) -> None:
+    def __init__(self, progress: Progress, quiet: bool, *, prints: bool = True) -> None:
         super().__init__()
         self.progress = progress
         self.quiet = quiet
-        self.shows_bar = sys.stdout.isatty() and not quiet
+        self.prints = prints
+        self.shows_bar = prints and sys.stdout.isatty() and not quiet
         self.printed = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Prints a line if it is time for one."""
-        silent = self.quiet or self.shows_bar
+        silent = self.quiet or self.shows_bar or not self.prints
         if silent or time.perf_counter() - self.printed < REPORT_EVERY_S:
             return
 
@@ -350,7 +384,7 @@ class Report(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Prints the results of the evaluation."""
-        if not self.shows_bar:
+        if self.prints and not self.shows_bar:
             self._print(logs or {})
 
     def _print(self, logs: dict[str, Any]) -> None:

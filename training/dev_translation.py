@@ -143,7 +143,7 @@ class SearchEvaluator:
         run = backend.compiled(with_weights, jit_compile=False)
 
         def call(*arguments: Any) -> Tensor:
-            return run([ops.convert_to_tensor(variable) for variable in variables], *arguments)
+            return run([ops.convert_to_numpy(variable) for variable in variables], *arguments)
 
         return call
 

@@ -111,9 +111,13 @@ class CheckedAdam(PacedAdam):
             super().apply(grads, trainable_variables)  # within `stateless_apply`
             return
 
-        clipped, finite = self._clipped(grads)
+        clipped, finite = self.clipped(grads)
         update = super().apply
         ops.cond(finite, lambda: update(clipped, trainable_variables), lambda: None)
+        self.count(finite)
+
+    def count(self, finite: Tensor) -> None:
+        """Counts a step, which was skipped unless its gradients were finite."""
         self.skips.assign(_counted(self.skips, finite))
 
     def stateless_apply(
@@ -123,13 +127,13 @@ class CheckedAdam(PacedAdam):
         trainable_variables: list[Tensor],
     ) -> tuple[list[Tensor], list[Tensor]]:
         """The new values of the variables and of the state, on JAX."""
-        clipped, finite = self._clipped(grads)
+        clipped, finite = self.clipped(grads)
         weights, state = super().stateless_apply(optimizer_variables, clipped, trainable_variables)
         weights = _selected(finite, weights, trainable_variables)
         state = _selected(finite, state, optimizer_variables)
         return weights, _with_count(self, state, optimizer_variables, finite)
 
-    def _clipped(self, grads: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def clipped(self, grads: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Clipped gradients, and whether all were finite: their norm is.
 
         Source: `clip_by_global_norm` of Keras.

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _SIZES = ("source_vocabulary_size", "target_vocabulary_size")
 """Settings that tokenizers decide, and no flag."""
 
-_FREE = ("maximum_skipped_steps",)
-"""Settings that change no weight: a training goes on with others."""
+_FREE = ("maximum_skipped_steps", "distribute", "devices", "tpu", "accumulate")
+"""Settings that change no weight, or its last bits: a training goes on with others."""
 
 _PLACES = ("dataset", "data_dir", "initial")
 """Settings that say where texts and weights are; the same ones may be elsewhere later."""
@@ -91,6 +91,25 @@ def claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> None:
 
 
 def _check_claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> None:
+    try:
+        check_same(run, config, data)
+    except OtherRunError:
+        if any(path.is_file() for path in (run.checkpoint, run.best, run.recording)):
+            raise
+        _empty(run)
+
+
+class OtherRunError(ValueError):
+    """A run folder of another config or of other texts."""
+
+
+def check_same(run: RunFolder, config: TrainConfig, data: Fingerprints) -> None:
+    """Checks that a run folder has a config, and these texts.
+
+    Raises:
+        OtherRunError: it has not; the message names the differences.
+        ValueError: a file of the folder is damaged.
+    """
     # A run that is older than fingerprints is taken for one of these texts.
     texts = _fingerprints(run)
     changed = [name for name in data if data[name] != texts.get(name, data[name])]
@@ -107,17 +126,12 @@ def _check_claim(run: RunFolder, config: TrainConfig, data: Fingerprints) -> Non
         if name not in free and old[name] != new[name]
     ]
 
-    if not any(path.is_file() for path in (run.checkpoint, run.best, run.recording)):
-        if different or changed:
-            _empty(run)
-        return
-
     if different:
         listed = "; ".join(different)
-        raise ValueError(f"{run.path} holds a run of another config. Different: {listed}.")
+        raise OtherRunError(f"{run.path} holds a run of another config. Different: {listed}.")
     if changed:
         listed = ", ".join(changed)
-        raise ValueError(f"{run.path} holds a run of other texts. Different: those of {listed}.")
+        raise OtherRunError(f"{run.path} holds a run of other texts. Different: those of {listed}.")
 
 
 def _goes_further(run: RunFolder, old: int, new: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 
@@ -16,6 +16,7 @@ from attention_nmt.run_folder import RunFolder
 from .build import build
 from .callbacks import Checkpoints, Evaluation, Report, Skips, Throughput
 from .dev_translation import Evaluator
+from .devices import Devices, OneProcess
 from .folder import Tokenizers
 from .logs import EventLog
 from .presets import TrainConfig
@@ -38,6 +39,7 @@ class Training:
         begins_trained: whether a new model is trained already, so that it may be better than
             anything that comes of it.
         quiet: print evaluations only.
+        devices: the devices that share the steps.
     """
 
     config: TrainConfig
@@ -50,10 +52,11 @@ class Training:
     begin: Callable[[Seq2Seq], None] | None = None
     begins_trained: bool = False
     quiet: bool = False
+    devices: Devices = field(default_factory=OneProcess)
 
     def say(self, line: str) -> None:
         """Prints a line, unless the training is quiet."""
-        if not self.quiet:
+        if self.devices.is_chief and not self.quiet:
             print(line, flush=True)
 
 
@@ -75,7 +78,8 @@ def train_model(training: Training) -> Progress:
     config = training.config
     run = training.run
     source, target = training.tokenizers
-    model = build(config, source.vocabulary_size, target.vocabulary_size)
+    with training.devices.scope():
+        model = build(config, source.vocabulary_size, target.vocabulary_size)
 
     notes = {
         "tokenizers": run.tokenizer_sums(),
@@ -85,7 +89,10 @@ def train_model(training: Training) -> Progress:
     if is_new and training.begin is not None:
         training.begin(model)
 
-    progress = Progress(model, config.average_decay, training.trained_on, notes=notes)
+    writes = training.devices.is_chief
+    progress = Progress(
+        model, config.average_decay, training.trained_on, notes=notes, writes=writes
+    )
     if not is_new:
         progress.load(run.checkpoint)
         _check_best(run, progress.best_step)
@@ -96,13 +103,15 @@ def train_model(training: Training) -> Progress:
             progress,
             run,
             config,
-            evaluator=training.evaluator(model),
+            evaluator=training.evaluator(model) if writes else None,
             references=training.references,
             log=log,
+            devices=training.devices,
         )
         if evaluation.is_due() or (is_new and training.begins_trained):
             bleu = evaluation.evaluate()
-            print(f"Step {progress.step}: dev_bleu: {bleu:.4f}", flush=True)
+            if writes:
+                print(f"Step {progress.step}: dev_bleu: {bleu:.4f}", flush=True)
         if not evaluation.is_over():
             _run(training, progress, evaluation)
     return progress
@@ -122,14 +131,16 @@ def _check_best(run: RunFolder, step: int) -> None:
 def _run(training: Training, progress: Progress, evaluation: Evaluation) -> None:
     """Trains and evaluates until it is over."""
     batches = training.batches()
-    report = Report(progress, training.quiet)
+    devices = training.devices
+    report = Report(progress, training.quiet, prints=devices.is_chief)
     began = time.perf_counter()
 
     throughput = Throughput()
     skips = Skips(progress, throughput, training.config.maximum_skipped_steps)
-    with Checkpoints(progress, training.run, training.config.checkpoint_steps) as checkpoints:
+    every = training.config.checkpoint_steps
+    with Checkpoints(progress, training.run, every, devices.any) as checkpoints:
         callbacks = [throughput, evaluation, checkpoints, skips, report]
-        fit(progress, batches, training.config, callbacks, verbose=int(report.shows_bar))
+        devices.fit(progress, batches, training.config, callbacks, int(report.shows_bar))
 
     seconds = time.perf_counter() - began
     beside = progress.seconds_beside
@@ -143,7 +154,6 @@ def fit(
     batches: BatchSource,
     config: TrainConfig,
     callbacks: list[keras.callbacks.Callback],
-    *,
     verbose: int = 0,
 ) -> None:
     """Runs `model.fit` from where the progress stands.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 import warnings
@@ -25,7 +26,8 @@ from attention_nmt.stored import StoredModel
 from .corpus.report import dropped_warning
 from .corpus.splits import look_at_start
 from .data import Corpus, iterate_texts
-from .folder import Tokenizers, alone, claim, load_tokenizers, write_sizes
+from .devices import Devices, OneProcess
+from .folder import Tokenizers, alone, check_same, claim, load_tokenizers, write_sizes
 from .initial import fingerprint, open_initial
 from .presets import TrainConfig
 from .scoring.metrics import corpus_bleu, warn_of_tokens
@@ -45,15 +47,19 @@ class Prepared(NamedTuple):
 
 
 @contextmanager
-def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iterator[Prepared]:
+def prepare(
+    config: TrainConfig, run: RunFolder, *, quiet: bool = False, devices: Devices | None = None
+) -> Iterator[Prepared]:
     """A block in which this process alone has the run folder, with all but the weights in it.
 
-    A run that is new looks at its corpus first, and says what is likely wrong with it.
+    A run that is new looks at its corpus first, and says what is likely wrong with it. Of several
+    processes the chief does all that; the others wait for it, and read.
 
     Args:
         config: the settings.
         run: the folder.
         quiet: print warnings only.
+        devices: know of the other processes; None: there are none.
 
     Raises:
         ValueError: the run folder is of another config or other texts, or the data or the config
@@ -80,28 +86,37 @@ def prepare(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Iter
         "train": corpus.fingerprint(config.train_split),
         "dev": corpus.fingerprint(dev_split),
     }
-    with alone(run.path):
+    devices = devices or OneProcess()
+    with alone(run.path) if devices.is_chief else contextlib.nullcontext():
         initial = open_initial(config, run)
         if initial is not None:
             data["initial"] = fingerprint(initial)
-        claim(run, config, data)
-        if not run.source_tokenizer.is_file():
-            _look(config, dev_split, quiet)
 
-        tokenizers = _tokenizers(run, config, pairs, initial)
-        write_sizes(run, config, tokenizers)
+        if devices.is_chief:
+            claim(run, config, data)
+            if not run.source_tokenizer.is_file():
+                _look(config, dev_split, quiet)
+            write_sizes(run, config, _tokenizers(run, config, pairs, initial))
+            _write_samples(run, sources)
 
-        lines = [f"{one_line(text)}\n" for text in sources[:SAMPLES]]
-        with atomic_write(run.samples_file) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8")
+        devices.any(False)  # the others wait here
+        if not devices.is_chief:
+            check_same(run, config, data)
 
         yield Prepared(
             pairs=pairs,
-            tokenizers=tokenizers,
+            tokenizers=load_tokenizers(run),
             dev_sources=sources,
             dev_references=references,
             initial=initial,
         )
+
+
+def _write_samples(run: RunFolder, sources: list[str]) -> None:
+    """Keeps some dev sentences in the run folder."""
+    lines = [f"{one_line(text)}\n" for text in sources[:SAMPLES]]
+    with atomic_write(run.samples_file) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _look(config: TrainConfig, dev_split: str, quiet: bool) -> None:
@@ -175,8 +190,8 @@ def _trained(config: TrainConfig, texts: Iterable[str], begun: Tokenizer | None)
     return trained if begun is None else extend(begun, trained)
 
 
-def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
-    """The batches of a training."""
+def training_batches(config: TrainConfig, data: Prepared, parts: int = 1) -> TrainingBatches:
+    """The batches of a training, which can be cut into `parts`."""
     source, target = data.tokenizers
     batches = TrainingBatches(
         data.pairs,
@@ -185,6 +200,7 @@ def training_batches(config: TrainConfig, data: Prepared) -> TrainingBatches:
         config.batches,
         seed=config.seed,
         copies=2 if config.consistency else 1,
+        parts=parts,
     )
 
     counts = batches.statistics

@@ -16,6 +16,8 @@ from attention_nmt.command import NO_PREFIX
 from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, TransformerConfig
 from attention_nmt.data.normalization import NORMALIZATIONS, Normalization
 
+from .devices import DeviceConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -73,6 +75,7 @@ class TrainConfig:
         seed: of initial weights, order of data, dropout and sampled segmentations.
         jit_compile: compile steps with XLA, once per bucket; on JAX they always are.
         dtype_policy: Keras' name of one with weights in float32: `float32`, `mixed_bfloat16`, ...
+        devices: the devices that share a batch.
 
     Raises:
         ValueError: a value outside its range.
@@ -112,6 +115,7 @@ class TrainConfig:
     seed: int = 1
     jit_compile: bool = True
     dtype_policy: str = "float32"
+    devices: Annotated[DeviceConfig, NO_PREFIX] = field(default_factory=DeviceConfig)
 
     def __post_init__(self) -> None:
         counts = ("dev_sentences", "vocabulary_size", "steps", "evaluate_steps", "checkpoint_steps")

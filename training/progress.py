@@ -52,6 +52,7 @@ class Progress:
         average_decay: see `TrainConfig`.
         trained_on: `corpus` or `recording`; a data position in one means nothing in the other.
         notes: what the checkpoint is to say of the files beside it; see `folder.read_notes`.
+        writes: whether `save` writes; of several processes one does.
 
     Attributes:
         step: steps that were done.
@@ -72,8 +73,10 @@ class Progress:
         trained_on: str = "corpus",
         *,
         notes: Mapping[str, Any] | None = None,
+        writes: bool = True,
     ) -> None:
         self.model = model
+        self.writes = writes
         self.trained_on = trained_on
         self.notes = dict(notes or {})
         self.step = 0
@@ -151,6 +154,10 @@ class Progress:
             NotFiniteError: a number is not finite; the file stays as it was.
             OSError: it cannot be written; the file stays as it was.
         """
+        if not self.writes:
+            self.saved = self.step
+            return
+
         backend.synchronize(self.model)
 
         epoch, batches = self.position()

@@ -14,6 +14,7 @@ from attention_nmt.command import run_command
 from attention_nmt.config import PARTS
 from attention_nmt.run_folder import RunFolder
 
+from .devices import DeviceConfig
 from .presets import TrainConfig
 from .train import TrainCommand, check_sizes, usual_command
 
@@ -39,6 +40,8 @@ def record(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> None:
     require(config.initial is None, "initial", expected, config.initial)
     expected = f"one of {PARTS}: a recording holds batches and no weights to begin with"
     require(config.model.encoder in PARTS, "encoder", expected, config.model.encoder)
+    expected = "left out: `replay` takes the devices"
+    require(config.devices == DeviceConfig(), "distribute", expected, config.devices)
     if run.checkpoint.is_file() or run.best.is_file():
         raise ValueError(f"{run.path} must be a run folder that is new. It holds a model.")
 

@@ -6,16 +6,18 @@ like any other, with checkpoints and logs, and goes on where it was stopped.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from attention_nmt.checks import require
-from attention_nmt.command import run_command
+from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.run_folder import RunFolder
 
+from .devices import DeviceConfig, open_devices
 from .folder import alone, load_tokenizers, read_config
 from .recording import Recording
 from .train import print_best
@@ -31,18 +33,21 @@ class ReplayCommand:
     Attributes:
         run_dir: a run folder that `attention-nmt record` wrote.
         quiet: print evaluations and the end only.
+        devices: the devices that share a batch.
     """
 
     run_dir: Path
     quiet: bool = False
+    devices: Annotated[DeviceConfig, NO_PREFIX] = field(default_factory=DeviceConfig)
 
 
-def replay(run: RunFolder, *, quiet: bool = False) -> Progress:
+def replay(run: RunFolder, *, quiet: bool = False, devices: DeviceConfig | None = None) -> Progress:
     """Trains, or goes on training, a run folder on its recording.
 
     Args:
         run: the folder.
         quiet: print evaluations only.
+        devices: those that share a batch; one without it.
 
     Returns:
         The state at the end.
@@ -50,7 +55,7 @@ def replay(run: RunFolder, *, quiet: bool = False) -> Progress:
     Raises:
         FileNotFoundError: the folder is no run folder, or has no recording.
         ValueError: its recording or a tokenizer is at fault, or it was trained by `train` or by a
-            replay that left no checkpoint.
+            replay that left no checkpoint; or its batches cannot be shared by these devices.
         OSError: another process is training in it.
         ImportError: a package that scoring the target language needs is missing.
         KeyboardInterrupt: Ctrl-C was pressed.
@@ -61,7 +66,12 @@ def replay(run: RunFolder, *, quiet: bool = False) -> Progress:
     from .scoring.metrics import corpus_bleu
 
     config = read_config(run)
-    with alone(run.path):
+    given = devices or DeviceConfig()
+    whole = given.distribute in ("none", "data_parallel") and given.accumulate == 1
+    require(whole, "distribute", "'data_parallel': a recording's batches have no parts", given)
+    opened = open_devices(given, config.dtype_policy)
+
+    with alone(run.path) if opened.is_chief else contextlib.nullcontext():
         if run.best.is_file() and not run.checkpoint.is_file():
             raise ValueError(f"{run.path} holds a model without a checkpoint to go on from.")
 
@@ -87,6 +97,7 @@ def replay(run: RunFolder, *, quiet: bool = False) -> Progress:
             batches=lambda: _source(recording),
             trained_on="recording",
             quiet=quiet,
+            devices=opened,
         )
         return train_model(training)
 
@@ -122,12 +133,13 @@ def act(command: ReplayCommand) -> None:
     """Trains, and prints the end."""
     run = RunFolder(command.run_dir)
     try:
-        progress = replay(run, quiet=command.quiet)
+        progress = replay(run, quiet=command.quiet, devices=command.devices)
     except (KeyboardInterrupt, SystemExit):
         goes_on = "The same command goes on from the last checkpoint"
         print(f"\nStopped. {goes_on} in {run.path}.", file=sys.stderr)
         raise
-    print_best(progress, run)
+    if progress.writes:
+        print_best(progress, run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -105,14 +105,16 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
     from attention_nmt.models.seq2seq import Seq2Seq
 
     from .dev_translation import Evaluator, SearchEvaluator, TranslatorEvaluator
+    from .devices import open_devices
     from .initial import begin_with
     from .loop import Training, train_model
     from .prepare import describe, prepare, training_batches
     from .pretrained import begin_pretrained, with_backbone
     from .progress import BatchSource
 
+    devices = open_devices(config.devices, config.dtype_policy)
     config = with_backbone(config, run)
-    with prepare(config, run, quiet=quiet) as data:
+    with prepare(config, run, quiet=quiet, devices=devices) as data:
         if run.recording.is_file() and run.best.is_file() and not run.checkpoint.is_file():
             raise ValueError(
                 f"{run.path} holds a model of training.replay, which cannot be trained on."
@@ -130,7 +132,7 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
             return SearchEvaluator(model, data.tokenizers, config.search, ids)
 
         def batches() -> BatchSource:
-            made = training_batches(config, data)
+            made = training_batches(config, data, devices.parts)
             training.say(describe(config, made))
             return made
 
@@ -151,6 +153,7 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
             begin=begin,
             begins_trained=data.initial is not None,
             quiet=quiet,
+            devices=devices,
         )
         return train_model(training)
 
@@ -165,7 +168,8 @@ def act(command: TrainCommand) -> None:
         goes_on = "The same command goes on from the last checkpoint"
         print(f"\nStopped. {goes_on} in {run.path}.", file=sys.stderr)
         raise
-    print_best(progress, run)
+    if progress.writes:
+        print_best(progress, run)
 
 
 def print_best(progress: Progress, run: RunFolder) -> None:

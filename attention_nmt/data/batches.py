@@ -58,8 +58,11 @@ class TrainingBatches:
         target_tokenizer: the tokenizer of the targets; the same one where the vocabulary is shared.
         config: lengths, buckets, batch size.
         seed: decides the order, sampled segmentations and joined pairs.
-        copies: the number of times that a batch holds each of its pairs, copies `B / copies` rows
-            apart; 2 is for `CrossEntropy` with a consistency.
+        copies: the number of times that a batch holds each of its pairs; 2 is for `CrossEntropy`
+            with a consistency.
+        parts: the number of equal parts, one behind another, into which a batch can be cut. All
+            copies of a pair are in one part, `B / parts / copies` rows apart. The pairs of a batch
+            are those of one without parts; where they leave a part short, it has rows of padding.
 
     Attributes:
         shapes: the shapes of the batches, a bucket each, from the cheapest to the dearest.
@@ -67,7 +70,7 @@ class TrainingBatches:
 
     Raises:
         ValueError: no pair is left after filtering, the message says what was dropped; or a batch
-            cannot hold `copies` of one pair.
+            cannot hold `copies` of one pair; or `parts` is below 1.
         TypeError: an argument is something else, or the pairs are no scalar strings.
 
     Example:
@@ -89,6 +92,7 @@ class TrainingBatches:
         *,
         seed: int = 1,
         copies: int = 1,
+        parts: int = 1,
     ) -> None:
         _check_pairs(pairs)
         _check_tokenizer("source_tokenizer", source_tokenizer)
@@ -101,7 +105,9 @@ class TrainingBatches:
         self.config = config
         self.seed = seed
         self.copies = copies
+        self.parts = parts
 
+        require(parts >= 1, "parts", "at least 1", parts)
         most = max(1, self._whole_rows(config.maximum_length))
         allowed = f"from 1 to the {most} rows of a batch"
         require(1 <= copies <= most, "copies", allowed, copies)
@@ -110,7 +116,9 @@ class TrainingBatches:
         self.statistics = self._counted(self._tokenizer)
 
         sides = rectangles(self.statistics.histogram, config.buckets)
-        self.shapes = [Shape(self._rows(target), source, target) for source, target in sides]
+        self.shapes = [
+            Shape(self._rows(self._pairs(target)), source, target) for source, target in sides
+        ]
 
     def epoch(self, number: int) -> tf.data.Dataset:
         """The batches `({"source" [B, S], "target" [B, T]}, labels [B, T], weights [B, T])`."""
@@ -227,7 +235,7 @@ class TrainingBatches:
             bucket = next(index for index, holds in enumerate(fits) if holds)
             counts[bucket] += int(self.statistics.histogram[source, target])
 
-        pairs = [shape.rows // self.copies for shape in self.shapes]
+        pairs = [self._pairs(shape.target) for shape in self.shapes]
 
         return sum(-(-count // each) for count, each in zip(counts, pairs, strict=True))
 
@@ -257,11 +265,13 @@ class TrainingBatches:
 
         return self.config.batch_size // target_length
 
-    def _rows(self, target_length: int) -> int:
-        """The rows of a batch with targets of a length, a multiple of `copies`."""
-        rows = max(1, self._whole_rows(target_length))
+    def _pairs(self, target_length: int) -> int:
+        """The pairs of a batch with targets of a length."""
+        return max(1, self._whole_rows(target_length)) // self.copies
 
-        return rows - rows % self.copies
+    def _rows(self, pairs: int) -> int:
+        """The rows of a batch of some pairs: equally many in each of its parts."""
+        return -(-pairs // self.parts) * self.parts * self.copies
 
     def _epochs(self) -> _Epochs:
         return _Epochs(self._batches)
@@ -309,7 +319,7 @@ class TrainingBatches:
     @as_written
     def _window_size(self, bucket: tf.Tensor) -> tf.Tensor:
         """The number of pairs in a batch of a bucket."""
-        sizes = [shape.rows // self.copies for shape in self.shapes]
+        sizes = [self._pairs(shape.target) for shape in self.shapes]
 
         return tf.constant(sizes, tf.int64)[bucket]
 
@@ -333,14 +343,16 @@ class TrainingBatches:
         return window.batch(tf.cast(count, tf.int64)).map(batch)
 
     def _whole(self, ids: tf.Tensor, count: int, pad: int) -> tf.Tensor:
-        """Ids of `count` rows, `copies` times.
+        """Ids of `count` rows, in each of the parts `copies` times.
 
         The last batch of a bucket gets rows of padding, to have the shape of the others.
         """
         missing = count - tf.shape(ids)[0]
         rows = tf.pad(ids, [[0, missing], [0, 0]], constant_values=pad)
+        length = tf.shape(rows)[1]
+        copied = tf.tile(tf.reshape(rows, [self.parts, -1, length]), [1, self.copies, 1])
 
-        return tf.tile(rows, [self.copies, 1])
+        return tf.reshape(copied, [-1, length])
 
 
 class _Epochs:

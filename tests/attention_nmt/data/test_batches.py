@@ -42,10 +42,13 @@ def make(
     tokenizer: Tokenizer,
     seed: int = 1,
     copies: int = 1,
+    parts: int = 1,
     **options: Any,
 ) -> TrainingBatches:
     config = BatchConfig(**{"batch_size": 8, "maximum_length": 120, "buckets": 3, **options})
-    return TrainingBatches(dataset(pairs), tokenizer, tokenizer, config, seed=seed, copies=copies)
+    return TrainingBatches(
+        dataset(pairs), tokenizer, tokenizer, config, seed=seed, copies=copies, parts=parts
+    )
 
 
 def epoch(batches: TrainingBatches, number: int = 0) -> Batches:
@@ -90,6 +93,31 @@ def test_every_pair_twice_in_one_batch(
             np.testing.assert_array_equal(one, other)
         halves.append(first)
     assert Counter(found(halves)) == encoded(pairs, tokenizer)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_parts_hold_the_pairs_of_the_batch_and_all_copies_of_each(
+    copies: int, pairs: list[tuple[str, str]], tokenizer: Tokenizer
+) -> None:
+    """10 pairs in 4 parts: 3, 3, 3 and 1, whose other 2 rows are padding."""
+    options: Any = {"copies": copies, "batch_size": 10 * copies, "buckets": 1}
+    whole = epoch(make(pairs, tokenizer, **options))
+    parted = make(pairs, tokenizer, parts=4, **options)
+    assert [shape.rows for shape in parted.shapes] == [12 * copies]
+    assert parted.batches_per_epoch == len(whole) == 10
+
+    for (inputs, labels, weights), (its_inputs, its_labels, _) in zip(
+        whole, epoch(parted), strict=True
+    ):
+        rows = np.split(its_labels, 4)
+        for part in rows:
+            np.testing.assert_array_equal(*np.split(part, 2) if copies == 2 else (part, part))
+        first = [part[: len(part) // copies] for part in rows]
+        np.testing.assert_array_equal(np.concatenate(first)[:10], labels[:10])
+        assert not np.concatenate(first)[10:].any()
+        sources = [part[: len(part) // copies] for part in np.split(its_inputs["source"], 4)]
+        np.testing.assert_array_equal(np.concatenate(sources)[:10], inputs["source"][:10])
+        assert weights.sum() == (its_labels != PAD).sum()
 
 
 def test_a_batch_must_hold_its_copies(pairs: list[tuple[str, str]], tokenizer: Tokenizer) -> None:
