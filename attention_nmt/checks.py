@@ -28,6 +28,7 @@ _EXTRAS = {
     "huggingface_hub": "hub",
     "kagglehub": "hub",
     "keras_hub": "keras-hub",
+    "zstandard": "zstd",
 }
 """The extras that bring packages, by the names of their modules."""
 

@@ -60,6 +60,7 @@ COMMANDS = {
     ),
     "typed": Command("training.studies.typed", "score texts as people type them"),
     "growth": Command("training.studies.growth", "measure time and memory by length and batch"),
+    "scaling": Command("training.studies.scaling", "measure training over logical devices"),
     "bound": Command("training.studies.bound", "compare training with its matrix products"),
     "benchmark": Command("training.studies.benchmark", "time training steps"),
     "serving-benchmark": Command("serving.benchmark", "time translation on every runtime"),

@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import tensorflow as tf
@@ -22,10 +21,10 @@ from attention_nmt.data.pipeline import untuned
 from attention_nmt.files import file_sum
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.stored import StoredModel, open_model
-from attention_nmt.text_files import count_lines, raw_lines
 
 from . import grammar_en_fr  # noqa: F401 - registers the bundled dataset
 from .folder import read_config
+from .text_folder import CHUNK, DataError, Shard, checked_count, chunks, find, splits
 
 BUNDLED = "grammar_en_fr"
 
@@ -36,13 +35,6 @@ NETWORK_TIMEOUT_S = 5
 
 DOWNLOAD_ERRORS = (DownloadError, NonMatchingChecksumError, ExtractError)
 
-CHUNK = 1024
-"""Pairs that are read together: one by one a pair takes 0.3 ms."""
-
-
-class DataError(ValueError):
-    """A dataset that cannot be used; the message says which, where and what was expected."""
-
 
 @dataclass(frozen=True)
 class Corpus:
@@ -50,7 +42,7 @@ class Corpus:
 
     Attributes:
         dataset: a TFDS name such as `ted_hrlr_translate/pt_to_en`, or a folder of
-            `LANG.SPLIT.txt` files.
+            `LANG.SPLIT.txt` files or others, see `text_folder`.
         source: the language to translate from, as the dataset calls it.
         target: the language to translate to, as the dataset calls it.
         data_dir: where TFDS keeps prepared datasets; None is its default.
@@ -63,14 +55,14 @@ class Corpus:
 
     @classmethod
     def of_run(cls, run_dir: Path) -> Corpus:
-        """The corpus that a run folder was trained on.
+        """The corpus that a run folder was trained on, the first one of a mixture.
 
         Raises:
             FileNotFoundError: it holds no `config.json`.
             ValueError: its config has a setting that there is none of, or outside its range.
         """
         config = read_config(RunFolder(run_dir))
-        return cls(config.dataset, config.source, config.target, config.data_dir)
+        return first_of(config.dataset, config.source, config.target, config.data_dir)
 
     @classmethod
     def of_model(cls, stored: StoredModel, **given: str | None) -> Corpus:
@@ -89,7 +81,7 @@ class Corpus:
         for name in ("dataset", "source", "target"):
             known = fields.get(name) is not None
             require(known, name, f"given: {stored.path.name} does not say it", None)
-        return cls(**fields)
+        return first_of(**fields)
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -137,6 +129,19 @@ class Corpus:
         dataset = builder.as_dataset(split=split, decoders=decoders)
         return dataset.map(lambda example: (example[self.source], example[self.target]))
 
+    def count(self, split: str) -> int:
+        """The pairs of a split.
+
+        Raises:
+            DataError: as for `pairs`.
+        """
+        if Path(self.dataset).is_dir():
+            return checked_count(self._shards(split))
+        return prepared_builder(self.dataset, self.data_dir).info.splits[split].num_examples
+
+    def _shards(self, split: str) -> list[Shard]:
+        return find(Path(self.dataset), split, *self.languages)
+
     def fingerprint(self, split: str) -> dict[str, str]:
         """Tells the texts of a split from others.
 
@@ -148,7 +153,8 @@ class Corpus:
             FileNotFoundError: a file of the split does not exist.
         """
         if Path(self.dataset).is_dir():
-            return {path.name: file_sum(path) for path in _split_files(self, split)}
+            shards = self._shards(split)
+            return {path.name: file_sum(path) for shard in shards for path in shard.files}
 
         return {"version": prepared_builder(self.dataset, self.data_dir).info.full_name}
 
@@ -166,15 +172,15 @@ class Corpus:
         """
         folder = Path(self.dataset)
         if folder.is_dir():
-            splits = folder_splits(folder, self.source)
+            known = splits(folder, self.source)
         else:
-            splits = set(prepared_builder(self.dataset, self.data_dir).info.splits)
+            known = set(prepared_builder(self.dataset, self.data_dir).info.splits)
 
         for split in DEV_SPLITS:
-            if split in splits:
+            if split in known:
                 return split
         expected = f"expected a split called one of {DEV_SPLITS}"
-        raise DataError(f"{self.dataset}: {expected}. Received: {sorted(splits)}.")
+        raise DataError(f"{self.dataset}: {expected}. Received: {sorted(known)}.")
 
     def texts(self, split: str) -> tuple[list[str], list[str]]:
         """The sources and the targets of a split, in memory.
@@ -193,10 +199,11 @@ class Corpus:
         return sources, targets
 
 
-def folder_splits(folder: Path, language: str) -> set[str]:
-    """The names of the splits that a folder has in a language."""
-    paths = folder.glob(f"{language}.*.txt")
-    return {path.name.removeprefix(f"{language}.").removesuffix(".txt") for path in paths}
+def first_of(dataset: str, source: str, target: str, data_dir: str | None = None) -> Corpus:
+    """The first corpus of a setting `dataset`, see `mixture.Mixture`."""
+    from .mixture import Mixture
+
+    return Mixture.of(dataset, source, target, data_dir).first
 
 
 def iterate_texts(pairs: tf.data.Dataset, sides: Sequence[int] = (0, 1)) -> Iterator[str]:
@@ -219,55 +226,15 @@ def _decoded(texts: Sequence[bytes]) -> list[str]:
     return [text.decode(errors="replace") for text in texts]
 
 
-def _split_files(corpus: Corpus, split: str) -> list[Path]:
-    """The file of the sources and that of the targets."""
-    folder = Path(corpus.dataset)
-    return [folder / f"{language}.{split}.txt" for language in corpus.languages]
-
-
 def _folder_pairs(corpus: Corpus, split: str) -> tf.data.Dataset:
-    source, target = _split_files(corpus, split)
-    source_lines = _count_lines(source)
-    target_lines = _count_lines(target)
-
-    if source_lines != target_lines:
-        expected = "both sides of a split need the same number of lines"
-        counts = f"{source.name} has {source_lines}, {target.name} has {target_lines}"
-        raise DataError(f"{corpus.dataset}: {expected}. Received: {counts}.")
-    if source_lines == 0:
+    shards = corpus._shards(split)
+    if checked_count(shards) == 0:
         raise DataError(f"{corpus.dataset}: the split {split!r} is empty.")
 
-    return _zipped_lines(source, target)
-
-
-def _zipped_lines(source: Path, target: Path) -> tf.data.Dataset:
-    """The lines of two files side by side.
-
-    `tf.data.TextLineDataset` would delete carriage returns within a line, too.
-    """
-
-    def chunks() -> Iterator[tuple[list[bytes], list[bytes]]]:
-        with source.open("rb") as source_file, target.open("rb") as target_file:
-            sources = raw_lines(source_file)
-            targets = raw_lines(target_file)
-            while chunk := list(islice(sources, CHUNK)):
-                yield chunk, list(islice(targets, CHUNK))
-
+    # `tf.data.TextLineDataset` would delete carriage returns within a line, too.
     texts = tf.TensorSpec([None], tf.string)
-    return tf.data.Dataset.from_generator(chunks, output_signature=(texts, texts)).unbatch()
-
-
-def _count_lines(path: Path) -> int:
-    """Reads a file once, line by line, checks that it is UTF-8 and counts its lines."""
-    if not path.is_file():
-        found = sorted(other.name for other in path.parent.iterdir() if other.is_file())
-        expected = f"expected a file {path.name} (LANG.SPLIT.txt)"
-        raise DataError(f"{path.parent}: {expected}. Received the files: {found}.")
-
-    try:
-        return count_lines(path)
-    except ValueError as error:
-        raise DataError(str(error)) from error
+    read = tf.data.Dataset.from_generator(lambda: chunks(shards), output_signature=(texts, texts))
+    return read.unbatch()
 
 
 def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.DatasetBuilder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shlex
 import sys
 import warnings
@@ -25,10 +26,11 @@ from attention_nmt.stored import StoredModel
 
 from .corpus.report import dropped_warning
 from .corpus.splits import look_at_start
-from .data import Corpus, iterate_texts
+from .data import iterate_texts
 from .devices import Devices, OneProcess
 from .folder import Tokenizers, alone, check_same, claim, load_tokenizers, write_sizes
 from .initial import fingerprint, open_initial
+from .mixture import Mixture
 from .presets import TrainConfig
 from .scoring.metrics import corpus_bleu, warn_of_tokens
 
@@ -71,8 +73,9 @@ def prepare(
         # TensorFlow makes the batches and nothing else: it would take an accelerator's memory.
         tf.config.set_visible_devices([], "GPU")
 
-    corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
-    pairs = corpus.pairs(config.train_split)
+    mixture = Mixture.of(config.dataset, config.source, config.target, config.data_dir)
+    corpus = mixture.first
+    pairs = mixture.pairs(config.train_split)
     dev_split = config.dev_split or corpus.dev_split()
     sources, references = corpus.texts(dev_split)
     sources = sources[: config.dev_sentences]
@@ -83,7 +86,7 @@ def prepare(
     warn_of_tokens(references, corpus.name(dev_split, config.target))
 
     data = {
-        "train": corpus.fingerprint(config.train_split),
+        "train": mixture.fingerprint(config.train_split),
         "dev": corpus.fingerprint(dev_split),
     }
     devices = devices or OneProcess()
@@ -95,7 +98,9 @@ def prepare(
         if devices.is_chief:
             claim(run, config, data)
             if not run.source_tokenizer.is_file():
-                _look(config, dev_split, quiet)
+                for part in mixture.parts:
+                    looked_at = dataclasses.replace(config, dataset=part.corpus.dataset)
+                    _look(looked_at, dev_split if part is mixture.parts[0] else None, quiet)
             write_sizes(run, config, _tokenizers(run, config, pairs, initial))
             _write_samples(run, sources)
 
@@ -119,7 +124,7 @@ def _write_samples(run: RunFolder, sources: list[str]) -> None:
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
-def _look(config: TrainConfig, dev_split: str, quiet: bool) -> None:
+def _look(config: TrainConfig, dev_split: str | None, quiet: bool) -> None:
     """Prints what the texts are, and a line for each thing that is likely wrong with them."""
     found = look_at_start(config, dev_split)
     if not quiet:

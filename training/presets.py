@@ -24,7 +24,9 @@ class TrainConfig:
     """All settings of a training; every field is a flag of `attention-nmt train`.
 
     Attributes:
-        dataset: a TFDS name, a folder of `LANG.SPLIT.txt` files, or the bundled grammar_en_fr.
+        dataset: a TFDS name, a folder of `LANG.SPLIT.txt` files, or the bundled grammar_en_fr; or
+            several with commas between, `=N` behind one that an epoch reads N times. The first has
+            the dev split.
         source: the language to translate from, as the dataset calls it.
         target: the language to translate to.
         data_dir: where TFDS keeps prepared datasets.

@@ -215,7 +215,7 @@ class StrategyDevices:
         model = progress.model
         model.stop_training = False
         self._part_streams(model)
-        step = _Step(model, self)
+        step = ReplicatedStep(model, self)
         stream = iter(progress.stream(batches))
 
         listed = keras.callbacks.CallbackList(
@@ -272,7 +272,7 @@ class StrategyDevices:
         self.strategy.run(tf.function(part, autograph=False))
 
 
-class _Step:
+class ReplicatedStep:
     """A step of all replicas.
 
     Args:

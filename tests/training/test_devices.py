@@ -206,7 +206,7 @@ def one_device(settings: Mapping[str, Any]) -> tuple[StrategyDevices, Any, Train
 
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted() -> None:
     devices, model, _ = one_device({})
-    step = strategy._Step(model, devices)
+    step = strategy.ReplicatedStep(model, devices)
     batch = next(Batches(2, 1).stream(0, 0, None))
     step(batch)
     before = [np.asarray(weight) for weight in model.trainable_variables]
@@ -226,7 +226,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted() -> None:
 def test_gradients_are_clipped_when_they_have_been_added() -> None:
     """The first momentum of Adam is a tenth of what it was given."""
     devices, model, config = one_device({"gradient_norm": 1e-3})
-    step = strategy._Step(model, devices)
+    step = strategy.ReplicatedStep(model, devices)
     batch = next(Batches(2, 1).stream(0, 0, None))
     rows = [batch[0]["source"], batch[0]["target"], batch[1], batch[2]]
     halves = [[tf.constant(np.split(x, 2)[half]) for x in rows] for half in range(2)]
@@ -248,7 +248,7 @@ def test_gradients_are_clipped_when_they_have_been_added() -> None:
 def test_a_step_of_a_device_is_of_static_shapes_and_reads_no_text() -> None:
     """As a TPU needs it."""
     devices, model, _ = one_device({**DROPOUT, "jit_compile": True})
-    step = strategy._Step(model, devices)
+    step = strategy.ReplicatedStep(model, devices)
     inputs, labels, weights = next(Batches(1, 2).stream(0, 0, None))
     arguments = [tf.constant(x) for x in (inputs["source"], inputs["target"], labels, weights)]
     graph = step._compiled.get_concrete_function(*arguments).graph

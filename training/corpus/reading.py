@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS
 from attention_nmt.files import one_line
-from attention_nmt.text_files import raw_lines
+
+from ..text_folder import find, sides
 
 LONGEST = MAXIMUM_CHARACTERS
 """The most characters of a line that is looked at as a whole, and trained on."""
@@ -107,13 +108,10 @@ class Split:
             yield from self._tfds_chunks()
             return
 
-        paths = [Path(self.dataset) / f"{lang}.{self.name}.txt" for lang in self.languages]
-        if not all(path.is_file() for path in paths):
-            self._refuse("both files of the split", [path.name for path in paths])
-
+        shards = find(Path(self.dataset), self.name, *self.languages)
         try:
-            with paths[0].open("rb") as source, paths[1].open("rb") as target:
-                yield from self._file_chunks(raw_lines(source), raw_lines(target))
+            with sides(shards) as (source, target):
+                yield from self._file_chunks(source, target)
         except _NotTextError as error:
             self._refuse("UTF-8", error)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..presets import TrainConfig
+from ..text_folder import splits
 from .inspection import inspect
 from .reading import Split
 from .report import CorpusReport
@@ -34,10 +35,7 @@ def split_of(config: TrainConfig, name: str) -> Split:
 
 
 def _folder_splits(config: TrainConfig, folder: Path) -> list[str]:
-    from ..data import folder_splits
-
-    source, target = (folder_splits(folder, name) for name in (config.source, config.target))
-    return sorted(source & target)
+    return sorted(splits(folder, config.source) & splits(folder, config.target))
 
 
 def _tfds_splits(config: TrainConfig) -> list[str]:
@@ -55,17 +53,18 @@ class Start(NamedTuple):
     """One line for each thing that is likely not as it should be."""
 
 
-def look_at_start(config: TrainConfig, dev_split: str) -> Start:
+def look_at_start(config: TrainConfig, dev_split: str | None) -> Start:
     """Reads the split that is trained on and that which it is evaluated on.
 
     Args:
-        config: the settings of the training.
-        dev_split: the split that it is evaluated on.
+        config: the settings of the training, with one corpus.
+        dev_split: the split that it is evaluated on; None where another corpus has that.
 
     Raises:
         ValueError: the data is at fault.
     """
-    inspected = inspect([split_of(config, name) for name in (dev_split, config.train_split)])
+    names = [config.train_split] if dev_split is None else [dev_split, config.train_split]
+    inspected = inspect([split_of(config, name) for name in names])
     report = CorpusReport(
         dataset=config.dataset,
         languages=(config.source, config.target),
