@@ -26,6 +26,7 @@ from attention_nmt.translation.translator import Translator
 from .data import DEV_SPLITS, Corpus
 from .diversify import DiversifyConfig
 from .folder import read_config
+from .mixture import Mixture
 
 Pair = tuple[str, str]
 
@@ -69,6 +70,10 @@ def diversify(config: DiversifyConfig) -> None:
 
 def _common_corpus(config: DiversifyConfig) -> Corpus:
     """The corpus of the first run, of whose languages all runs are."""
+    dataset = read_config(RunFolder(config.forward_runs[0])).dataset
+    mixed = len(Mixture.of(dataset, "", "").parts) > 1
+    require(not mixed, "forward_runs", "runs of one corpus, not of several", dataset)
+
     corpus = Corpus.of_run(config.forward_runs[0])
     for run in config.forward_runs:
         corpus.check_run("forward_runs", run)

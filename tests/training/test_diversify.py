@@ -270,6 +270,13 @@ def test_what_is_refused(
         "--backward-runs must be a run from fr to en. Received: ('en', 'fr')"
         in capsys.readouterr().err
     )
+    mixed = shutil.copytree(forward, tmp_path / "mixed")
+    config = json.loads((mixed / "config.json").read_text())
+    (mixed / "config.json").write_text(json.dumps(config | {"dataset": "one,other=2"}))
+    arguments[-1] = str(mixed)
+    assert diversify.main(arguments) == 1
+    message = "--forward-runs must be runs of one corpus, not of several. Received: 'one,other=2'"
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match="`backward_runs` must be at least one run folder"):
         diversify.DiversifyConfig(forward_runs=(forward,), backward_runs=(), output=tmp_path)

@@ -81,13 +81,13 @@ def compare(config: ByPairsConfig) -> dict[str, Any]:
 
 
 def _pairs(run: Path) -> int:
-    """The number of pairs of a run's training split."""
-    from ..data import Corpus
+    """The number of pairs of a run's training split, of all its corpora."""
     from ..folder import read_config
+    from ..mixture import Mixture
 
     config = read_config(RunFolder(run))
-    sources, _ = Corpus.of_run(run).texts(config.train_split)
-    return len(sources)
+    mixture = Mixture.of(config.dataset, config.source, config.target, config.data_dir)
+    return sum(part.corpus.count(config.train_split) for part in mixture.parts)
 
 
 def _score(run: Path, split: str) -> tuple[float, str]:

@@ -68,6 +68,15 @@ def test_a_table_and_a_plot(
     assert imread(tmp_path / "out/pairs.png").shape[:2] == (450, 700)
 
 
+def test_the_pairs_of_several_corpora(tmp_path: Path) -> None:
+    """Each once, however often an epoch reads it."""
+    run = write_run(tmp_path / "run", 10, 5.0)
+    write_run(tmp_path / "other", 7, 5.0)
+    dataset = f"{tmp_path / 'run/data'},{tmp_path / 'other/data'}=3"
+    (run / "config.json").write_text(to_json(TrainConfig(dataset=dataset)), encoding="utf-8")
+    assert by_pairs._pairs(run) == 17
+
+
 @pytest.mark.parametrize("ways", [[], ["nameless"], ["=run"], ["one=run,"], ["one=a", "one=b"]])
 def test_ways_that_are_none(
     ways: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
