@@ -29,6 +29,7 @@ _EXTRAS = {
     "kagglehub": "hub",
     "keras_hub": "keras-hub",
     "zstandard": "zstd",
+    "apache_beam": "beam",
 }
 """The extras that bring packages, by the names of their modules."""
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "train": Command("training.train", "train a model on text pairs, or go on training"),
     "evaluate": Command("training.evaluate", "score a model: BLEU, chrF, TER, alignments"),
     "translate": Command("serving.translate", "translate texts, a file or standard input"),
+    "batch": Command("serving.batch", "translate many files, by several processes or machines"),
     "export": Command("serving.export", "write a model as the next version of a SavedModel"),
     "save": Command("serving.save", "write a model as one folder to share"),
     "serve": Command("serving.server", "serve a SavedModel over gRPC, for development"),

@@ -44,6 +44,10 @@ Translate: TypeAlias = Callable[[list[str]], Sequence[LineTranslation]]
 """A function from texts, none of them empty, to as many translations; from none to none."""
 
 
+Report: TypeAlias = Callable[[int, str], None]
+"""Takes the number of a line, from 1 on, and what is wrong with its translation."""
+
+
 class Output(NamedTuple):
     """A file that lines are written to."""
 
@@ -58,13 +62,14 @@ def translate_lines(
     batch_size: int,
     document: bool = False,
     done: int = 0,
+    report: Report | None = None,
 ) -> Iterator[str]:
     """Translates a stream: yields a line for each line, in order.
 
     A line of white space gives an empty line, and is not translated. Line breaks within a
-    translation become spaces. Standard error names, once each, the lines of which only the
-    beginning was translated, and those with a `RefusedText`. A refused line is left empty, and
-    with `document` a refused sentence is left out of its line.
+    translation become spaces. Lines are reported, once each, of which only the beginning was
+    translated, and those with a `RefusedText`. A refused line is left empty, and with `document` a
+    refused sentence is left out of its line.
 
     Args:
         lines: the texts.
@@ -72,18 +77,20 @@ def translate_lines(
         batch_size: the number of lines that are read and translated at a time.
         document: translate the sentences of a line one by one, see `sentences`.
         done: the number of lines before these, for their numbers.
+        report: takes the number of a line and what is wrong with its translation; without it
+            standard error has a warning.
 
     Raises:
         Exception: whatever `translate` raises.
     """
     remaining = iter(lines)
     while batch := list(itertools.islice(remaining, batch_size)):
-        yield from _translate_batch(batch, translate, document=document, done=done)
+        yield from _translate_batch(batch, translate, document, done, report or _warn)
         done += len(batch)
 
 
 def _translate_batch(
-    batch: list[str], translate: Translate, *, document: bool, done: int
+    batch: list[str], translate: Translate, document: bool, done: int, report: Report
 ) -> Iterator[str]:
     parts = [split(line) if document else [line] for line in batch]
     texts = []
@@ -99,17 +106,21 @@ def _translate_batch(
         of_line.setdefault(number, []).append(answer)
 
     for number, answers in of_line.items():
-        _warn_of_cuts(number, answers)
+        _report_cuts(number, answers, report)
     for number, answers in of_line.items():
-        _warn_of_refusals(number, answers)
+        _report_refusals(number, answers, report)
 
     translations = (answer.text for answer in found)
     for line in parts:
         yield re.sub(r"[\r\n]+", " ", rejoin(line, translations)).strip()
 
 
-def _warn_of_cuts(number: int, answers: Sequence[LineTranslation]) -> None:
-    """Says on standard error if only the beginning of a line, or of sentences, was translated."""
+def _warn(number: int, fault: str) -> None:
+    print(f"warning: line {number} {fault}", file=sys.stderr)
+
+
+def _report_cuts(number: int, answers: Sequence[LineTranslation], report: Report) -> None:
+    """Says if only the beginning of a line, or of sentences, was translated."""
     cut = sum(answer.truncated for answer in answers)
     if not cut:
         return
@@ -118,11 +129,11 @@ def _warn_of_cuts(number: int, answers: Sequence[LineTranslation]) -> None:
     if len(answers) > 1:
         long = f"has {cut} of {len(answers)} sentences that are too long"
         fault = f"{long}: only the beginning of each was translated"
-    print(f"warning: line {number} {fault}", file=sys.stderr)
+    report(number, fault)
 
 
-def _warn_of_refusals(number: int, answers: Sequence[LineTranslation]) -> None:
-    """Says on standard error what of a line was refused, with the first reason."""
+def _report_refusals(number: int, answers: Sequence[LineTranslation], report: Report) -> None:
+    """Says what of a line was refused, with the first reason."""
     refused = [answer for answer in answers if isinstance(answer, RefusedText)]
     if not refused:
         return
@@ -130,7 +141,7 @@ def _warn_of_refusals(number: int, answers: Sequence[LineTranslation]) -> None:
     fault = "was refused, and is left empty"
     if len(answers) > 1:
         fault = f"lacks {len(refused)} of its {len(answers)} sentences, which were refused"
-    print(f"warning: line {number} {fault}: {refused[0].reason}", file=sys.stderr)
+    report(number, f"{fault}: {refused[0].reason}")
 
 
 def is_plain(path: Path) -> bool:

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from attention_nmt import backend
 from attention_nmt.checks import require
 
 if TYPE_CHECKING:
@@ -135,6 +134,8 @@ def open_devices(config: DeviceConfig, dtype_policy: str) -> Devices:
         ValueError: the backend has no such way to share a training, or a setting does not fit it.
         OSError: a device or another process cannot be reached.
     """
+    from attention_nmt import backend
+
     backend.check()
     if config.distribute == "none" and config.accumulate == 1:
         return OneProcess()
