@@ -52,8 +52,10 @@ class Sums(NamedTuple):
     tokens: tf.Tensor
 
     def logs(self) -> dict[str, float]:
-        """The numbers of a training's metrics."""
+        """The numbers of a training's metrics; none where there is no token."""
         loss, cross_entropy, correct, tokens = map(float, self)
+        if tokens == 0:
+            return {}
         return {
             "accuracy": correct / tokens,
             "loss": loss / tokens,
@@ -195,13 +197,28 @@ class StrategyDevices:
 
     def _sum(self, value: float) -> float:
         """The sum of the processes' numbers."""
-        with _clear_errors():
+        with self._clear_errors():
             return float(self._summed(tf.constant(value, tf.float64)))
 
     def _sum_of_processes(self, value: tf.Tensor) -> tf.Tensor:
         # `all_reduce` wants tensors that lie on a device.
         total = self.strategy.run(lambda: _added([tf.identity(value)])[0])
         return self.strategy.experimental_local_results(total)[0] / self._own_replicas
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        """A block in which another process that is gone is called so."""
+        try:
+            yield
+        except _LOST as error:
+            if not self._has_others:
+                raise
+            found = re.search("Collective ops is aborted by: (.*)", str(error))
+            reason = found.group(1) if found else str(error)
+            raise OSError(
+                f"another process of this training ended or cannot be reached ({reason}). When all "
+                "are started again, they go on from the last checkpoint"
+            ) from error
 
     def fit(
         self,
@@ -238,7 +255,7 @@ class StrategyDevices:
             while progress.step < end:
                 index = progress.step - block * config.evaluate_steps
                 listed.on_train_batch_begin(index)
-                with _clear_errors():
+                with self._clear_errors():
                     sums = np.array(step(next(stream)), np.float64)
                 if np.isfinite(sums).all():
                     totals += sums
@@ -370,17 +387,3 @@ def _update_one(
     variable: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, optimizer: CheckedAdam
 ) -> None:
     optimizer.update_step(gradient, variable, rate)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """A block in which a process that is gone is called so."""
-    try:
-        yield
-    except _LOST as error:
-        found = re.search("Collective ops is aborted by: (.*)", str(error))
-        reason = found.group(1) if found else str(error)
-        raise OSError(
-            f"another process of this training ended or cannot be reached ({reason}). When all are "
-            "started again, they go on from the last checkpoint"
-        ) from error

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from training import strategy
 from training.build import build
 from training.devices import DeviceConfig, OneProcess, open_devices
 from training.presets import TrainConfig
+from training.progress import Progress
 from training.strategy import StrategyDevices, open_strategy
 
 Arrays = Mapping[str, np.ndarray]
@@ -170,6 +171,7 @@ from tests.training.test_devices import DROPOUT, MIRRORED
 from training.build import build
 from training.devices import open_devices
 from training.presets import TrainConfig
+from training.progress import Progress
 
 config = from_dict(TrainConfig, {**SETTINGS, **DROPOUT, "devices": MIRRORED})
 devices = open_devices(config.devices, config.dtype_policy)
@@ -221,6 +223,31 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted() -> None:
     for variable, old in zip(model.optimizer.variables[:-1], state, strict=True):
         np.testing.assert_array_equal(variable, old)
     assert np.asarray(model.optimizer.skips).tolist() == [1, 1]
+
+
+def test_a_training_whose_first_step_is_not_finite_goes_on() -> None:
+    devices, model, config = one_device({"steps": 3, "evaluate_steps": 3})
+
+    class Spoilt(Batches):
+        def stream(self, epoch: int, skip: int, began: Any) -> Iterator[Any]:
+            batches = super().stream(epoch, skip, began)
+            inputs, labels, weights = next(batches)
+            yield inputs, labels, np.where(weights > 0, np.inf, 0).astype(np.float32)
+            yield from batches
+
+    progress = Progress(model, 0.0)
+    found: list[dict[str, float]] = []
+
+    class Logs(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            del batch
+            progress.advance()
+            found.append(dict(logs))
+
+    devices.fit(progress, Spoilt(2, 1), config, [Logs()], 0)
+    assert found[0] == {}
+    assert 3 < found[2]["loss"] < 4
+    assert np.asarray(model.optimizer.skips).tolist() == [1, 0]
 
 
 def test_gradients_are_clipped_when_they_have_been_added() -> None:
