@@ -49,7 +49,7 @@ class BatchCommand(ModelChoice):
         chunk_lines: lines that are translated by one process and written together.
         workers: processes of this machine; as many as it has cores without it.
         runner: `local`, or one of Beam's: FlinkRunner, SparkRunner, DataflowRunner, ...
-        runner_options: what Beam is to be told besides, each as `--name=value`.
+        runner_options: what Beam is to be told besides, each as `name=value`.
 
     Raises:
         ValueError: a number out of its range, options of a runner that takes none, or no model.
@@ -173,7 +173,8 @@ def pipeline_options(command: BatchCommand) -> PipelineOptions:
     from apache_beam.options.pipeline_options import PipelineOptions
 
     if command.runner != LOCAL:
-        return PipelineOptions([f"--runner={command.runner}", *command.runner_options])
+        options = [f"runner={command.runner}", *command.runner_options]
+        return PipelineOptions([f"--{option}" for option in options])
     return PipelineOptions(
         [
             "--direct_running_mode=multi_processing",

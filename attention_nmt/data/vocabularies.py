@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import sentencepiece
 
@@ -27,13 +28,7 @@ def extend(tokenizer: Tokenizer, other: Tokenizer) -> Tokenizer:
     Raises:
         ImportError: protobuf is not installed; the message names the command that installs it.
     """
-    try:
-        from sentencepiece import sentencepiece_model_pb2
-    except ModuleNotFoundError as error:
-        raise ImportError(missing_package(error), name=error.name) from error
-
-    # SentencePiece generates this module's classes when it is imported.
-    parse = sentencepiece_model_pb2.ModelProto.FromString  # type: ignore[attr-defined]
+    parse = _model_class().FromString
     extended = parse(tokenizer.model_proto)
     known = {piece.piece for piece in extended.pieces}
     new = [piece for piece in parse(other.model_proto).pieces if piece.piece not in known]
@@ -41,6 +36,43 @@ def extend(tokenizer: Tokenizer, other: Tokenizer) -> Tokenizer:
     extended.pieces.extend(new)
     extended.trainer_spec.vocab_size = len(extended.pieces)
     return Tokenizer(extended.SerializeToString())
+
+
+def _model_class() -> Any:
+    """The message of a SentencePiece model, as far as it is looked into; the rest of it is kept.
+
+    SentencePiece's own class wants a protobuf that is at least as new as the one it was made with.
+
+    Raises:
+        ImportError: protobuf is not installed.
+
+    Source: SentencePiece's `sentencepiece_model.proto`.
+    """
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    except ModuleNotFoundError as error:
+        raise ImportError(missing_package(error), name=error.name) from error
+
+    kind = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="model.proto", package="nmt", syntax="proto2")
+
+    piece = file.message_type.add(name="Piece")
+    piece.field.add(name="piece", number=1, type=kind.TYPE_STRING, label=kind.LABEL_OPTIONAL)
+
+    trainer = file.message_type.add(name="Trainer")
+    trainer.field.add(name="vocab_size", number=4, type=kind.TYPE_INT32, label=kind.LABEL_OPTIONAL)
+
+    model = file.message_type.add(name="Model")
+    pieces = model.field.add(name="pieces", number=1, type=kind.TYPE_MESSAGE)
+    pieces.label = kind.LABEL_REPEATED
+    pieces.type_name = ".nmt.Piece"
+    spec = model.field.add(name="trainer_spec", number=2, type=kind.TYPE_MESSAGE)
+    spec.label = kind.LABEL_OPTIONAL
+    spec.type_name = ".nmt.Trainer"
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("nmt.Model"))
 
 
 def parts(old: SourceTokenizer, new: SourceTokenizer) -> list[list[int]]:

@@ -251,12 +251,12 @@ def test_the_options_of_a_runner_arrive() -> None:
     assert local.direct_num_workers == 3
     assert local.direct_running_mode == "multi_processing"
 
-    cloud = options(runner="DataflowRunner", runner_options=("--project=mine", "--region=here"))
+    cloud = options(runner="DataflowRunner", runner_options=("project=mine", "region=here"))
     assert cloud.view_as(StandardOptions).runner == "DataflowRunner"
     assert cloud.view_as(GoogleCloudOptions).project == "mine"
     assert cloud.view_as(GoogleCloudOptions).region == "here"
     for runner in ("FlinkRunner", "SparkRunner"):
-        made = options(runner=runner, runner_options=("--environment_type=LOOPBACK",))
+        made = options(runner=runner, runner_options=("environment_type=LOOPBACK",))
         assert made.view_as(StandardOptions).runner == runner
         assert made.get_all_options()["environment_type"] == "LOOPBACK"
 
@@ -265,7 +265,7 @@ def test_the_options_of_a_runner_arrive() -> None:
     ("flags", "message"),
     [
         (["--chunk-lines=0"], "--chunk-lines must be at least 1"),
-        (["--runner-options=--x=1"], "--runner-options must be left out of the local runner"),
+        (["--runner-options", "x=1"], "--runner-options must be left out of the local runner"),
         (["--runner=FlinkRunner", "--workers=2"], "--workers must be left out of another runner"),
         (["--input=nowhere/*.txt"], "nowhere/*.txt: expected at least one file. Received: none."),
     ],
