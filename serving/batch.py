@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
+from attention_nmt.files import make_folder
 from attention_nmt.stored import ModelChoice
 
-from .batch_files import Chunk, Job, chunks, jobs, join, make_parts
+from .batch_files import Chunk, Job, chunks, jobs, join
 from .runtime import check_backend
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def run(command: BatchCommand) -> None:
     left = jobs(files, command.output, task)
     parts = {job: list(chunks(job, command.chunk_lines)) for job in left}
     for job in left:
-        make_parts(job)
+        make_folder(job.parts)
 
     waiting = [part for each in parts.values() for part in each if not Path(part.output).is_file()]
     print(f"{len(files)} files, {len(left)} to do; {len(waiting)} chunks to translate.", flush=True)
@@ -131,7 +132,6 @@ def _model(command: BatchCommand) -> tuple[ModelSpec, str]:
     if exported is not None:
         changed = command.search != SearchChanges()
         require(not changed, "search", "left out: an export has its own", command.search)
-        variables = exported / "saved_model.pb"
         spec = ModelSpec(
             model=str(exported),
             exported=True,
@@ -139,7 +139,7 @@ def _model(command: BatchCommand) -> tuple[ModelSpec, str]:
             batch_size=command.batch_size,
             document=command.document,
         )
-        return spec, _sum(variables)
+        return spec, _identity(exported / "saved_model.pb")
 
     stored = command.open()
     search = stored.read_search(command.search, n_best=1)
@@ -150,7 +150,7 @@ def _model(command: BatchCommand) -> tuple[ModelSpec, str]:
         batch_size=command.batch_size,
         document=command.document,
     )
-    return spec, _sum(stored.weights)
+    return spec, _identity(stored.weights)
 
 
 def _exported(folder: Path) -> Path | None:
@@ -163,7 +163,8 @@ def _exported(folder: Path) -> Path | None:
     return max(numbered, key=lambda path: int(path.name), default=None)
 
 
-def _sum(path: Path) -> str:
+def _identity(path: Path) -> str:
+    """Tells a file from others, and from itself when it has changed."""
     about = path.stat()
     return f"{path.resolve()}\0{about.st_size}\0{about.st_mtime_ns}"
 
@@ -214,11 +215,9 @@ def _translate(command: BatchCommand, spec: ModelSpec, waiting: list[Chunk]) -> 
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
 
     pipeline = beam.Pipeline(runner=_runner(command), options=pipeline_options(command))
-    # As plain tuples: Beam knows no coder for others.
-    rows = [tuple(chunk) for chunk in waiting]
     _ = (
         pipeline
-        | "chunks" >> beam.Create(rows)
+        | "chunks" >> beam.Create([tuple(chunk) for chunk in waiting])
         | "spread over processes" >> beam.Reshuffle()
         | "translate and write" >> RunInference(TranslationHandler(spec))
     )
@@ -265,29 +264,17 @@ def _watched() -> Iterator[None]:
 
 def _end_children() -> None:
     """Kills the processes that this one has started, and those that they have."""
+    found: list[int] = []
     parents = [os.getpid()]
     while parents:
-        listed = Path(f"/proc/{parents[0]}/task").glob("*/children")
+        listed = Path(f"/proc/{parents.pop()}/task").glob("*/children")
         children = [int(pid) for path in listed for pid in path.read_text().split()]
-        parents = [*parents[1:], *children]
-        for pid in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        parents += children
+        found += children
 
-
-@contextlib.contextmanager
-def _logged(path: Path) -> Iterator[None]:
-    """A block in which this process and those that it starts write standard error to a file."""
-    sys.stderr.flush()
-    held = os.dup(2)
-    with path.open("wb") as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(held, 2)
-            os.close(held)
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

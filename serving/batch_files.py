@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attention_nmt.checks import require
-from attention_nmt.files import atomic_write, make_folder, read_record
+from attention_nmt.files import atomic_write, read_record
 from attention_nmt.text_files import decode, raw_lines
 
 from .lines import Translate, translate_lines
@@ -148,7 +148,9 @@ def _write(
     with atomic_write(path) as temporary:
         with temporary.open("wb") as file:
             file.writelines(line + b"\n" for line in lines)
-        if dead:  # which is complete behind the last line, and there before the lines are
+
+        # It is complete behind the last line, and is to be there before the lines are.
+        if dead:
             rows = [f"{number}\t{fault}\t{_shown(line)}\n" for number, fault, line in sorted(dead)]
             with atomic_write(dead_path) as temporary_dead:
                 temporary_dead.write_text("".join(rows), encoding="utf-8")
@@ -185,8 +187,3 @@ def join(job: Job, parts: Sequence[Chunk], task: str) -> int:
         temporary.write_text(json.dumps(noted, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(job.parts, ignore_errors=True)
     return sum(row.count("\n") for row in rows)
-
-
-def make_parts(job: Job) -> None:
-    """Makes the folder of a file's chunks."""
-    make_folder(job.parts)

@@ -97,14 +97,15 @@ class TranslationHandler(ModelHandler):
     ) -> Iterable[str]:
         """Writes the translations of some chunks; gives the names of their files."""
         del inference_args
-        for chunk in batch:
+        for values in batch:
+            chunk = Chunk(*values)  # Beam makes a plain tuple of it
             translate_chunk(
-                Chunk(*chunk),
+                chunk,
                 model,
-                batch_size=chunk[3],
+                batch_size=chunk.lines,
                 document=self.spec.document,
             )
-            yield Path(chunk[4]).name
+            yield Path(chunk.output).name
 
     def batch_elements_kwargs(self) -> dict[str, int]:
         """One chunk at a time: it is a batch of lines, and is written when it is translated."""
