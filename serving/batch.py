@@ -277,6 +277,21 @@ def _end_children() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@contextlib.contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """A block in which this process and those that it starts write standard error to a file."""
+    sys.stderr.flush()
+    held = os.dup(2)
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(held, 2)
+            os.close(held)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; the exit status is 1 with one line on what is at fault."""
     return run_command(
