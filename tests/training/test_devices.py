@@ -56,7 +56,7 @@ def start(
 def result(folder: Path, name: str, *processes: subprocess.Popen) -> Arrays:
     """The losses and the weights that processes have trained."""
     for process in processes:
-        assert process.wait(timeout=280) == 0, (folder / f"{name}.log").read_text()[-3000:]
+        assert process.wait(timeout=600) == 0, (folder / f"{name}.log").read_text()[-3000:]
     return np.load(folder / f"{name}.npz")
 
 
@@ -128,6 +128,7 @@ def test_two_processes_train_what_one_does(alone: Arrays, tmp_path: Path) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_devices_and_processes_on_jax_train_what_one_does(tmp_path: Path) -> None:
     """JAX draws other weights than TensorFlow."""
@@ -226,7 +227,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted() -> None:
 
 
 def test_a_training_whose_first_step_is_not_finite_goes_on() -> None:
-    devices, model, config = one_device({"steps": 3, "evaluate_steps": 3})
+    devices, model, config = one_device({"steps": 3, "evaluate_steps": 3, "warmup_steps": 1})
 
     class Spoilt(Batches):
         def stream(self, epoch: int, skip: int, began: Any) -> Iterator[Any]:
