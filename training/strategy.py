@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -182,9 +182,11 @@ class StrategyDevices:
         self.is_chief = not self._has_others or strategy.cluster_resolver.task_id == 0
         self._summed = tf.function(self._sum_of_processes, autograph=False)
 
-    def scope(self) -> AbstractContextManager:
+    @contextmanager
+    def scope(self) -> Iterator[None]:
         """A block in which variables are made that all replicas have."""
-        return self.strategy.scope()
+        with self.strategy.scope(), self._clear_errors():
+            yield
 
     def from_chief(self, make: Callable[[], float]) -> float:
         """The number that `make` gives in the chief; other processes wait for it."""
