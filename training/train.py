@@ -112,6 +112,11 @@ def train(config: TrainConfig, run: RunFolder, *, quiet: bool = False) -> Progre
     from .pretrained import begin_pretrained, with_backbone
     from .progress import BatchSource
 
+    # JAX takes the halves of the whole batch for the two copies, and a batch in parts has others.
+    global_halves = config.devices.distribute == "data_parallel"
+    expected = "0 with 'data_parallel'; a recording may have it"
+    require(not (config.consistency and global_halves), "consistency", expected, config.consistency)
+
     devices = open_devices(config.devices, config.dtype_policy)
     config = with_backbone(config, run)
     with prepare(config, run, quiet=quiet, devices=devices) as data:

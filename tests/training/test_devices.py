@@ -19,6 +19,7 @@ import pytest
 import tensorflow as tf
 
 from attention_nmt.config import from_dict
+from attention_nmt.run_folder import RunFolder
 from tests.training.corpora import TINY_MODEL, command, write_folder
 from tests.training.shared_training import PIECES, SETTINGS, Batches, main
 from training import strategy
@@ -27,6 +28,7 @@ from training.devices import DeviceConfig, OneProcess, open_devices
 from training.presets import TrainConfig
 from training.progress import Progress
 from training.strategy import StrategyDevices, open_strategy
+from training.train import train
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -167,6 +169,7 @@ def test_masks_are_the_same_again_and_others_on_other_devices(tmp_path: Path) ->
 STREAMS = """
 import numpy as np
 from attention_nmt.config import from_dict
+from attention_nmt.run_folder import RunFolder
 from tests.training.shared_training import PIECES, SETTINGS
 from tests.training.test_devices import DROPOUT, MIRRORED
 from training.build import build
@@ -320,6 +323,13 @@ def test_what_cannot_be_opened_is_refused_before_any_step(monkeypatch: pytest.Mo
         open_devices(DeviceConfig(accumulate=2), "float32")
     with pytest.raises(ValueError, match="`accumulate` must be 1 with 'data_parallel'"):
         open_devices(DeviceConfig(distribute="data_parallel", accumulate=2), "float32")
+
+
+def test_copies_in_parts_are_not_compared_by_halves_of_the_batch(tmp_path: Path) -> None:
+    shared = DeviceConfig(distribute="data_parallel", devices=2)
+    config = TrainConfig(consistency=1.0, devices=shared)
+    with pytest.raises(ValueError, match="`consistency` must be 0 with 'data_parallel'"):
+        train(config, RunFolder(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
