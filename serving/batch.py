@@ -20,16 +20,13 @@ from attention_nmt.config import SearchChanges
 from attention_nmt.files import make_folder
 from attention_nmt.stored import ModelChoice
 
-from .batch_files import Chunk, Job, chunks, jobs, join
+from .batch_files import LOG, Chunk, Job, chunks, jobs, join
 from .runtime import check_backend
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from .batch_model import ModelSpec
-
-LOG = "batch.log"
-"""The file of an output folder with what the processes printed."""
 
 LOCAL = "local"
 """The runner that needs nothing but Beam's package; Beam's usual one downloads a program."""

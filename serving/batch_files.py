@@ -19,6 +19,9 @@ from .lines import Translate, translate_lines
 DONE = "batch.json"
 """The file of an output folder that says which of its files are whole, and of which task."""
 
+LOG = "batch.log"
+"""The file of an output folder with what the processes printed."""
+
 LONGEST_DEAD = 200
 """The most bytes of a dead line that are shown."""
 
@@ -61,11 +64,14 @@ def jobs(files: Sequence[Path], output: Path, task: str) -> list[Job]:
         task: tells this translation from others: what another one has written is written anew.
 
     Raises:
-        ValueError: two files have one name, or a file would be written over.
+        ValueError: two files have one name, or that of a file of the output folder, or a file
+            would be written over.
     """
     names = [path.name for path in files]
     twice = sorted({name for name in names if names.count(name) > 1})
     require(not twice, "input", "files of different names", twice)
+    taken = sorted({DONE, LOG} & set(names))
+    require(not taken, "input", f"files of other names than {DONE} and {LOG}", taken)
     over = [str(path) for path in files if path.resolve().parent == output.resolve()]
     require(not over, "output", "another folder than the input's", over[:5])
 

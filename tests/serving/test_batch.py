@@ -288,9 +288,14 @@ def test_names_must_differ_and_nothing_is_written_over(tmp_path: Path) -> None:
         jobs(files, tmp_path / "out", "task")
     with pytest.raises(ValueError, match="`output` must be another folder than the input's"):
         jobs(files[:1], tmp_path / "x", "task")
+    with pytest.raises(ValueError, match=r"`input` must be files of other names.*batch\.json"):
+        jobs([write(tmp_path / "x/batch.json", ["one"])], tmp_path / "out", "task")
 
 
-def test_an_export_has_its_own_search(version: Path, tmp_path: Path) -> None:
+def test_an_export_has_its_own_search(
+    version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(tmp_path / "a.txt", ["one"])
     arguments = [f"--model={version.parent}", f"--input={tmp_path}/*.txt", "--beam-size=2"]
     assert batch.main([*arguments, f"--output={tmp_path}/out"]) == 1
+    assert "must be left out: an export has its own" in capsys.readouterr().err
