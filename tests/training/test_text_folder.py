@@ -133,6 +133,8 @@ def test_bad_shards(spoil: Callable[[Path], object], message: str, tmp_path: Pat
     spoil(tmp_path)
     with pytest.raises(DataError, match=message):
         Corpus(str(tmp_path), "en", "fr").pairs("train")
+    with pytest.raises(DataError, match=message):
+        list(Split(str(tmp_path), ("en", "fr"), "train").chunks())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from attention_nmt.data.tokenizer import MAXIMUM_CHARACTERS
 from attention_nmt.files import one_line
 
-from ..text_folder import find, sides
+from ..text_folder import checked_count, find, sides
 
 LONGEST = MAXIMUM_CHARACTERS
 """The most characters of a line that is looked at as a whole, and trained on."""
@@ -109,6 +109,8 @@ class Split:
             return
 
         shards = find(Path(self.dataset), self.name, *self.languages)
+        if len(shards) > 1:
+            checked_count(shards)  # a side that lacks a line would shift all shards behind it
         try:
             with sides(shards) as (source, target):
                 yield from self._file_chunks(source, target)
