@@ -1,5 +1,6 @@
 """The files for TensorFlow Serving, as its reader parses them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,9 @@ def message(name: str) -> Any:
 
 def read(name: str, into: Any) -> Any:
     return text_format.Parse((DEPLOY / name).read_text(encoding="utf-8"), into)
+
+
+def proxied(name: str) -> dict[str, str]:
+    """The addresses that nginx passes requests to, `grpc` and `rest`, by one of its files."""
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    return dict(re.findall(r'^map "" \$(\w+)_server \{ default (\S+); \}$', text, re.MULTILINE))

@@ -12,7 +12,7 @@ from attention_nmt.config import SearchConfig
 from serving.client import MAXIMUM_REQUEST_BYTES, ClientConfig
 from serving.server import ServerConfig
 from serving.signatures import MAXIMUM_BATCH, maximum_aligned
-from tests.serving.deployed import DEPLOY, message, read
+from tests.serving.deployed import DEPLOY, message, proxied, read
 
 LIMITS = ("limit_conn requests", "client_body_buffer_size")
 """Of nginx: requests at a time, and the memory for one of them in MiB."""
@@ -97,10 +97,16 @@ def test_the_proxy_comes_when_the_model_is_loaded(compose: Any) -> None:
     assert f"127.0.0.1/{REST_PORT}" in question
 
     conf = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
-    assert re.search(r"^  resolver 127\.0\.0\.11 valid=5s ipv6=off;$", conf, re.MULTILINE)
-    passed = re.findall(r"set \$serving serving;\s+\w+_pass \w+://(\S+);", conf)
-    assert passed == ["$serving:8500", f"$serving:{REST_PORT}"]
-    assert len(re.findall(r"\b\w+_pass ", conf)) == len(passed)
+    assert re.findall(r"\b\w+_pass \w+://(\S+);", conf) == ["$grpc_server", "$rest_server"]
+    assert "include /etc/nginx/server.conf;" in conf
+
+    server = (DEPLOY / "server-compose.conf").read_text(encoding="utf-8")
+    assert re.search(r"^resolver 127\.0\.0\.11 valid=5s ipv6=off;$", server, re.MULTILINE)
+    assert proxied("server-compose.conf") == {
+        "grpc": "serving:8500",
+        "rest": f"serving:{REST_PORT}",
+    }
+    assert "./server-compose.conf:/etc/nginx/server.conf:ro" in proxy["volumes"]
 
 
 def test_nothing_over_4_mib_reaches_the_server(compose: Any) -> None:
@@ -111,9 +117,10 @@ def test_nothing_over_4_mib_reaches_the_server(compose: Any) -> None:
     assert default == 4 * 2**20 > MAXIMUM_REQUEST_BYTES
 
     flags = compose["services"]["serving"]["command"]
-    for scheme, flag in (("grpc", "--port"), ("http", "--rest_api_port")):
+    for name, scheme, flag in (("grpc", "grpc", "--port"), ("rest", "http", "--rest_api_port")):
         (port,) = (part.split("=")[1] for part in flags if part.startswith(f"{flag}="))
-        assert f"_pass {scheme}://$serving:{port};" in conf
+        assert f"_pass {scheme}://${name}_server;" in conf
+        assert proxied("server-compose.conf")[name] == f"serving:{port}"
         assert re.search(rf"listen {port}\b", conf)
 
     most, buffer = (int(re.search(rf"{name} (\d+)", conf)[1]) for name in LIMITS)  # type: ignore[index]
