@@ -166,6 +166,7 @@ def test_it_is_trained_at_a_pace_of_its_own_and_goes_on_without_the_preset(
             assert is_kept == ("transformer_layer_1" not in path), path
 
 
+@pytest.mark.long
 def test_another_training_begins_with_it(run: Path, corpus: Path, tmp_path: Path) -> None:
     """On the same texts, with a vocabulary that is new for the target alone."""
     tuned = tmp_path / "tuned"
@@ -244,6 +245,7 @@ def test_a_script_makes_one(preset: Path) -> None:
         Seq2Seq(ModelConfig(**{**options, "backbone": "{}"}))
 
 
+@pytest.mark.long
 def test_a_run_that_has_no_weights_is_begun_with_another_preset(
     preset: Path, corpus: Path, tmp_path: Path
 ) -> None:

@@ -23,7 +23,14 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+# Byte pairs take a graph seconds for each text.
+SLOW = {"roberta"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=pytest.mark.long) if kind in SLOW else kind for kind in KINDS],
+)
 def hub(request: pytest.FixtureRequest) -> Any:
     return KINDS[request.param]()[1]
 
