@@ -19,6 +19,7 @@ def manifests(path: Path) -> dict[str, Any]:
     found = {}
     for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
         kubernetes_validate.validate(manifest, VERSION, strict=True)
+        assert manifest["kind"] not in found
         found[manifest["kind"]] = manifest
     return found
 

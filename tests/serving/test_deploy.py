@@ -123,5 +123,6 @@ def test_nothing_over_4_mib_reaches_the_server(compose: Any) -> None:
         assert proxied("server-compose.conf")[name] == f"serving:{port}"
         assert re.search(rf"listen {port}\b", conf)
 
+    assert "limit_conn_zone all zone=requests:" in conf
     most, buffer = (int(re.search(rf"{name} (\d+)", conf)[1]) for name in LIMITS)  # type: ignore[index]
     assert most * buffer < int(compose["services"]["proxy"]["mem_limit"].removesuffix("m"))

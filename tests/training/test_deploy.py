@@ -14,6 +14,7 @@ from training.presets import TrainConfig, base
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "training" / "deploy"
+SERVING = ROOT / "serving" / "deploy" / "kubernetes"
 
 
 def container(name: str) -> Any:
@@ -33,7 +34,6 @@ def trained(name: str) -> TrainConfig:
 
 @pytest.mark.parametrize("name", ["job.yml", "workers.yml"])
 def test_a_job_trains_what_its_volume_holds(name: str) -> None:
-    objects = manifests(DEPLOY / name)
     config = trained(name)
     assert (config.source, config.target) == ("en", "de")
 
@@ -42,33 +42,48 @@ def test_a_job_trains_what_its_volume_holds(name: str) -> None:
     assert Path(config.dataset).is_relative_to(mount["mountPath"])
     assert Path(folder).is_relative_to(mount["mountPath"])
 
-    (volume,) = pod_of(objects["Job"])["volumes"]
+    (volume,) = pod_of(manifests(DEPLOY / name)["Job"])["volumes"]
     assert volume["name"] == mount["name"]
-    claim = volume["persistentVolumeClaim"]["claimName"]
-    assert claim == objects["PersistentVolumeClaim"]["metadata"]["name"]
+    claim = manifests(DEPLOY / "volume.yml")["PersistentVolumeClaim"]["metadata"]["name"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim
+
+
+def test_what_is_exported_is_what_is_served() -> None:
+    """The pod of the files mounts the volume of trainings and that of TensorFlow Serving."""
+    pod = manifests(DEPLOY / "volume.yml")["Pod"]["spec"]
+    claims = {
+        volume["persistentVolumeClaim"]["claimName"]: volume["name"] for volume in pod["volumes"]
+    }
+    served = manifests(SERVING / "serving.yml")["PersistentVolumeClaim"]["metadata"]["name"]
+    (files,) = pod["containers"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in files["volumeMounts"]}
+    assert mounted[claims[served]] == "/models"
+    assert mounted[claims["training"]] == container("job.yml")["volumeMounts"][0]["mountPath"]
 
 
 @pytest.mark.parametrize("name", ["job.yml", "workers.yml"])
-def test_a_pod_that_is_taken_back_is_no_failure(name: str) -> None:
-    """It is asked first, as a checkpoint at SIGTERM ends with 143; see `train`'s statuses."""
+def test_a_pod_that_is_told_to_go_is_no_failure(name: str) -> None:
+    """The rules are asked in their order; 143 is `train`'s status behind a checkpoint."""
     job = manifests(DEPLOY / name)["Job"]["spec"]
-    taken, failed = job["podFailurePolicy"]["rules"]
-    assert taken["action"] == "Ignore"
+    taken, told, failed = job["podFailurePolicy"]["rules"]
+    assert taken["action"] == told["action"] == "Ignore"
     assert taken["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert told["onExitCodes"]["values"] == [143]
+
+    # Not 1, with which a worker ends when another one is gone.
     assert failed["action"] == "FailJob"
-    assert failed["onExitCodes"]["containerName"] == container(name)["name"]
-    assert 143 not in failed["onExitCodes"]["values"]
+    assert failed["onExitCodes"]["values"] == [2]
+    for rule in (told, failed):
+        assert rule["onExitCodes"]["containerName"] == container(name)["name"]
     assert job["template"]["spec"]["restartPolicy"] == "Never"
 
 
-def test_a_worker_that_lost_another_is_started_again() -> None:
-    """It ended with status 1, where a training by itself would not get further the next time."""
-    alone, together = (
-        manifests(DEPLOY / name)["Job"]["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]
-        for name in ("job.yml", "workers.yml")
-    )
-    assert alone["values"] == [1, 2]
-    assert together["values"] == [2]
+def test_jobs_have_names_and_images_of_their_own() -> None:
+    """One for a processor would leave the GPU alone, and a Job cannot be changed into another."""
+    alone, together = (manifests(DEPLOY / name)["Job"] for name in ("job.yml", "workers.yml"))
+    assert alone["metadata"]["name"] != together["metadata"]["name"]
+    assert container("workers.yml")["image"] == f"{container('job.yml')['image']}-gpu"
+    assert "nvidia.com/gpu" in container("workers.yml")["resources"]["limits"]
 
 
 def test_workers_have_the_names_that_the_service_gives_them() -> None:
@@ -99,6 +114,10 @@ def test_workers_have_the_names_that_the_service_gives_them() -> None:
 
 
 def test_the_image_has_what_it_installs() -> None:
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    named = [line for line in requirements if not line.startswith("#")]
+    assert not [line for line in named if "[" in line], "pip takes no extras for constraints"
+
     lines = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines()
     (extras,) = (line.partition("=")[2] for line in lines if line.startswith("ARG EXTRAS="))
     (entry,) = (line for line in lines if line.startswith("ENTRYPOINT"))
