@@ -245,8 +245,10 @@ def _watched() -> Iterator[None]:
         before(arguments)
         if isinstance(arguments.exc_value, RuntimeError) and not found:
             found.append(arguments.exc_value)
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGUSR1)
 
+    # Not SIGINT: a shell starts its background jobs with that ignored.
+    handler = signal.signal(signal.SIGUSR1, signal.default_int_handler)
     threading.excepthook = note
     try:
         yield
@@ -257,6 +259,7 @@ def _watched() -> Iterator[None]:
         raise
     finally:
         threading.excepthook = before
+        signal.signal(signal.SIGUSR1, handler)
 
 
 def _end_children() -> None:

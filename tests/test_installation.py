@@ -173,6 +173,7 @@ def test_the_wheel_holds_everything(tmp_path: Path) -> None:
     wanted = {installed_name(path) for path in sources()}
     for folder in (
         "serving/deploy",
+        "training/deploy",
         "serving/web/page",
         "serving/web/runtime",
         "attention_nmt/pretrained",

@@ -125,7 +125,13 @@ def start(model: Path, folder: Path, *flags: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=in_the_background,
     )
+
+
+def in_the_background() -> None:
+    """As a shell starts a job that Ctrl-C is not to reach."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def test_two_processes_write_what_the_command_translate_does(run_dir: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-import resource
 import sys
 from pathlib import Path
 
@@ -38,12 +37,19 @@ def keep_freed_memory() -> None:
 
 def resident_mb() -> float:
     """The memory that this process holds now, in MB; Linux only."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    kilobytes = re.search(r"VmRSS:\s+(\d+)", status)
-    assert kilobytes, "Linux says so of every process"
-    return int(kilobytes.group(1)) / 1024
+    return _status_mb("VmRSS")
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held, in MB; Linux only."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process has held, in MB; Linux only.
+
+    `getrusage` would give the peak of the process that has started this one, if that is larger.
+    """
+    return _status_mb("VmHWM")
+
+
+def _status_mb(name: str) -> float:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    kilobytes = re.search(rf"{name}:\s+(\d+)", status)
+    assert kilobytes, "Linux says so of every process"
+    return int(kilobytes.group(1)) / 1024

@@ -1,0 +1,16 @@
+"""What the studies say of memory is of their own process."""
+
+import numpy as np
+
+from tests.training.corpora import run
+from training.studies.memory import resident_mb
+
+
+def test_a_peak_is_not_that_of_the_process_before() -> None:
+    """Linux hands the peak of `getrusage` on to a process that is started."""
+    held = np.ones(2**27, np.uint8)
+    assert resident_mb() > held.nbytes / 2**20
+    done = run("tests.training.studies.peak")
+    assert done.returncode == 0, done.stderr
+    own, inherited = map(float, done.stdout.split())
+    assert own < 100 < inherited
