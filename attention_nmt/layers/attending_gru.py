@@ -45,6 +45,10 @@ class _GradientSums(NamedTuple):
 
 def softmax(energies: Tensor) -> Tensor:
     """Softmax over the last axis in float32, given back in the dtype of `energies`."""
+    # A text of one word is usual, and Keras warns of an axis of one position. Its 1 has a gradient
+    # of 0 and is no constant, since an optimizer warns of weights without a gradient.
+    if energies.shape[-1] == 1:
+        return energies - energies + 1
     return ops.cast(ops.softmax(ops.cast(energies, "float32"), axis=-1), energies.dtype)
 
 

@@ -1,5 +1,6 @@
 """The recurrences' own gradients are those that TensorFlow derives from the same step equations."""
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import keras
@@ -172,3 +173,18 @@ def test_softmax_keeps_the_dtype_and_bears_padding(dtype: str) -> None:
     np.testing.assert_allclose(weights[0], [0.5, 0.5, 0], atol=1e-3)
     assert np.isfinite(weights[1]).all()
     assert weights[1].sum() == pytest.approx(1, abs=1e-2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_softmax_over_one_position_is_1_without_a_warning(dtype: str) -> None:
+    """With a gradient of 0, not without one."""
+    energies = tf.cast(tf.constant([[[7.0]], [[-3e4]]]), dtype)
+    with warnings.catch_warnings(), tf.GradientTape() as tape:
+        warnings.simplefilter("error")
+        tape.watch(energies)
+        found = softmax(energies)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(tf.cast(found, "float32"), np.ones((2, 1, 1)))
+    np.testing.assert_array_equal(
+        tf.cast(tape.gradient(found, energies), "float32"), np.zeros((2, 1, 1))
+    )
