@@ -55,6 +55,11 @@ def read(name: str, into: Any) -> Any:
     return text_format.Parse((DEPLOY / name).read_text(encoding="utf-8"), into)
 
 
+def flags(arguments: list[str]) -> dict[str, str]:
+    """The values of a server's flags by their names."""
+    return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
+
+
 def proxied(name: str) -> dict[str, str]:
     """The addresses that nginx passes requests to, `grpc` and `rest`, by one of its files."""
     text = (DEPLOY / name).read_text(encoding="utf-8")

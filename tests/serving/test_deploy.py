@@ -12,7 +12,7 @@ from attention_nmt.config import SearchConfig
 from serving.client import MAXIMUM_REQUEST_BYTES, ClientConfig
 from serving.server import ServerConfig
 from serving.signatures import MAXIMUM_BATCH, maximum_aligned
-from tests.serving.deployed import DEPLOY, message, proxied, read
+from tests.serving.deployed import DEPLOY, flags, message, proxied, read
 
 LIMITS = ("limit_conn requests", "client_body_buffer_size")
 """Of nginx: requests at a time, and the memory for one of them in MiB."""
@@ -73,9 +73,9 @@ def test_the_containers(compose: Any) -> None:
     serving, proxy, prometheus = (
         compose["services"][name] for name in ("serving", "proxy", "prometheus")
     )
-    flags = dict(flag.removeprefix("--").split("=", 1) for flag in serving["command"])
-    assert set(flags) <= FLAGS
-    files = [value for value in flags.values() if value.startswith("/config/")]
+    given = flags(serving["command"])
+    assert set(given) <= FLAGS
+    files = [value for value in given.values() if value.startswith("/config/")]
     assert len(files) == 3
     assert all((DEPLOY / name.removeprefix("/config/")).is_file() for name in files)
     assert ".:/config:ro" in serving["volumes"]
@@ -84,7 +84,7 @@ def test_the_containers(compose: Any) -> None:
     assert "ports" not in serving
     ports = proxy["ports"] + prometheus["ports"]
     assert all(port.startswith("127.0.0.1:") for port in ports)
-    assert [port.split(":")[2] for port in ports] == [flags["port"], flags["rest_api_port"], "9090"]
+    assert [port.split(":")[2] for port in ports] == [given["port"], given["rest_api_port"], "9090"]
     assert "./nginx.conf:/etc/nginx/nginx.conf:ro" in proxy["volumes"]
 
 
@@ -116,9 +116,9 @@ def test_nothing_over_4_mib_reaches_the_server(compose: Any) -> None:
     assert f"client_max_body_size {default >> 20}m;" in conf
     assert default == 4 * 2**20 > MAXIMUM_REQUEST_BYTES
 
-    flags = compose["services"]["serving"]["command"]
-    for name, scheme, flag in (("grpc", "grpc", "--port"), ("rest", "http", "--rest_api_port")):
-        (port,) = (part.split("=")[1] for part in flags if part.startswith(f"{flag}="))
+    given = flags(compose["services"]["serving"]["command"])
+    for name, scheme, flag in (("grpc", "grpc", "port"), ("rest", "http", "rest_api_port")):
+        port = given[flag]
         assert f"_pass {scheme}://${name}_server;" in conf
         assert proxied("server-compose.conf")[name] == f"serving:{port}"
         assert re.search(rf"listen {port}\b", conf)

@@ -10,7 +10,7 @@ import yaml
 
 from serving.client import ClientConfig
 from tests.manifests import manifests, pod_of
-from tests.serving.deployed import DEPLOY, message, proxied, read
+from tests.serving.deployed import DEPLOY, flags, message, proxied, read
 
 MANIFESTS = DEPLOY / "kubernetes"
 
@@ -21,10 +21,6 @@ def loaded(name: str) -> Any:
 
 def named(parts: list[Any]) -> dict[str, Any]:
     return {part["name"]: part for part in parts}
-
-
-def flags(arguments: list[str]) -> dict[str, str]:
-    return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
 
 
 @pytest.fixture(scope="module")

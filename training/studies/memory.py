@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import resource
 import sys
 from pathlib import Path
 
@@ -41,14 +42,17 @@ def resident_mb() -> float:
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held, in MB; Linux only.
+    """The most memory that this process has held, in MB."""
+    # On Linux `getrusage` gives the peak of the process that has started this one, if larger.
+    if sys.platform.startswith("linux"):
+        return _status_mb("VmHWM")
 
-    `getrusage` would give the peak of the process that has started this one, if that is larger.
-    """
-    return _status_mb("VmHWM")
+    # macOS counts bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _status_mb(name: str) -> float:
+    """A line of what Linux says of this process."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     kilobytes = re.search(rf"{name}:\s+(\d+)", status)
     assert kilobytes, "Linux says so of every process"
