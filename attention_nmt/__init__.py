@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from attention_nmt.search.loop import LoopOptions as LoopOptions
     from attention_nmt.search.search import search_model as search_model
     from attention_nmt.search.search import search_steps as search_steps
+    from attention_nmt.search.shortlist import Shortlist as Shortlist
     from attention_nmt.translation.results import Translation as Translation
     from attention_nmt.translation.translator import Translator as Translator
     from attention_nmt.types import SpecialIds as SpecialIds
@@ -90,6 +91,7 @@ _MODULES = {
     "search.hypotheses": ("Hypotheses", "Problem"),
     "search.loop": ("LoopOptions",),
     "search.search": ("search_model", "search_steps"),
+    "search.shortlist": ("Shortlist",),
     "translation.results": ("Translation",),
     "translation.translator": ("Translator",),
     "types": ("SpecialIds",),

@@ -49,6 +49,7 @@ COMMANDS = {
     "tflite": Command("serving.tflite", "write a model as LiteRT"),
     "onnx": Command("serving.onnx", "write a model as ONNX"),
     "web": Command("serving.web.command", "write a page that translates in the browser"),
+    "shortlist": Command("training.shortlist", "list the pieces that sources become"),
     "diversify": Command("training.diversify", "add models' translations to a corpus"),
     "vary": Command("training.vary", "add variations of a corpus's pairs, as people type them"),
     "record": Command("training.record", "write a training's batches, to be replayed elsewhere"),

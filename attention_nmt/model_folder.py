@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
+    from attention_nmt.search.shortlist import Shortlist
     from attention_nmt.translation.translator import Translator
 
 T = TypeVar("T")
@@ -95,13 +96,18 @@ class ModelFolder:
 
     @property
     def metadata(self) -> Path:
-        """Versions, the number of weights, and SHA-256 of weights and vocabularies, as JSON."""
+        """Versions, the number of weights, and SHA-256 of weights, vocabularies and shortlist."""
         return self.path / "metadata.json"
 
     @property
     def readme(self) -> Path:
         """The card, for people and for hubs."""
         return self.path / "README.md"
+
+    @property
+    def shortlist(self) -> Path:
+        """The pieces that translations may have, if they may not have all."""
+        return self.path / "shortlist.npz"
 
     def tokenizer(self, name: str) -> Path:
         """The record of a tokenizer, `tokenizer` or `target_tokenizer`, as JSON."""
@@ -177,6 +183,21 @@ class ModelFolder:
             return source, target_tokenizer(source, self.vocabulary("tokenizer"))
         target = self._load_tokenizer("target_tokenizer")
         return source, target_tokenizer(target, self.vocabulary("target_tokenizer"))
+
+    def load_shortlist(self) -> Shortlist | None:
+        """The pieces that its translations may have; None if they may have all.
+
+        Raises:
+            FileNotFoundError: the folder was written with one, which is missing.
+            ValueError: the file is damaged, or another one than was written with the folder.
+        """
+        from attention_nmt.search.shortlist import Shortlist
+
+        sums = read_record(self.metadata).get("sha256", {})
+        if self.shortlist.name not in sums and not self.shortlist.is_file():
+            return None
+        self._check_sum(self.shortlist)
+        return Shortlist.load(self.shortlist)
 
     @property
     def shares_vocabulary(self) -> bool:
@@ -338,6 +359,9 @@ def _write(
     _write_record(folder.preprocessor, _described("TranslationGraph", records))
 
     summed = [folder.weights, *map(folder.vocabulary, tokenizers)]
+    if translator.shortlist is not None:
+        translator.shortlist.save(folder.shortlist)
+        summed.append(folder.shortlist)
     metadata = {
         "keras_version": keras.__version__,
         "attention_nmt_version": attention_nmt.__version__,

@@ -197,6 +197,10 @@ class RunFolder:
         self.check_tokenizers(read_note(self.best).get("tokenizers"), self.best)
         return load_model(self.best)
 
+    def load_shortlist(self) -> None:
+        """A training makes none; see the command `shortlist`."""
+        return
+
     def read_config(self) -> dict[str, Any]:
         """The fields of `config.json` as they are; `training.folder.read_config` gives their type.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
+    from attention_nmt.search.shortlist import Shortlist
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The folder of bundled models."""
@@ -60,6 +61,9 @@ class StoredModel(Protocol):
 
     def load_tokenizers(self) -> tuple[SourceTokenizer, Tokenizer]:
         """The tokenizers of source and target; the same one twice where they share one."""
+
+    def load_shortlist(self) -> Shortlist | None:
+        """The pieces that its translations may have; None if they may have all."""
 
     def read_search(self, changes: SearchChanges | None = None, **fixed: Any) -> SearchConfig:
         """Its search, with changes put over what is fixed."""

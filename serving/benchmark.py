@@ -203,6 +203,7 @@ def measure(config: BenchmarkConfig) -> dict[str, Any]:
             replace(trained.search, beam_size=beam_size, n_best=1),
             trained.target_tokenizer,
             batch_size=config.batch_size,
+            shortlist=trained.shortlist,
         )
         report[f"beam {beam_size}"] = {
             "throughput": throughput(translator.frozen(), texts, config.readings),

@@ -15,6 +15,7 @@ from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.translator import Translator
 
+from .litert_half import halved
 from .litert_signatures import SIGNATURE, signature_of
 
 TEXT_OPERATIONS = frozenset(
@@ -195,20 +196,18 @@ def convert(
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     converter.allow_custom_ops = text
-    if quantize != "none":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
         # One scale for a kernel, as LiteRT has it for an embedding: a tied one is then in the file
         # once, not twice.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    if quantize == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-
     try:
         model = converter.convert()
     except Exception as error:  # the converter raises several kinds, all with the operation named
         reason = str(error)[:MAXIMUM_REASON]
         raise ValueError(f"the model cannot be converted to LiteRT: {reason}") from error
+    if quantize == "float16":
+        model = halved(model)
 
     allowed = TEXT_OPERATIONS if text else frozenset()
     found = custom_operations(model)

@@ -30,6 +30,8 @@ class SaveConfig(ModelChoice):
         license: of the weights, by the name that hubs have for it, such as cc-by-2.0.
         text: a Markdown file for the card: what the model was trained on, whose work that is, and
             how good it is.
+        shortlist: a file of `attention-nmt shortlist`: the pieces that translations may have, which
+            makes them faster; without it as the model has it.
         search: changes of the model's search.
 
     Raises:
@@ -41,6 +43,7 @@ class SaveConfig(ModelChoice):
     title: str | None = None
     license: str | None = None
     text: Path | None = None
+    shortlist: Path | None = None
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
 
 
@@ -58,9 +61,12 @@ def run(config: SaveConfig) -> None:
     card = _card(config, stored)
 
     with tensorflow_runtime():
+        from attention_nmt.search.shortlist import Shortlist
         from attention_nmt.translation.translator import Translator
 
         translator = Translator.from_stored(stored, search)
+        if config.shortlist is not None:
+            translator = translator.with_shortlist(Shortlist.load(config.shortlist))
         translator.save(config.output, card=card, storage=config.storage, samples=stored.samples)
 
     size = sum(path.stat().st_size for path in config.output.rglob("*") if path.is_file())

@@ -96,6 +96,7 @@ def signatures(translator: Translator) -> dict[str, Signature]:
         translator.target_tokenizer,
         replace(translator.search, n_best=translator.search.beam_size),
         search_weights=translator.search_weights,
+        shortlist=translator.shortlist,
     )
 
     def translate(text: tf.Tensor) -> Outputs:

@@ -99,3 +99,14 @@ class TranslationModel(Protocol):
         Returns:
             A structure of tensors and None that only the model knows, for `step`.
         """
+
+    def shortened(self, weights: Any, pieces: Tensor) -> Any:
+        """Weights of steps whose logits are those of some pieces alone, for a shortlist.
+
+        Args:
+            weights: from `search_weights`, or None.
+            pieces: ids `[N]`.
+
+        Returns:
+            What `step` takes for weights; it then gives logits `[B, Q, N]`.
+        """

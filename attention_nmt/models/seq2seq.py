@@ -31,8 +31,8 @@ class SearchWeights(NamedTuple):
 
     word_products: Tensor | None  # [V, N]: the decoder's `project_words` of every piece
     output_kernel: Tensor
-    """`[l, V]`: a product of few rows with a tied embedding as it lies takes seven times as long on
-    a CPU."""
+    """`[l, V]`, or `[l, N]` of a shortlist: a product of few rows with a tied embedding as it lies
+    takes seven times as long on a CPU."""
 
 
 @keras.saving.register_keras_serializable("attention_nmt")
@@ -226,6 +226,15 @@ class Seq2Seq(TrainableModel):
             return ops.cast(ops.copy(self.output_projection.kernel), self.compute_dtype)
         return ops.cast(ops.transpose(self.target_embedding.embeddings), self.compute_dtype)
 
+    def shortened(self, weights: SearchWeights | None, pieces: Tensor) -> SearchWeights:
+        """Weights with the columns of the output kernel of pieces `[N]`; see `TranslationModel`."""
+        products = None if weights is None else weights.word_products
+        if self.output_projection is None:
+            kernel = ops.transpose(take(self.target_embedding.embeddings, pieces))
+        else:
+            kernel = ops.take(self.output_projection.kernel, pieces, axis=1)
+        return SearchWeights(products, ops.cast(kernel, self.compute_dtype))
+
     def step(
         self,
         ids: Tensor,
@@ -240,7 +249,7 @@ class Seq2Seq(TrainableModel):
             return Step(self._logits(readout), state, alignment)
 
         rows = rows_by(readout, weights.output_kernel)
-        logits = ops.reshape(rows, (-1, ops.shape(readout)[1], self.target_vocabulary_size))
+        logits = ops.reshape(rows, (-1, ops.shape(readout)[1], ops.shape(rows)[1]))
         return Step(logits, state, alignment)
 
     def _word_products(self, ids: Tensor, weights: SearchWeights | None) -> Tensor:

@@ -183,7 +183,8 @@ def _extend(
     length = loop.position + 1
     penalty = length_penalty(length, config.length_penalty)
     logits, state, alignment = problem.step(loop.ids, loop.state, sentences.memory)
-    scores, ids, slots = _best_candidates(loop, logits, penalty, config.beam_size, special.pad)
+    best = best_pieces(logits, config.beam_size, special.pad, problem.pieces)
+    scores, ids, slots = _best_candidates(loop, best, penalty, config.beam_size, special.pad)
 
     # What had ended before has padding for its piece: live hypotheses are not continued by it.
     at_limit = length >= sentences.maximum_lengths
@@ -219,15 +220,15 @@ def _extend(
 
 
 def _best_candidates(
-    loop: _State, logits: Tensor, penalty: Tensor, size: int, pad: int
+    loop: _State, continuations: tuple[Tensor, Tensor], penalty: Tensor, size: int, pad: int
 ) -> _Candidates:
     """The best of all continuations and ended hypotheses.
 
-    The best of all continuations are among the best `size` of each hypothesis; behind them stand
-    the ended ones.
+    The best of all continuations are among the best `size` of each hypothesis, as `best_pieces`
+    gives them; behind them stand the ended ones.
     """
     before = loop.ids.shape[1]
-    best, pieces = best_pieces(logits, size, pad)
+    best, pieces = continuations
     width = best.shape[-1]
     live = (loop.log_probabilities[:, :, None] + best) / penalty
     live = ops.reshape(live, (-1, before * width))

@@ -60,7 +60,7 @@ def greedy_search(
     pad = problem.special.pad
 
     def likeliest(logits: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-        best, pieces = best_pieces(logits, 1, pad)
+        best, pieces = best_pieces(logits, 1, pad, problem.pieces)
         first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
         return ops.max(best, axis=-1), ops.where(first, pieces[:, :, 0], pieces[:, :, 1])
 

@@ -12,7 +12,8 @@ from attention_nmt.types import SPECIAL, SpecialIds, Tensor
 StepFunction: TypeAlias = Callable[[Tensor, Any, Any], tuple[Tensor, Any, Tensor | None]]
 """Takes the previous pieces `[B, K]`, a state, any structure of tensors `[B, K, ...]` and scalars,
 and a memory, any structure of tensors `[B, ...]` that all hypotheses of a sentence share. Gives the
-logits of the next pieces `[B, K, V]`, the next state and the alignment `[B, K, S]` or None."""
+logits of the next pieces `[B, K, V]`, or `[B, K, N]` of those of a shortlist, the next state and
+the alignment `[B, K, S]` or None."""
 
 
 class Problem(NamedTuple):
@@ -23,6 +24,7 @@ class Problem(NamedTuple):
     memory: Any  # [B, ...]
     maximum_lengths: Tensor  # [B] int32: the most pieces of each translation, at least 1
     sentence_keys: Tensor | None = None  # [B] int32: for sampling, from `noise.sentence_keys`
+    pieces: Tensor | None = None  # [N] int32: those that the logits are of; None: of all
     special: SpecialIds = SPECIAL
 
 

@@ -17,7 +17,8 @@ def begun_with(problem: Problem, prefix: Tensor) -> Problem:
     A given piece has the probability 1: scores are those of what follows.
 
     Args:
-        problem: the sentences, and the step that continues their hypotheses.
+        problem: the sentences, and the step that continues their hypotheses. Of a shortlist's
+            pieces the prefix must be among them.
         prefix: ids `[B, P]`, padded behind them.
     """
     pad = problem.special.pad
@@ -30,7 +31,9 @@ def begun_with(problem: Problem, prefix: Tensor) -> Problem:
         logits, inner, alignment = problem.step(ids, inner, memory[0])
 
         wanted = ops.take(memory[1], ops.minimum(position, length), axis=1)[:, None, None]
-        pieces = ops.arange(logits.shape[-1], dtype="int32")
+        pieces = problem.pieces
+        if pieces is None:
+            pieces = ops.arange(logits.shape[-1], dtype="int32")
         allowed = ops.logical_or(ops.equal(wanted, pad), ops.equal(wanted, pieces))
         logits = ops.where(allowed, ops.cast(logits, "float32"), IMPOSSIBLE)
         return logits, (inner, position + 1), alignment

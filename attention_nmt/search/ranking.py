@@ -6,7 +6,7 @@ import math
 
 from keras import ops
 
-from attention_nmt.backend import select
+from attention_nmt.backend import select, take
 from attention_nmt.types import Tensor
 
 IMPOSSIBLE = -1e9
@@ -19,26 +19,31 @@ SMALLEST_CHUNK = 8
 """The fewest pieces of a chunk of the vocabulary for which `top` is worth its operations."""
 
 
-def best_pieces(logits: Tensor, count: int, pad: int) -> tuple[Tensor, Tensor]:
+def best_pieces(
+    logits: Tensor, count: int, pad: int, pieces: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The likeliest pieces, and one more.
 
     Padding is no choice, since it stands behind the end symbol and nowhere else: of one piece more
     than asked for it is the one that falls out.
 
     Args:
-        logits: `[B, K, V]`.
+        logits: `[B, K, V]`, or `[B, K, N]` of some pieces.
         count: how many likeliest pieces are to be among those given.
         pad: the id of padding.
+        pieces: ids of these pieces `[N]`; all, if none are given.
 
     Returns:
         The log-probabilities of some pieces `[B, K, N]`, and their ids, int32.
     """
     logits = ops.cast(logits, "float32")
     hypotheses = ops.shape(logits)[1]
-    size = logits.shape[-1]
-    count = min(count + 1, size)
+    size = ops.shape(logits)[-1]
+    count = count + 1 if logits.shape[-1] is None else min(count + 1, logits.shape[-1])
 
     best, ids = top(ops.reshape(logits, (-1, size)), count)
+    if pieces is not None:
+        ids = take(pieces, ids)
     best = ops.reshape(best, (-1, hypotheses, count))
     ids = ops.reshape(ids, (-1, hypotheses, count))
 
@@ -62,7 +67,7 @@ def top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         The numbers `[R, count]` and where they are, int32.
     """
     size = rows.shape[-1]
-    chunk = max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)
+    chunk = 1 if size is None else _chunk(size)
     if chunk < SMALLEST_CHUNK or count * chunk >= size // 2:
         best, ids = ops.top_k(rows, count)
         return best, ops.cast(ids, "int32")
@@ -73,3 +78,8 @@ def top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     best, places = ops.top_k(candidates, count)
     places = ops.cast(places, "int32")
     return best, select(which, places // chunk) * chunk + places % chunk
+
+
+def _chunk(size: int) -> int:
+    """The largest divisor of a size that is at most its root."""
+    return max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from attention_nmt.checks import require_axes, require_ids, require_type
+from attention_nmt.checks import require, require_axes, require_ids, require_type
 from attention_nmt.config import SearchConfig
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.beam import beam_search
@@ -17,6 +17,7 @@ from attention_nmt.search.loop import PLAIN, LoopOptions, buffer_length
 from attention_nmt.search.noise import sentence_keys
 from attention_nmt.search.prefix import begun_with
 from attention_nmt.search.sampling import sample
+from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.types import SPECIAL, SpecialIds, Tensor
 
 WORD_PRODUCTS_BYTES = 2**28
@@ -61,6 +62,7 @@ def search_model(
     weights: Any = None,
     alignments: bool = True,
     prefix: Tensor | None = None,
+    shortlist: Shortlist | None = None,
     loop: LoopOptions = PLAIN,
 ) -> Hypotheses:
     """Searches for a model's translations of ids.
@@ -74,11 +76,13 @@ def search_model(
         alignments: False is faster, and gives none.
         prefix: the pieces with which each translation begins `[B, P]`, padded behind them. A
             translation may have as many pieces more, and its score is that of what follows.
+        shortlist: the pieces that translations may have, which makes steps faster; all, without it,
+            in samples, and where shapes are static. Scores are those of these pieces.
         loop: how the loop runs.
 
     Raises:
-        ValueError: a coverage penalty for a model that does not align, or ids of more axes or
-            fewer.
+        ValueError: a coverage penalty for a model that does not align, ids of more axes or fewer,
+            or a shortlist of other vocabularies.
         TypeError: an argument is something else.
     """
     require_ids("source", source, "[B, S]")
@@ -90,6 +94,12 @@ def search_model(
         maximum_lengths = maximum_lengths + ops.sum(given, axis=1)
     longest = None if loop.changing_shapes else buffer_length(maximum_lengths, loop)
     memory, state = model.start(source, longest)
+
+    pieces = None
+    if shortlist is not None and not config.temperature and loop.static_length is None:
+        check_shortlist(shortlist, model, config)
+        pieces = shortlist.pieces(source, prefix)
+        weights = model.shortened(weights, pieces)
 
     covers = config.coverage_penalty > 0 and config.beam_size > 1
     keeps_alignment = alignments or covers
@@ -104,12 +114,29 @@ def search_model(
         memory=memory,
         maximum_lengths=maximum_lengths,
         sentence_keys=sentence_keys(source, special.pad) if config.temperature else None,
+        pieces=pieces,
         special=special,
     )
     if prefix is not None:
         problem = begun_with(problem, prefix)
     found = search_steps(problem, config, loop)
     return found if alignments else found._replace(alignments=None)
+
+
+def check_shortlist(shortlist: Shortlist, model: TranslationModel, config: SearchConfig) -> None:
+    """Makes sure that a shortlist is one for a model and a search.
+
+    Raises:
+        ValueError: it is of other vocabularies, or has too few pieces for the beam.
+    """
+    require_type(isinstance(shortlist, Shortlist), "shortlist", "a Shortlist", shortlist)
+    sizes = (model.source_vocabulary_size, model.target_vocabulary_size)
+    found = (shortlist.source_vocabulary_size, shortlist.target_vocabulary_size)
+    require(found == sizes, "shortlist", f"of the model's vocabularies of {sizes} pieces", found)
+
+    usual = len(shortlist.usual)
+    expected = f"with more usual pieces than beam_size={config.beam_size}"
+    require(usual > config.beam_size, "shortlist", expected, usual)
 
 
 def longest_translations(source: Tensor, config: SearchConfig, pad: int) -> Tensor:

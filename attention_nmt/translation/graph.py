@@ -16,7 +16,8 @@ from attention_nmt.losses import smoothed_cross_entropy
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.hypotheses import Hypotheses
 from attention_nmt.search.loop import PLAIN, LoopOptions
-from attention_nmt.search.search import search_model
+from attention_nmt.search.search import check_shortlist, search_model
+from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.translation.results import AlignmentTensors, PairTensors, TranslationTensors
 
 MAXIMUM_LOGITS = 2**26
@@ -39,10 +40,12 @@ class TranslationGraph:
         batch_size: the most pairs whose logits are computed together in `score`; see
             `rows_together`.
         search_weights: the model's `search_weights`, where it does not train any more.
+        shortlist: the pieces that translations may have, see `search_model`.
 
     Raises:
-        ValueError: the backend is not TensorFlow, a vocabulary is not of the model's size, a
-            coverage penalty goes with a model that does not align, or a batch has no sentence.
+        ValueError: the backend is not TensorFlow, a vocabulary or the shortlist is not of the
+            model's size, a coverage penalty goes with a model that does not align, or a batch has
+            no sentence.
         TypeError: a tokenizer or the search is something else.
     """
 
@@ -55,6 +58,7 @@ class TranslationGraph:
         *,
         batch_size: int = 64,
         search_weights: Any = None,
+        shortlist: Shortlist | None = None,
     ) -> None:
         check_tensorflow("a Translator")
         require_type(isinstance(search, SearchConfig), "search", "a SearchConfig", search)
@@ -74,12 +78,16 @@ class TranslationGraph:
         require_type(writes, "target_tokenizer", expected, target_tokenizer)
         _check_vocabulary("target", target_tokenizer, model.target_vocabulary_size)
 
+        if shortlist is not None:
+            check_shortlist(shortlist, model, search)
+
         self.model = model
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.search_config = search
         self.batch_size = batch_size
         self.search_weights = search_weights
+        self.shortlist = shortlist
 
     def translate(
         self, text: tf.Tensor, prefix: tf.Tensor | None = None, *, alignments: bool = True
@@ -144,6 +152,7 @@ class TranslationGraph:
             weights=weights,
             alignments=alignments,
             prefix=prefix,
+            shortlist=self.shortlist,
             loop=loop,
         )
 

@@ -20,6 +20,7 @@ from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelCard, write_model_folder
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.search import WORD_PRODUCTS_BYTES
+from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.stored import StoredModel, open_model
 from attention_nmt.translation.graph import TranslationGraph
 from attention_nmt.translation.results import (
@@ -42,13 +43,16 @@ class Translator:
         target_tokenizer: the tokenizer of the target, where the vocabulary is not shared.
         batch_size: sentences translated together.
         search_weights: see `frozen`.
+        shortlist: the pieces that translations may have, which makes the search faster; all,
+            without it. The command `attention-nmt shortlist` makes one.
 
     Attributes:
         graph: the same for graphs of TensorFlow, from strings to tensors.
 
     Raises:
-        ValueError: the backend is not TensorFlow, a vocabulary is not of the model's size, a
-            coverage penalty goes with a model without attention, or a batch has no sentence.
+        ValueError: the backend is not TensorFlow, a vocabulary or the shortlist is not of the
+            model's size, a coverage penalty goes with a model without attention, or a batch has no
+            sentence.
         TypeError: a tokenizer or the search is something else.
 
     Example:
@@ -68,6 +72,7 @@ class Translator:
         batch_size: int = 64,
         *,
         search_weights: Any = None,
+        shortlist: Shortlist | None = None,
     ) -> None:
         self.graph = TranslationGraph(
             model,
@@ -76,6 +81,7 @@ class Translator:
             search or SearchConfig(),
             batch_size=batch_size,
             search_weights=search_weights,
+            shortlist=shortlist,
         )
         self.model = model
         self.search = self.graph.search_config
@@ -83,6 +89,7 @@ class Translator:
         self.target_tokenizer = self.graph.target_tokenizer
         self.batch_size = batch_size
         self.search_weights = search_weights
+        self.shortlist = shortlist
         self._others: dict[SearchConfig, Translator] = {}
 
         strings = tf.TensorSpec([None], tf.string)
@@ -145,7 +152,7 @@ class Translator:
         model = stored.load_model()
         source, target = stored.load_tokenizers()
 
-        return cls(model, source, search, target, batch_size)
+        return cls(model, source, search, target, batch_size, shortlist=stored.load_shortlist())
 
     @classmethod
     def from_run(
@@ -228,6 +235,7 @@ class Translator:
                 self.target_tokenizer,
                 self.batch_size,
                 search_weights=self.search_weights,
+                shortlist=self.shortlist,
             )
 
         return self._others[search]
@@ -318,6 +326,19 @@ class Translator:
             self.target_tokenizer,
             self.batch_size,
             search_weights=weights,
+            shortlist=self.shortlist,
+        )
+
+    def with_shortlist(self, shortlist: Shortlist | None) -> Translator:
+        """A translator of the same weights and search, with another shortlist or none."""
+        return Translator(
+            self.model,
+            self.source_tokenizer,
+            self.search,
+            self.target_tokenizer,
+            self.batch_size,
+            search_weights=self.search_weights,
+            shortlist=shortlist,
         )
 
     def refresh(self) -> None:

@@ -20,6 +20,7 @@ from attention_nmt.run_folder import RunFolder
 from attention_nmt.search.search import longest_translation
 from attention_nmt.translation.translator import Translator
 from serving import litert, litert_runtime, tflite
+from serving.litert_half import FEWEST, halved
 from serving.litert_signatures import SIGNATURE
 from tests.serving.exported import TEXTS
 from tests.training.corpora import PAIRS
@@ -180,6 +181,49 @@ def test_fixed_lengths_have_signatures_that_share_their_weights(
 def test_flags_of_fixed_lengths(flags: list[str], message: str, run_dir: Path, capsys: Any) -> None:
     assert tflite.main(["--run-dir", str(run_dir), "--output", "x.tflite", *flags]) == 1
     assert message in capsys.readouterr().err
+
+
+def names_of(model: Any) -> list[list[str]]:
+    """The operations of each subgraph."""
+    known = {code: name for name, code in vars(schema_fb.BuiltinOperator).items() if name.isupper()}
+    codes = [known[code.builtinCode] for code in model.operatorCodes]
+    return [[codes[one.opcodeIndex] for one in graph.operators] for graph in model.subgraphs]
+
+
+def test_half_of_a_model(plain: Path, run_dir: Path, tmp_path: Path) -> None:
+    """Its large constants are float16, made float32 where they are used; and it gives the numbers
+    of a model whose weights are rounded so."""
+    path = tmp_path / "half.tflite"
+    path.write_bytes(halved(plain.read_bytes()))
+    model = schema_fb.ModelT.InitFromObj(schema_fb.Model.GetRootAs(path.read_bytes()))
+
+    stored = []
+    for graph, names in zip(model.subgraphs, names_of(model), strict=True):
+        made: set[int] = set()
+        for operator, name in zip(graph.operators, names, strict=True):
+            if name == "DEQUANTIZE":
+                (index,) = operator.inputs
+                tensor = graph.tensors[index]
+                assert tensor.type == schema_fb.TensorType.FLOAT16
+                stored.append(sorted(tensor.shape))
+                assert len(model.buffers[tensor.buffer].data) == 2 * np.prod(tensor.shape)
+                made.update(operator.outputs)
+            assert not (name == "WHILE" and made & set(operator.inputs))
+    assert len(stored) > len({str(shape) for shape in stored})  # the loop has one of its own
+
+    translator = Translator.from_run(run_dir)
+    for weight in translator.model.weights:  # type: ignore[attr-defined]
+        value = np.asarray(weight)
+        if sorted(value.shape) in stored:
+            assert value.size >= FEWEST
+            weight.assign(value.astype(np.float16))
+    runner = litert_runtime.interpreter(str(path)).get_signature_runner(SIGNATURE)
+    for text in filter(None, TEXTS):
+        source = np.array(translator.source_tokenizer.source_ids([text], 60), np.int32)
+        found = runner(source=source)
+        expected = translator.graph.search(tf.constant(source))
+        np.testing.assert_array_equal(found["ids"], expected.ids[:, 0])
+        np.testing.assert_allclose(found["score"], expected.scores[:, 0], rtol=1e-5)
 
 
 @pytest.mark.long

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
-import subprocess
+import multiprocessing
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from attention_nmt.checks import require
-from attention_nmt.command import run_command
+from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import ModelConfig, SearchConfig
 from attention_nmt.drawing.plots import plain_figure, save_measured
 
@@ -44,29 +43,24 @@ class GrowthConfig:
 
     Attributes:
         output: the folder of growth.png and growth.json.
-        point: one point to measure instead, KIND BATCH LENGTH; its figures are printed as JSON.
-
-    Raises:
-        ValueError: there is nothing to do, or the point is none.
+        model: the model; the sizes without flags are those of `benchmark`, without dropout.
     """
 
-    output: Path | None = None
-    point: tuple[str, int, int] | None = None
-
-    def __post_init__(self) -> None:
-        given = self.output is not None or self.point is not None
-        require(given, "output", "given, or else a point", self.output)
-        if self.point is not None:
-            kind, batch, length = self.point
-            known = kind in KINDS and batch >= 1 and length >= 1
-            require(known, "point", f"one of {KINDS}, then two numbers of at least 1", self.point)
+    output: Path
+    model: Annotated[ModelConfig, NO_PREFIX] = field(default_factory=ModelConfig)
 
 
-def measure(kind: str, batch: int, length: int) -> dict[str, Any]:
+def measure(config: ModelConfig, kind: str, batch: int, length: int) -> dict[str, Any]:
     """One point; to be called in a process of its own, whose highest memory is read.
 
-    The model has the sizes of `benchmark`'s, no dropout and random weights; its translations (beam
-    5) go on to the limit, one piece more than the source has.
+    The model has random weights; its translations (beam 5) go on to the limit, one piece more than
+    the source has.
+
+    Args:
+        config: of the model.
+        kind: one of `KINDS`.
+        batch: sentences in the batch.
+        length: pieces of both sides.
 
     Returns:
         `kind`, `batch`, `length`, the `ms` of a call, and the `mb` that the first calls take over
@@ -79,7 +73,6 @@ def measure(kind: str, batch: int, length: int) -> dict[str, Any]:
 
     from ..build import build
 
-    config = ModelConfig()
     training = TrainConfig(model=config)
     model = build(training, config.source_vocabulary_size, config.target_vocabulary_size)
     inputs, labels, weights = next(synthetic_stream(config, batch, length)(1))
@@ -132,29 +125,22 @@ def _draw(axes: Axes, points: Sequence[dict[str, Any]], along: str, unit: str) -
 
 
 def run(config: GrowthConfig) -> None:
-    """Measures one point, or all of them, each in a process of its own."""
-    if config.point is not None:
-        print(json.dumps(measure(*config.point)))
-        return
-
-    assert config.output is not None  # the config makes sure of it
+    """Measures all points, each in a process of its own."""
     lengths = [(BATCH, length) for length in LENGTHS]
     batches = [(batch, LENGTH) for batch in BATCHES]
     places = dict.fromkeys([*lengths, *batches])  # one place is on both lines
 
     points = []
     for kind, (batch, length) in itertools.product(KINDS, places):
-        points.append(_measure_apart(kind, batch, length))
+        points.append(measure_apart(config.model, kind, batch, length))
         print(points[-1], flush=True)
     save_measured(config.output / "growth", points, figure(points))
 
 
-def _measure_apart(kind: str, batch: int, length: int) -> dict[str, Any]:
-    """One point, measured in a process of its own."""
-    command = [sys.executable, "-m", f"{__package__}.growth"]
-    command += ["--point", kind, str(batch), str(length)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def measure_apart(config: ModelConfig, kind: str, batch: int, length: int) -> dict[str, Any]:
+    """One point, measured in a process of its own; see `measure`."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, config, kind, batch, length).result()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

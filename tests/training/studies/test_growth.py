@@ -1,36 +1,58 @@
 """The growth benchmark measures points in processes of their own, and draws them."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tests.training.corpora import run
+from attention_nmt.config import ModelConfig
 from training.studies import growth
 
+SMALL = ModelConfig(
+    source_vocabulary_size=50,
+    target_vocabulary_size=50,
+    embedding_size=8,
+    encoder_units=8,
+    decoder_units=8,
+    attention_units=8,
+    readout_units=8,
+)
 
-# XLA compiles the step of a model of real size.
-@pytest.mark.long
-@pytest.mark.parametrize("kind", ["step", "translation"])
+
+@pytest.mark.parametrize("kind", ["step", pytest.param("translation", marks=pytest.mark.long)])
 def test_a_point(kind: str) -> None:
-    done = run("training.studies.growth", "--point", kind, "2", "5")
-    assert done.returncode == 0, done.stderr
-    point = json.loads(done.stdout.splitlines()[-1])
+    point = growth.measure_apart(SMALL, kind, 2, 5)
     assert (point["kind"], point["batch"], point["length"]) == (kind, 2, 5)
     assert point["ms"] > 0
     assert 1 < point["mb"] < 5_000
 
 
-def test_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def point(command: list[str], **_: object) -> object:
-        kind, batch, length = command[-3], *map(int, command[-2:])
-        found = {"kind": kind, "batch": batch, "length": length, "ms": batch * length, "mb": 1.5}
-        return type("Done", (), {"stdout": "a warning\n" + json.dumps(found)})
+def _process(config: ModelConfig, *_: Any) -> tuple[int, int]:
+    return os.getpid(), config.embedding_size
 
-    monkeypatch.setattr(growth.subprocess, "run", point)
-    assert growth.main(["--output", str(tmp_path)]) == 0
+
+def test_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "measure", _process)
+    process, size = growth.measure_apart(SMALL, "step", 2, 5)
+    assert process != os.getpid()
+    assert size == 8
+
+
+def test_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = set()
+
+    def point(config: ModelConfig, kind: str, batch: int, length: int) -> dict[str, Any]:
+        sizes.add((config.encoder, config.embedding_size))
+        return {"kind": kind, "batch": batch, "length": length, "ms": batch * length, "mb": 1.5}
+
+    monkeypatch.setattr(growth, "measure_apart", point)
+    flags = ["--encoder", "transformer", "--embedding-size", "64"]
+    assert growth.main(["--output", str(tmp_path), *flags]) == 0
+    assert sizes == {("transformer", 64)}
     points = json.loads((tmp_path / "growth.json").read_text())
     assert len(points) == 2 * (
         len(growth.LENGTHS) + len(growth.BATCHES) - 1
@@ -45,18 +67,3 @@ def test_the_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(
         translation.get_xydata(), [[batch, 25 * batch] for batch in growth.BATCHES]
     )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "--output must be given, or else a point"),
-        (["--point", "walk", "2", "5"], "--point must be one of ('step', 'translation')"),
-    ],
-    ids=["nothing", "a kind that there is none of"],
-)
-def test_what_is_refused(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert growth.main(arguments) == 1
-    assert message in capsys.readouterr().err
