@@ -155,18 +155,6 @@ def select(x: Tensor, slots: Tensor) -> Tensor:
     return ops.take_along_axis(x, ops.reshape(slots, (*slots.shape, *inner)), axis=1)
 
 
-def places(flags: Tensor) -> Tensor:
-    """Where flags `[N]` are true or not 0, int32, in ascending order.
-
-    LiteRT does not take the one of `ops.nonzero`.
-    """
-    if name() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.cast(tf.where(flags)[:, 0], tf.int32)
-    return ops.cast(ops.nonzero(flags)[0], "int32")
-
-
 def rows_by(x: Tensor, kernel: Tensor) -> Tensor:
     """The product of the last axis of `x` `[..., N]` with a kernel `[N, M]`, in rows `[R, M]`.
 

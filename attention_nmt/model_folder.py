@@ -193,7 +193,7 @@ class ModelFolder:
         """
         from attention_nmt.search.shortlist import Shortlist
 
-        sums = read_record(self.metadata).get("sha256", {})
+        sums = read_record(self.metadata).get("sha256") or {}
         if self.shortlist.name not in sums and not self.shortlist.is_file():
             return None
         self._check_sum(self.shortlist)

@@ -10,6 +10,8 @@ import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema_fb
 
+from attention_nmt.checks import require
+
 FEWEST = 1024
 """The fewest numbers of a constant that is stored in float16."""
 
@@ -21,12 +23,15 @@ def halved(model: bytes) -> bytes:
     """A LiteRT model whose large constants are stored in float16, half as large.
 
     They are made float32 where they are used, within a loop, too: a runtime does that once for a
-    constant, and lays its products out as those of a constant. The converter's own float16 makes
-    them float32 outside of loops and hands them in as numbers that may change, for which LiteRT has
-    only a slow product.
+    constant, which then takes as much memory as before, and lays its products out as those of a
+    constant. The converter's own float16 makes them float32 outside of loops and hands them in as
+    numbers that may change, for which LiteRT has only a slow product.
 
     Args:
         model: with weights in float32.
+
+    Raises:
+        ValueError: a number is too large for float16.
     """
     parsed = schema_fb.ModelT.InitFromObj(schema_fb.Model.GetRootAs(model))
     parsed.operatorCodes.append(_dequantize_code())
@@ -35,6 +40,9 @@ def halved(model: bytes) -> bytes:
     large = _large_buffers(parsed)
     for buffer in large:
         numbers = np.asarray(parsed.buffers[buffer].data, np.uint8).view(np.float32)
+        largest = np.abs(numbers).max()
+        limit = np.finfo(np.float16).max
+        require(largest <= limit, "quantize", f"'none': a weight is above {limit}", largest)
         parsed.buffers[buffer].data = numbers.astype(np.float16).view(np.uint8)
     for graph in parsed.subgraphs:
         graph.operators = [*_stored_in_half(graph, large, code), *graph.operators]
@@ -69,7 +77,7 @@ def _stored_in_half(graph: Any, large: Iterable[int], code: int) -> list[Any]:
     """Makes each large constant of a graph the result of an operation, and gives these."""
     operators = []
     for index, tensor in enumerate(list(graph.tensors)):
-        if tensor.buffer not in large:
+        if tensor.buffer not in large or tensor.type != schema_fb.TensorType.FLOAT32:
             continue
         stored = copy.copy(tensor)
         stored.type = schema_fb.TensorType.FLOAT16

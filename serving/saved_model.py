@@ -119,7 +119,8 @@ def model_card(translator: Translator) -> dict[str, Any]:
     """Says what can be seen of a translator alone.
 
     Returns:
-        Its model, search, limits, tokenizers, and the versions of the packages that made it.
+        Its model, search, limits, tokenizers, the usual pieces of its shortlist, and the versions
+        of the packages that made it.
 
     Raises:
         ValueError: a text may have an alignment that is too large.
@@ -130,11 +131,13 @@ def model_card(translator: Translator) -> dict[str, Any]:
         if tokenizer.model_proto is not None:  # as some of a pretrained encoder
             sums[side] = hashlib.sha256(tokenizer.model_proto).hexdigest()
 
+    shortlist = translator.shortlist
     return {
         "model": _describe(translator.model),
         "search": asdict(translator.search),
         **_limits(translator),
         "tokenizers_sha256": sums,
+        "shortlist": None if shortlist is None else len(shortlist.usual),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }
 

@@ -56,7 +56,10 @@ class Bigrams(keras.Model):
         table = self.next if weights is None else weights["table"]
         # The two count the same: the one by hypothesis, the other for all.
         late = (ops.expand_dims(state.steps, -1) + state.position) / 2 * self.hurry
-        logits = ops.take(table, ids, axis=0) + ops.expand_dims(memory["bag"], 1) + late
+        rest = ops.expand_dims(memory["bag"], 1) + late
+        if weights is not None and "pieces" in weights:
+            rest = ops.take(rest, weights["pieces"], axis=-1)
+        logits = ops.take(table, ids, axis=0) + rest
         alignment = None
         if self.aligns:
             alignment = ops.expand_dims(memory["even"], 1) + ops.zeros_like(
@@ -81,6 +84,10 @@ class Bigrams(keras.Model):
             "table": ops.copy(self.next),
             "unused": None if limit_bytes == 0 else self.hurry + 0,
         }
+
+    def shortened(self, weights: dict[str, Any] | None, pieces: Any) -> dict[str, Any]:
+        weights = weights or self.search_weights(0)
+        return {**weights, "table": ops.take(weights["table"], pieces, axis=1), "pieces": pieces}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "pieces": self.pieces, "aligns": self.aligns}

@@ -10,7 +10,9 @@ import pytest
 from attention_nmt.config import SearchConfig, to_json
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import search_model
+from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.translation.translator import Translator
 from serving import litert, litert_runtime
 from serving.export import export
@@ -41,16 +43,36 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.train([text for pair in PAIRS for text in pair], PIECES)
 
 
-def scored(model: Bigrams, source: list[int], ids: list[int]) -> float:
-    """The score of a translation, written once more in NumPy."""
+def scored(
+    model: Bigrams, source: list[int], ids: list[int], listed: np.ndarray | None = None
+) -> float:
+    """The score of a translation, written once more in NumPy, among listed pieces."""
+    among = np.arange(PIECES) if listed is None else listed
     table = np.asarray(model.next, np.float64)
     bag = np.asarray(model.lexicon, np.float64)[source].mean(axis=0)
     total = 0.0
     for position, (previous, piece) in enumerate(zip([2, *ids[:-1]], ids, strict=True)):
         logits = table[previous] + bag
         logits[END] += position
-        total += logits[piece] - np.log(np.exp(logits).sum())
+        total += logits[piece] - np.log(np.exp(logits[among]).sum())
     return total / ((5 + len(ids)) / 6)
+
+
+def test_a_shortlist(tokenizer: Tokenizer) -> None:
+    """Scores are shares among its pieces, whether the model leaves the others out or they are
+    masked."""
+    model = random_bigrams(aligns=False)
+    (ids,) = tokenizer.encode(TEXTS[:1])
+    source = np.array([[*ids, END]])
+    listed = np.arange(0, PIECES, 3)
+    shortlist = Shortlist(np.zeros((PIECES, 1), np.int32), listed, PIECES)
+    for changing in (False, True):
+        loop = LoopOptions(changing_shapes=changing)
+        found = search_model(model, source, SEARCH, shortlist=shortlist, loop=loop)
+        pieces = np.trim_zeros(np.asarray(found.ids[0, 0]), "b").tolist()
+        assert set(pieces) <= set(listed.tolist())
+        expected = scored(model, [*ids, END], pieces, listed)
+        assert float(found.scores[0, 0]) == pytest.approx(expected, abs=1e-4)
 
 
 SEARCHES = {

@@ -14,7 +14,7 @@ from attention_nmt.types import Tensor
 class Step(NamedTuple):
     """The result of one step of a model for `Q` hypotheses of each sentence."""
 
-    logits: Tensor  # [B, Q, V], of the next pieces
+    logits: Tensor  # [B, Q, V], of the next pieces; [B, Q, N] with weights of N pieces
     state: Any  # the next state
     alignment: Tensor | None  # [B, Q, S], rows that sum to 1; None of a model that aligns nothing
 
@@ -77,7 +77,8 @@ class TranslationModel(Protocol):
             ids: the previous pieces `[B, Q]`; the start symbol before the first.
             state: from `start` or the step before; every leaf is `[B, Q, ...]` or a scalar.
             memory: from `start`.
-            weights: from `search_weights`; without them the step lays them out itself.
+            weights: from `search_weights` or `shortened`; without them the step lays them out
+                itself.
         """
 
     def align(self, inputs: dict[str, Tensor]) -> Tensor:

@@ -227,13 +227,9 @@ class Seq2Seq(TrainableModel):
         return ops.cast(ops.transpose(self.target_embedding.embeddings), self.compute_dtype)
 
     def shortened(self, weights: SearchWeights | None, pieces: Tensor) -> SearchWeights:
-        """Weights with the columns of the output kernel of pieces `[N]`; see `TranslationModel`."""
-        products = None if weights is None else weights.word_products
-        if self.output_projection is None:
-            kernel = ops.transpose(take(self.target_embedding.embeddings, pieces))
-        else:
-            kernel = ops.take(self.output_projection.kernel, pieces, axis=1)
-        return SearchWeights(products, ops.cast(kernel, self.compute_dtype))
+        """Weights with the output kernel's columns of pieces `[N]`; see `TranslationModel`."""
+        weights = weights or SearchWeights(None, self._output_kernel())
+        return weights._replace(output_kernel=ops.take(weights.output_kernel, pieces, axis=1))
 
     def step(
         self,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops, tree
 
-from attention_nmt.backend import places, take, while_loop
+from attention_nmt.backend import take, while_loop
 from attention_nmt.types import Tensor
 
 
@@ -91,7 +91,7 @@ def _repeat_dropping(
             None if old is None else ops.scatter_update(old, batch.rows[:, None], new)
             for old, new in zip(batch.results, results(state), strict=True)
         ]
-        running = places(state.running)
+        running = ops.nonzero(state.running)[0]
         state, shared, rows = tree.map_structure(
             lambda x: take(x, running) if len(x.shape) else x,
             (state, batch.shared, batch.rows),

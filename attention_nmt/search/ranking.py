@@ -43,7 +43,7 @@ def best_pieces(
 
     best, ids = top(ops.reshape(logits, (-1, size)), count)
     if pieces is not None:
-        ids = take(pieces, ids)
+        ids = ops.cast(take(pieces, ids), "int32")
     best = ops.reshape(best, (-1, hypotheses, count))
     ids = ops.reshape(ids, (-1, hypotheses, count))
 

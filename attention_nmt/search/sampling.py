@@ -25,8 +25,10 @@ def sample(problem: Problem, config: SearchConfig, options: LoopOptions = PLAIN)
         options: how the loop runs.
 
     Raises:
-        ValueError: the problem has no keys.
+        ValueError: the problem has no keys, or logits of some pieces.
     """
+    whole = problem.pieces is None
+    require(whole, "pieces", "left out with a temperature", problem.pieces)
     expected = "numbers of the sentences with a temperature"
     has_keys = problem.sentence_keys is not None
     require(has_keys, "sentence_keys", expected, problem.sentence_keys)

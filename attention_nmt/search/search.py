@@ -17,7 +17,7 @@ from attention_nmt.search.loop import PLAIN, LoopOptions, buffer_length
 from attention_nmt.search.noise import sentence_keys
 from attention_nmt.search.prefix import begun_with
 from attention_nmt.search.sampling import sample
-from attention_nmt.search.shortlist import Shortlist
+from attention_nmt.search.shortlist import Shortlist, among
 from attention_nmt.types import SPECIAL, SpecialIds, Tensor
 
 WORD_PRODUCTS_BYTES = 2**28
@@ -76,8 +76,8 @@ def search_model(
         alignments: False is faster, and gives none.
         prefix: the pieces with which each translation begins `[B, P]`, padded behind them. A
             translation may have as many pieces more, and its score is that of what follows.
-        shortlist: the pieces that translations may have, which makes steps faster; all, without it,
-            in samples, and where shapes are static. Scores are those of these pieces.
+        shortlist: the pieces that translations may have, all without it; probabilities are shares
+            among these. Where shapes may change, and nothing is sampled, it makes steps faster.
         loop: how the loop runs.
 
     Raises:
@@ -95,11 +95,15 @@ def search_model(
     longest = None if loop.changing_shapes else buffer_length(maximum_lengths, loop)
     memory, state = model.start(source, longest)
 
+    allowed = None
     pieces = None
-    if shortlist is not None and not config.temperature and loop.static_length is None:
+    if shortlist is not None:
         check_shortlist(shortlist, model, config)
-        pieces = shortlist.pieces(source, prefix)
-        weights = model.shortened(weights, pieces)
+        allowed = shortlist.allowed(source, prefix)
+        if loop.changing_shapes and not config.temperature:
+            pieces = ops.nonzero(ops.any(allowed, axis=0))[0]
+            allowed = ops.take(allowed, pieces, axis=1)
+            weights = model.shortened(weights, pieces)
 
     covers = config.coverage_penalty > 0 and config.beam_size > 1
     keeps_alignment = alignments or covers
@@ -117,6 +121,8 @@ def search_model(
         pieces=pieces,
         special=special,
     )
+    if allowed is not None:
+        problem = among(problem, allowed)
     if prefix is not None:
         problem = begun_with(problem, prefix)
     found = search_steps(problem, config, loop)
@@ -127,7 +133,7 @@ def check_shortlist(shortlist: Shortlist, model: TranslationModel, config: Searc
     """Makes sure that a shortlist is one for a model and a search.
 
     Raises:
-        ValueError: it is of other vocabularies, or has too few pieces for the beam.
+        ValueError: it is of other vocabularies, or the beam is wider than it has usual pieces.
     """
     require_type(isinstance(shortlist, Shortlist), "shortlist", "a Shortlist", shortlist)
     sizes = (model.source_vocabulary_size, model.target_vocabulary_size)
@@ -135,8 +141,8 @@ def check_shortlist(shortlist: Shortlist, model: TranslationModel, config: Searc
     require(found == sizes, "shortlist", f"of the model's vocabularies of {sizes} pieces", found)
 
     usual = len(shortlist.usual)
-    expected = f"with more usual pieces than beam_size={config.beam_size}"
-    require(usual > config.beam_size, "shortlist", expected, usual)
+    expected = f"below the {usual} usual pieces of the model's shortlist"
+    require(config.beam_size < usual, "beam_size", expected, config.beam_size)
 
 
 def longest_translations(source: Tensor, config: SearchConfig, pad: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The target pieces that translations of some sources may have: a shortlist."""
+"""The target pieces that the translation of a source may have: a shortlist."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from attention_nmt.backend import places, take
-from attention_nmt.checks import require
+from attention_nmt.backend import take
+from attention_nmt.checks import require, require_type
 from attention_nmt.files import atomic_write
+from attention_nmt.search.hypotheses import Problem
+from attention_nmt.search.ranking import IMPOSSIBLE
 from attention_nmt.types import Tensor
 
 
@@ -18,16 +20,17 @@ class Shortlist:
     """The pieces that those of a source were aligned with in training, and the usual ones.
 
     The output product of a search's step is the larger the more pieces there are, and most of them
-    have no place in a translation of the source at hand.
+    have no place in the translation of the source at hand.
 
     Args:
-        candidates: for each source piece the target pieces that it may become, int `[V_s, N]`;
-            where they are fewer than `N`, padding behind them.
+        candidates: for each source piece the target pieces that it may become, int `[V_s, N]`,
+            padded with 0. Padding of a source becomes nothing, whatever its row has.
         usual: the target pieces that every translation may have, int `[M]`, the end symbol among
             them.
         target_vocabulary_size: `V`.
 
     Raises:
+        TypeError: an argument is no array.
         ValueError: an array is of another shape or type, or a piece is none of the vocabulary.
 
     Source: Jean et al. (2015), arXiv 1412.2007, section 3.2: pieces that an aligner found for the
@@ -40,8 +43,10 @@ class Shortlist:
     ) -> None:
         _check("candidates", candidates, 2, target_vocabulary_size)
         _check("usual", usual, 1, target_vocabulary_size)
+
         self.candidates = candidates.astype(np.int32)
-        self.usual = usual.astype(np.int32)
+        self.candidates[0] = 0
+        self.usual = np.unique(usual).astype(np.int32)
         self.target_vocabulary_size = target_vocabulary_size
 
     @property
@@ -49,25 +54,28 @@ class Shortlist:
         """`V_s`."""
         return len(self.candidates)
 
-    def pieces(self, source: Tensor, others: Tensor | None = None) -> Tensor:
-        """The pieces that translations of a batch may have.
+    def allowed(self, source: Tensor, others: Tensor | None = None) -> Tensor:
+        """Which pieces the translations of a batch may have.
 
         Args:
             source: ids `[B, S]`.
-            others: ids of any shape that are to be among them.
+            others: ids `[B, P]` that translations may have, too.
 
         Returns:
-            int32 `[N]`, each once, in ascending order.
+            bool `[B, V]`; each row is that of its sentence, whatever the others of the batch are.
         """
-        found = [ops.reshape(take(self.candidates, source), (-1,)), self.usual]
+        rows = ops.shape(source)[0]
+        found = ops.reshape(take(self.candidates, source), (rows, -1))
         if others is not None:
-            found.append(ops.reshape(others, (-1,)))
-        ids = ops.concatenate([ops.cast(one, "int32") for one in found])
+            found = ops.concatenate([found, ops.cast(others, "int32")], axis=1)
 
-        # Flags of all pieces take fewer operations than sorting, and LiteRT has them all.
-        none = ops.zeros((self.target_vocabulary_size,), "int32")
-        flags = ops.scatter_update(none, ids[:, None], ops.ones_like(ids))
-        return places(flags)
+        numbers = ops.arange(rows, dtype="int32")[:, None] + ops.zeros_like(found)
+        places = ops.reshape(ops.stack([numbers, found], axis=-1), (-1, 2))
+        usual = np.zeros((1, self.target_vocabulary_size), np.int32)
+        usual[0, self.usual] = 1
+        flags = ops.zeros((rows, 1), "int32") + usual
+        flags = ops.scatter_update(flags, places, ops.ones_like(places[:, 0]))
+        return ops.greater(flags, 0)
 
     def save(self, path: str | Path) -> None:
         """Writes it into a file, whole or not at all."""
@@ -85,15 +93,33 @@ class Shortlist:
             FileNotFoundError: there is no such file.
             ValueError: it is damaged, or of something else.
         """
-        from attention_nmt.archives import whole
+        from attention_nmt.archives import COMPRESSED, open_arrays, whole
 
         path = Path(path)
-        with whole(path, "shortlist"), np.load(path, allow_pickle=False) as file:
-            return cls(file["candidates"], file["usual"], int(file["target_vocabulary_size"]))
+        with open_arrays(path, "shortlist", COMPRESSED) as arrays, whole(path, "shortlist"):
+            size = int(arrays["target_vocabulary_size"])
+            return cls(arrays["candidates"], arrays["usual"], size)
+
+
+def among(problem: Problem, allowed: Tensor) -> Problem:
+    """The same problem, whose hypotheses have allowed pieces alone.
+
+    Args:
+        problem: the sentences, and the step that continues their hypotheses.
+        allowed: bool `[B, V]`, or `[B, N]` of the problem's pieces.
+    """
+    bias = ops.where(allowed, 0.0, IMPOSSIBLE)
+
+    def step(ids: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any, Tensor | None]:
+        logits, state, alignment = problem.step(ids, state, memory[0])
+        return ops.cast(logits, "float32") + memory[1][:, None], state, alignment
+
+    return problem._replace(step=step, memory=(problem.memory, bias))
 
 
 def _check(name: str, ids: Any, axes: int, vocabulary_size: int) -> None:
     """Makes sure that ids are an array of pieces of the vocabulary."""
+    require_type(isinstance(ids, np.ndarray), name, "an array of NumPy", ids)
     fits = ids.ndim == axes and ids.dtype.kind in "iu" and ids.size > 0
     require(fits, name, f"integers of {axes} axes, at least one", f"{ids.dtype} {ids.shape}")
     within = ids.min() >= 0 and ids.max() < vocabulary_size

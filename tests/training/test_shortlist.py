@@ -16,7 +16,7 @@ from tests.serving.exported import predict
 from tests.training.corpora import PAIRS, write_folder
 from tests.training.runs import untrained_run
 from training import shortlist
-from training.shortlisting import SMALLEST_WEIGHT, Links, choose, count_links
+from training.shortlisting import SMALLEST_WEIGHT, Links, choose, count_links, coverage
 
 TEXTS = [source for source, _ in PAIRS[:6]]
 
@@ -71,10 +71,34 @@ def test_the_best_are_chosen() -> None:
     np.testing.assert_array_equal(found.candidates[30], [30, 44, 45])
     np.testing.assert_array_equal(found.candidates[50], [50, 0, 0])
     np.testing.assert_array_equal(found.candidates[3], [0, 3, 0])
+    np.testing.assert_array_equal(found.candidates[0], [0, 0, 0])
     np.testing.assert_array_equal(found.usual, [3, 41])
 
     found = choose(links, tokenizer, tokenizer, pieces=9, share=0.01, usual=1)
-    np.testing.assert_array_equal(found.candidates[9], [9, 41, 42, 40, *[0] * 6])
+    np.testing.assert_array_equal(found.candidates[9], [9, 41, 42, 40])
+
+
+def test_what_a_list_leaves(made: Made) -> None:
+    """Of two pairs, by hand."""
+    translator = Translator.from_preset(made.run)
+    tokenizer = translator.source_tokenizer
+    (first, second), written = (
+        tokenizer.encode(["black", "dog"]),
+        tokenizer.encode(["noir", "chien"]),
+    )
+    candidates = np.zeros((310, 1), np.int32)
+    for piece in first:
+        candidates[piece] = written[0][0]
+    usual = np.array([3, *written[1]])
+    found = coverage(
+        Shortlist(candidates, usual, 310), translator, ["black", "dog"], ["noir", "chien"]
+    )
+    allowed = [{0, 3, written[0][0], *written[1]}, {0, 3, *written[1]}]
+    there = sum(piece in allowed[row] for row in (0, 1) for piece in written[row])
+    assert found.share == there / sum(map(len, written)) < 1
+    assert found.alone == np.mean([len(one) for one in allowed])
+    assert found.together == len(set().union(*allowed))
+    assert second
 
 
 def test_everything_translates_by_it(made: Made, tmp_path: Path) -> None:
@@ -87,8 +111,8 @@ def test_everything_translates_by_it(made: Made, tmp_path: Path) -> None:
     assert [one.text for one in found] != [one.text for one in free]
     for text, translation in zip(TEXTS, found, strict=True):
         ids = np.array(tokenizer.source_ids([text], 100))
-        allowed = set(tokenizer.tokens(listed.pieces(ids).numpy()))
-        assert set(translator([text])[0].target_tokens) <= allowed, translation
+        allowed = set(tokenizer.tokens(np.flatnonzero(listed.allowed(ids)).tolist()))
+        assert set(translation.target_tokens) <= allowed
 
     model = ["--model", str(made.short)]
     assert export.main([*model, "--output", str(tmp_path / "nmt")]) == 0
@@ -98,9 +122,10 @@ def test_everything_translates_by_it(made: Made, tmp_path: Path) -> None:
 
     lite = tmp_path / "model.tflite"
     assert tflite.main([*model, "--output", str(lite)]) == 0
-    alone = [translator([text])[0].text for text in TEXTS]
     written = litert_runtime.translate(str(lite), tokenizer.encode(TEXTS))
-    assert Tokenizer.load(lite.with_suffix(".target.model")).decode(written) == alone
+    assert Tokenizer.load(lite.with_suffix(".target.model")).decode(written) == [
+        one.text for one in found
+    ]
 
 
 def test_what_is_refused(made: Made, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

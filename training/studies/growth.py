@@ -7,6 +7,7 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -125,7 +126,7 @@ def _draw(axes: Axes, points: Sequence[dict[str, Any]], along: str, unit: str) -
 
 
 def run(config: GrowthConfig) -> None:
-    """Measures all points, each in a process of its own."""
+    """Measures all points, each in a process of its own, and draws what there is."""
     lengths = [(BATCH, length) for length in LENGTHS]
     batches = [(batch, LENGTH) for batch in BATCHES]
     places = dict.fromkeys([*lengths, *batches])  # one place is on both lines
@@ -134,13 +135,21 @@ def run(config: GrowthConfig) -> None:
     for kind, (batch, length) in itertools.product(KINDS, places):
         points.append(measure_apart(config.model, kind, batch, length))
         print(points[-1], flush=True)
-    save_measured(config.output / "growth", points, figure(points))
+        save_measured(config.output / "growth", points, figure(points))
 
 
 def measure_apart(config: ModelConfig, kind: str, batch: int, length: int) -> dict[str, Any]:
-    """One point, measured in a process of its own; see `measure`."""
+    """One point, measured in a process of its own; see `measure`.
+
+    Raises:
+        OSError: the process was killed, as for its memory.
+    """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, config, kind, batch, length).result()
+        try:
+            return pool.submit(measure, config, kind, batch, length).result()
+        except BrokenProcessPool as error:
+            what = f"the {kind} of {batch} sentences of {length} pieces"
+            raise OSError(f"{what} was not measured: its process was killed") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

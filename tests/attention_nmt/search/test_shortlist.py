@@ -1,5 +1,6 @@
 """Searches among some pieces: as among all, where the others are impossible."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelFolder
 from attention_nmt.search.hypotheses import Hypotheses
-from attention_nmt.search.loop import LoopOptions
+from attention_nmt.search.loop import PLAIN, LoopOptions
 from attention_nmt.search.prefix import begun_with
 from attention_nmt.search.search import WORD_PRODUCTS_BYTES, search_model, search_steps
-from attention_nmt.search.shortlist import Shortlist
+from attention_nmt.search.shortlist import Shortlist, among
 from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.conftest import VOCABULARY_SIZE
 from tests.attention_nmt.search.test_search_of_models import ending_model
@@ -37,15 +38,17 @@ def half(pieces: int = VOCABULARY_SIZE) -> Shortlist:
     return Shortlist(candidates, np.arange(8), pieces)
 
 
-def test_the_pieces_of_a_batch() -> None:
-    candidates = np.array([[0, 0], [7, 4], [0, 9], [4, 0]])
-    shortlist = Shortlist(candidates, np.array([3, 5]), 10)
+def test_what_is_allowed_to_each_sentence() -> None:
+    """Padding of a source allows nothing, whatever its row has; padding of others is a piece."""
+    candidates = np.array([[8, 6], [7, 4], [0, 9], [4, 0]])
+    shortlist = Shortlist(candidates, np.array([5, 3, 5]), 10)
     assert shortlist.source_vocabulary_size == 4
-    found = shortlist.pieces(np.array([[1, 3, 3], [3, 0, 0]]))
-    np.testing.assert_array_equal(found, [0, 3, 4, 5, 7])
-    found = shortlist.pieces(np.array([[2]]), np.array([[8, 0], [5, 8]]))
-    np.testing.assert_array_equal(found, [0, 3, 5, 8, 9])
-    assert found.dtype == tf.int32
+    np.testing.assert_array_equal(shortlist.usual, [3, 5])
+    source = np.array([[1, 3, 3], [2, 0, 0]])
+    found = np.asarray(shortlist.allowed(source))
+    assert [np.flatnonzero(row).tolist() for row in found] == [[0, 3, 4, 5, 7], [0, 3, 5, 9]]
+    found = np.asarray(shortlist.allowed(source, np.array([[8, 0], [5, 7]])))
+    assert [np.flatnonzero(row).tolist() for row in found] == [[0, 3, 4, 5, 7, 8], [0, 3, 5, 7, 9]]
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
@@ -69,36 +72,52 @@ def test_the_others_are_impossible(beam_size: int, prefix: list[list[int]] | Non
             problem = begun_with(problem, np.array(prefix, np.int32))
         return search_steps(problem, config)
 
-    found = search(toy, step=short, pieces=tf.constant(pieces, tf.int32))
     expected = search(without)
     assert not np.array_equal(expected.ids, search(toy).ids)
-    np.testing.assert_array_equal(found.ids, expected.ids)
-    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
-    assert found.alignments is not None
-    assert expected.alignments is not None
-    np.testing.assert_allclose(found.alignments, expected.alignments)
+    allowed = np.tile([True, True, True, True, False, True], (8, 1))
+    masked = among(toy.problem(sentences, limits), allowed)
+    for changes in (
+        {"step": short, "pieces": tf.constant(pieces)},
+        {"step": masked.step, "memory": masked.memory},
+    ):
+        found = search(toy, **changes)
+        np.testing.assert_array_equal(found.ids, expected.ids)
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+        assert found.alignments is not None
+        assert expected.alignments is not None
+        np.testing.assert_allclose(found.alignments, expected.alignments)
 
 
+@pytest.mark.parametrize("make", [of_all, half])
 @pytest.mark.parametrize(("beam_size", "kind"), [(1, "default"), *((3, kind) for kind in FEW)])
-def test_of_all_pieces_it_changes_nothing(beam_size: int, kind: str) -> None:
+def test_a_narrow_product_finds_what_a_mask_finds(
+    beam_size: int, kind: str, make: Callable[[], Shortlist]
+) -> None:
+    """Columns of the output kernel are left out where shapes may change, and masked elsewhere; of
+    all pieces, nothing changes."""
     model = ending_model(**FEW[kind])
     source = tiny_batch([(7, 1), (3, 1), (5, 1)], vocabulary=VOCABULARY_SIZE)[0]["source"]
     config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size), maximum_length_ratio=1.0)
     weights = model.search_weights(WORD_PRODUCTS_BYTES)
 
-    def search(source: tf.Tensor, shortlist: Shortlist | None) -> list[tf.Tensor | None]:
+    def search(
+        source: tf.Tensor, shortlist: Shortlist | None, loop: LoopOptions
+    ) -> list[tf.Tensor | None]:
         return list(
-            search_model(model, source, config, weights=weights, shortlist=shortlist, loop=CHANGING)
+            search_model(model, source, config, weights=weights, shortlist=shortlist, loop=loop)
         )
 
     signature = [tf.TensorSpec([None, None], tf.int32)]
-    found = tf.function(lambda x: search(x, of_all()), signature, autograph=False)(source)
-    expected = tf.function(lambda x: search(x, None), signature, autograph=False)(source)
-    np.testing.assert_array_equal(found[0], expected[0])
-    np.testing.assert_allclose(found[1], expected[1], atol=1e-5)
-    assert (found[2] is None) == (expected[2] is None) == (FEW[kind].get("attention") == "none")
-    if found[2] is not None:
-        np.testing.assert_allclose(found[2], expected[2], atol=1e-5)
+    narrow = tf.function(lambda x: search(x, make(), CHANGING), signature, autograph=False)(source)
+    masked = search(source, make(), PLAIN)
+    free = search(source, None, PLAIN)
+    assert np.array_equal(masked[0], free[0]) == (make is of_all)
+    for expected in (masked, free) if make is of_all else (masked,):
+        np.testing.assert_array_equal(narrow[0], expected[0])
+        np.testing.assert_allclose(narrow[1], expected[1], atol=1e-5)
+        assert (narrow[2] is None) == (expected[2] is None)
+        if narrow[2] is not None:
+            np.testing.assert_allclose(narrow[2], expected[2], atol=1e-5)
 
 
 def test_a_tied_output() -> None:
@@ -118,25 +137,36 @@ def test_a_tied_output() -> None:
 
 
 def test_translations_have_no_others(tokenizer: Tokenizer) -> None:
-    """A text's own pieces decide, whoever is with it; and samples are of all pieces."""
+    """A text's own pieces decide, whoever is with it, of samples, too."""
     shortlist = half()
     translator = Translator(ending_model(), tokenizer, SHORT, shortlist=shortlist).frozen()
-    allowed = [
-        set(tokenizer.tokens(shortlist.pieces(np.array([[*ids, 3]])).numpy()))
-        for ids in tokenizer.encode(TEXTS)
-    ]
-    together = set().union(*allowed)
     free = Translator(ending_model(), tokenizer, SHORT)
+    rows = [np.array([[*ids, 3]]) for ids in tokenizer.encode(TEXTS)]
+    lists = [np.flatnonzero(shortlist.allowed(ids)).tolist() for ids in rows]
+    allowed = [set(tokenizer.tokens(ids)) for ids in lists]
     written = {token for found in free(TEXTS) for token in found.target_tokens}
-    assert not written <= together
+    assert not written <= set().union(*allowed)
 
-    for text, tokens in zip(TEXTS, allowed, strict=True):
-        assert set(translator([text])[0].target_tokens) <= tokens
-    assert {token for found in translator(TEXTS) for token in found.target_tokens} <= together
-    drawn = translator.translate(TEXTS[2], temperature=1.0)
-    assert drawn[0].text == free.translate(TEXTS[2], temperature=1.0)[0].text
+    for text, tokens, found in zip(TEXTS, allowed, translator(TEXTS), strict=True):
+        assert set(found.target_tokens) <= tokens
+        (alone,) = translator([text])
+        assert found.target_tokens == alone.target_tokens
+        assert found.score == pytest.approx(alone.score, abs=1e-4)
+        drawn = translator.translate(text, temperature=1.0)
+        assert {token for one in drawn for token in one.target_tokens} <= tokens
     begun = translator.translate(TEXTS[0], prefix="Zwei junge Mädchen")
     assert all(one.text.startswith("Zwei junge Mädchen") for one in begun)
+
+
+def test_frozen_weights_stay(tokenizer: Tokenizer) -> None:
+    """Of a frozen translator training changes nothing before `refresh`, its output neither."""
+    model = ending_model()
+    translator = Translator(model, tokenizer, SHORT, shortlist=half()).frozen()
+    before = [found.score for found in translator(TEXTS)]
+    model.output_projection.kernel.assign(0.5 * model.output_projection.kernel)
+    assert [found.score for found in translator(TEXTS)] == before
+    translator.refresh()
+    assert [found.score for found in translator(TEXTS)] != before
 
 
 def test_it_is_saved_with_a_model(tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -163,7 +193,10 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"shortlist\.npz: expected a whole shortlist"):
         Shortlist.load(path)
     np.savez(path, usual=[3])
-    with pytest.raises(ValueError, match=r"shortlist\.npz: expected a whole shortlist"):
+    with pytest.raises(ValueError, match=r"shortlist\.npz: expected an entry"):
+        Shortlist.load(path)
+    np.savez_compressed(path, usual=np.zeros(2**27, np.int8))
+    with pytest.raises(ValueError, match=r"shortlist\.npz: expected at most .* bytes in a file"):
         Shortlist.load(path)
 
 
@@ -183,14 +216,19 @@ def test_what_is_refused(change: dict[str, Any], message: str) -> None:
         Shortlist(**{**given, **change}, target_vocabulary_size=10)
 
 
+def test_samples_are_of_all_logits() -> None:
+    toy = Toy()
+    problem = toy.problem(np.array([3]), np.array([5]), keys=np.array([7]))
+    with pytest.raises(ValueError, match="`pieces` must be left out with a temperature"):
+        search_steps(problem._replace(pieces=np.array([1, 3])), SearchConfig(temperature=1.0))
+
+
 def test_another_models_list(tokenizer: Tokenizer) -> None:
     model = ending_model()
     with pytest.raises(ValueError, match=r"`shortlist` must be of the model's vocabularies of"):
         Translator(model, tokenizer, SHORT, shortlist=of_all(40))
     few = Shortlist(np.zeros((VOCABULARY_SIZE, 1), np.int32), np.array([3, 4]), VOCABULARY_SIZE)
-    with pytest.raises(
-        ValueError, match="`shortlist` must be with more usual pieces than beam_size=3"
-    ):
+    with pytest.raises(ValueError, match="`beam_size` must be below the 2 usual pieces"):
         Translator(model, tokenizer, SHORT, shortlist=few)
     with pytest.raises(TypeError, match="`shortlist` must be a Shortlist"):
         Translator(model, tokenizer, SHORT, shortlist={"a": 1})  # type: ignore[arg-type]
