@@ -24,6 +24,20 @@ def check_backend(command: str) -> None:
     require(backend == "tensorflow", "KERAS_BACKEND", expected, backend)
 
 
+def one_thread_an_operation() -> None:
+    """Makes operations of this process run on one thread each, and several of them at a time.
+
+    A search has many small products, which lose more by being cut than they gain: whole batches,
+    one on each core, are faster. `TF_NUM_INTRAOP_THREADS` says otherwise where it is set; and so
+    does a TensorFlow that has started, as in a notebook.
+    """
+    import tensorflow as tf
+
+    if "TF_NUM_INTRAOP_THREADS" not in os.environ:
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
 @contextlib.contextmanager
 def tensorflow_runtime(*errors: type[Exception]) -> Iterator[None]:
     """Imports TensorFlow, and turns errors of its operations into `OSError`.

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
 
-from .runtime import tensorflow_runtime
+from .runtime import one_thread_an_operation, tensorflow_runtime
 
 if TYPE_CHECKING:
     from .services import RunningServer
@@ -100,6 +100,7 @@ def run(config: ServerConfig) -> None:
     # TensorFlow would warn of the v1 loader, which is the point here.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with tensorflow_runtime(RuntimeError):
+        one_thread_an_operation()
         running = serve(config)
 
     served = f"{config.name} version {running.servable.version}"

@@ -14,7 +14,7 @@ from attention_nmt.config import SearchChanges, SearchConfig
 from attention_nmt.stored import ModelChoice, StoredModel
 
 from .job import JobConfig, Source, open_source, write_translations
-from .runtime import check_backend, tensorflow_runtime
+from .runtime import check_backend, one_thread_an_operation, tensorflow_runtime
 
 BATCHES_AT_A_TIME = 8
 """Batches of a file that are read together: sentences of about one length are translated together.
@@ -67,6 +67,7 @@ def _translate(
     with tensorflow_runtime():
         from attention_nmt.translation.translator import Translator
 
+        one_thread_an_operation()
         translator = Translator.from_stored(stored, search, config.batch_size)
         translate = functools.partial(translator.frozen(), alignments=False)
 

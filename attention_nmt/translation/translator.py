@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -263,8 +264,7 @@ class Translator:
             return unpack(tensors)
 
         found: list[list[Translation]] = [[] for _ in strings]
-        # A search has many short operations, which leave cores idle.
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(_batches_at_a_time()) as pool:
             for indices, batch in zip(batches, pool.map(translate_batch, batches), strict=True):
                 for index, translations in zip(indices, batch, strict=True):
                     found[index] = translations
@@ -365,6 +365,16 @@ class Translator:
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         for begin in range(0, len(order), self.batch_size):
             yield order[begin : begin + self.batch_size]
+
+
+def _batches_at_a_time() -> int:
+    """The batches that are translated at the same time.
+
+    They are one on each core where an operation has one thread. Where it has all of them, two: a
+    search has many short operations, which leave cores idle.
+    """
+    whole = tf.config.threading.get_intra_op_parallelism_threads() == 1
+    return os.cpu_count() or 1 if whole else 2
 
 
 def _text_list(name: str, texts: Any) -> list[str | bytes]:
