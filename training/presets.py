@@ -297,8 +297,8 @@ def hybrid() -> TrainConfig:
             --run-dir RUN
 
     took 56 minutes on one Zen 3 core, other work beside it for a third of them, and gave BLEU 39.09
-    on test_2016_flickr (cased, 13a, beam 5, seed 1; dev 38.96). The word dropout of `base` had dev 38.72 after 2,900
-    steps.
+    on test_2016_flickr (cased, 13a, beam 5, seed 1; dev 38.96). With the word dropout of `base` it
+    had dev 38.72 after 2,900 steps.
     """
     short = base()
     model = replace(
