@@ -100,9 +100,7 @@ def test_a_narrow_product_finds_what_a_mask_finds(
     config = SearchConfig(beam_size=beam_size, n_best=min(2, beam_size), maximum_length_ratio=1.0)
     weights = model.search_weights(WORD_PRODUCTS_BYTES)
 
-    def search(
-        source: tf.Tensor, shortlist: Shortlist | None, loop: LoopOptions
-    ) -> list[tf.Tensor | None]:
+    def search(source: tf.Tensor, shortlist: Shortlist | None, loop: LoopOptions) -> list[Any]:
         return list(
             search_model(model, source, config, weights=weights, shortlist=shortlist, loop=loop)
         )
@@ -161,9 +159,10 @@ def test_translations_have_no_others(tokenizer: Tokenizer) -> None:
 def test_frozen_weights_stay(tokenizer: Tokenizer) -> None:
     """Of a frozen translator training changes nothing before `refresh`, its output neither."""
     model = ending_model()
+    projection: Any = model.output_projection
     translator = Translator(model, tokenizer, SHORT, shortlist=half()).frozen()
     before = [found.score for found in translator(TEXTS)]
-    model.output_projection.kernel.assign(0.5 * model.output_projection.kernel)
+    projection.kernel.assign(0.5 * projection.kernel)
     assert [found.score for found in translator(TEXTS)] == before
     translator.refresh()
     assert [found.score for found in translator(TEXTS)] != before
