@@ -229,15 +229,7 @@ class Translator:
     def _with_search(self, search: SearchConfig) -> Translator:
         """A translator of the same weights by another search, whose graphs are made once."""
         if search not in self._others:
-            self._others[search] = Translator(
-                self.model,
-                self.source_tokenizer,
-                search,
-                self.target_tokenizer,
-                self.batch_size,
-                search_weights=self.search_weights,
-                shortlist=self.shortlist,
-            )
+            self._others[search] = self._like_this(search, self.search_weights, self.shortlist)
 
         return self._others[search]
 
@@ -319,25 +311,23 @@ class Translator:
         found = self._lay_out(WORD_PRODUCTS_BYTES)
         weights = tf.nest.map_structure(_variable, found)
 
-        return Translator(
-            self.model,
-            self.source_tokenizer,
-            self.search,
-            self.target_tokenizer,
-            self.batch_size,
-            search_weights=weights,
-            shortlist=self.shortlist,
-        )
+        return self._like_this(self.search, weights, self.shortlist)
 
     def with_shortlist(self, shortlist: Shortlist | None) -> Translator:
         """A translator of the same weights and search, with another shortlist or none."""
+        return self._like_this(self.search, self.search_weights, shortlist)
+
+    def _like_this(
+        self, search: SearchConfig, search_weights: Any, shortlist: Shortlist | None
+    ) -> Translator:
+        """A translator of the same model and tokenizers."""
         return Translator(
             self.model,
             self.source_tokenizer,
-            self.search,
+            search,
             self.target_tokenizer,
             self.batch_size,
-            search_weights=self.search_weights,
+            search_weights=search_weights,
             shortlist=shortlist,
         )
 
