@@ -1,4 +1,4 @@
-"""Times the translation of a run on every runtime: the command `serving-benchmark`."""
+"""Times the translation of a model on every runtime: the command `serving-benchmark`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,9 +18,10 @@ import numpy as np
 
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
+from attention_nmt.stored import ModelChoice
 from attention_nmt.text_files import read_lines
 
-from .runtime import check_backend, tensorflow_runtime
+from .runtime import check_backend, one_thread_an_operation, tensorflow_runtime
 
 if TYPE_CHECKING:
     from attention_nmt.translation.translator import Translator
@@ -46,11 +47,10 @@ LITERT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkConfig:
-    """Measures throughput and latency of a run, on every runtime.
+class BenchmarkConfig(ModelChoice):
+    """Measures throughput and latency of a model, on every runtime.
 
     Attributes:
-        run_dir: a trained run folder.
         input: a file of source sentences, one a line.
         beam_sizes: searches to measure.
         batch_size: sentences that are translated together where throughput is measured.
@@ -59,10 +59,9 @@ class BenchmarkConfig:
         readings: the number of times that the file is translated.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number below 1, or no model is given.
     """
 
-    run_dir: Path
     input: Path
     beam_sizes: tuple[int, ...] = (1, 5)
     batch_size: int = 64
@@ -71,6 +70,7 @@ class BenchmarkConfig:
     readings: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("batch_size", "words", "requests", "readings"):
             value = getattr(self, name)
             require(value >= 1, name, "at least 1", value)
@@ -115,25 +115,38 @@ def latency(call: Callable[[Any], Any], requests: Sequence[Any]) -> dict[str, fl
     }
 
 
-def latencies(translator: Translator, texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Measures the latency of each text alone: in process and through the local server."""
+def latencies(version: Path, texts: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Measures the latency of each text alone: in process and through the local server.
+
+    Args:
+        version: the SavedModel of `export`.
+        texts: one request each.
+    """
     import tensorflow as tf
 
     from .client import Client
-    from .export import export
     from .process import local_server
     from .servable import Servable
 
     found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        version = export(translator, Path(folder) / "nmt")
-        servable = Servable("nmt", 1, version)
-        requests = [{"text": tf.make_tensor_proto([text.encode()], tf.string)} for text in texts]
-        found["in process"] = latency(servable.predict, requests)
-        servable.close()
+    servable = Servable("nmt", 1, version)
+    requests = [{"text": tf.make_tensor_proto([text.encode()], tf.string)} for text in texts]
+    found["in process"] = latency(servable.predict, requests)
+    servable.close()
 
-        with local_server(version.parent) as server, Client(server.address) as client:
-            found["gRPC"] = latency(client.translate, [[text] for text in texts])
+    with local_server(version.parent) as server, Client(server.address) as client:
+        found["gRPC"] = latency(client.translate, [[text] for text in texts])
+    return found
+
+
+def shares(version: Path, batches: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """Measures how much of the time of each batch is in matrix products."""
+    from .products import products_time
+
+    found = {}
+    for name, texts in batches.items():
+        times = products_time(version, texts)
+        found[name] = {"ms": times.whole, "products_ms": times.products, "share": times.share}
     return found
 
 
@@ -175,7 +188,7 @@ def measure(config: BenchmarkConfig) -> dict[str, Any]:
     """Measures everything.
 
     Raises:
-        OSError: the run folder is not complete, or the input cannot be read.
+        OSError: the model's folder is not complete, or the input cannot be read.
         ValueError: no line of the input has that number of words.
         ClientError: the local server did not translate.
         RuntimeError: the export cannot be loaded.
@@ -195,35 +208,45 @@ def measure(config: BenchmarkConfig) -> dict[str, Any]:
         "sentences": len(texts),
         "tensorflow": tf.__version__,
     }
-    trained = Translator.from_run(config.run_dir)
+    stored = config.open()
+    search = stored.read_search()
     for beam_size in config.beam_sizes:
-        translator = Translator(
-            trained.model,
-            trained.source_tokenizer,
-            replace(trained.search, beam_size=beam_size, n_best=1),
-            trained.target_tokenizer,
-            batch_size=config.batch_size,
-            shortlist=trained.shortlist,
-        )
-        report[f"beam {beam_size}"] = {
-            "throughput": throughput(translator.frozen(), texts, config.readings),
-            "latency": {
-                **latencies(translator, requests),
-                **litert_latencies(translator, requests),
-            },
-        }
+        search = replace(search, beam_size=beam_size, n_best=1)
+        translator = Translator.from_stored(stored, search, batch_size=config.batch_size)
+        report[f"beam {beam_size}"] = _measure_search(translator, texts, requests, config.readings)
     return report
+
+
+def _measure_search(
+    translator: Translator, texts: Sequence[str], requests: Sequence[str], readings: int
+) -> dict[str, Any]:
+    """Measures one search: of all texts in batches, and of each request alone."""
+    from .export import export
+
+    speed = throughput(translator.frozen(), texts, readings)
+    middle = sorted(texts, key=lambda text: len(text.split()))[len(texts) // 2 :]
+    batches = {"batch": middle[: translator.batch_size], "one sentence": requests[:1]}
+    with tempfile.TemporaryDirectory() as folder:
+        version = export(translator, Path(folder) / "nmt")
+        single = latencies(version, requests)
+        parts = shares(version, batches)
+    return {
+        "throughput": speed,
+        "latency": {**single, **litert_latencies(translator, requests)},
+        "products": parts,
+    }
 
 
 def run(config: BenchmarkConfig) -> None:
     """Measures everything, and prints a table, then the same as one line of JSON.
 
     Raises:
-        OSError: the run folder is not complete, the input cannot be read, or a runtime fails.
+        OSError: the model's folder is not complete, the input cannot be read, or a runtime fails.
         ValueError: the backend is not TensorFlow, or no line of the input has that number of words.
     """
     check_backend("serving-benchmark")
     with tensorflow_runtime(RuntimeError):
+        one_thread_an_operation()
         report = measure(config)
 
     for beam_size in config.beam_sizes:
@@ -233,6 +256,9 @@ def run(config: BenchmarkConfig) -> None:
         print(f"beam {beam_size}: {sentences}, {speeds['pieces_per_s']:.0f} pieces/s")
         for place, times in measured["latency"].items():
             print(f"    {place:<16} p50 {times['p50_ms']:6.1f} ms   p99 {times['p99_ms']:6.1f} ms")
+        for batch, parts in measured["products"].items():
+            products = f"matrix products {100 * parts['share']:.0f} % of {parts['ms']:.1f} ms"
+            print(f"    {batch:<16} {products} on one thread")
     print(json.dumps(report))
 
 
