@@ -83,7 +83,7 @@ def test_pods_find_their_files(pod: Any, containers: dict[str, Any]) -> None:
 
 
 def test_it_serves_as_compose_does(containers: dict[str, Any]) -> None:
-    """With other ports, and with as many threads as cores are requested."""
+    """With other ports, and with as many operations at a time as cores are requested."""
     here = flags(containers["serving"]["args"])
     there = flags(loaded("compose.yml")["services"]["serving"]["command"])
     cores = containers["serving"]["resources"]["requests"]["cpu"]
@@ -91,7 +91,6 @@ def test_it_serves_as_compose_does(containers: dict[str, Any]) -> None:
         **there,
         "port": "8510",
         "rest_api_port": "8511",
-        "tensorflow_intra_op_parallelism": cores,
         "tensorflow_inter_op_parallelism": cores,
     }
     for name, image in (("serving", "tensorflow/serving"), ("proxy", "nginx")):
