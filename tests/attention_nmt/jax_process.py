@@ -20,6 +20,7 @@ from attention_nmt.losses import CrossEntropy, Perplexity, TokenAccuracy
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import longest_translation, search_model
+from attention_nmt.search.shortlist import Shortlist
 from tests.attention_nmt.tiny import Batch, tiny_batch, tiny_config
 
 LENGTHS = [(5, 4), (3, 6), (0, 0), (6, 5)]
@@ -28,14 +29,20 @@ SEARCHES = {
     "beam": SearchConfig(beam_size=4, n_best=2, length_penalty=0.7, coverage_penalty=0.3),
     "sample": SearchConfig(beam_size=2, n_best=2, temperature=0.8, sampling_seed=3),
 }
+SOME = Shortlist(np.arange(40)[::-1, None], np.arange(12), 40)
+"""For each piece that of the other end, and a few more."""
 
 
 def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
-    """What searches with a model find, on any backend."""
+    """What searches with a model find, on any backend, among all pieces and among some."""
     source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
-    for name, config in SEARCHES.items():
-        options = LoopOptions(static_length=longest_translation(source.shape[1], config))
-        search = functools.partial(search_model, model, config=config, loop=options)
+    among_some = {"short beam": SEARCHES["beam"]}
+    for name, config in (SEARCHES | among_some).items():
+        options = {
+            "loop": LoopOptions(static_length=longest_translation(source.shape[1], config)),
+            "shortlist": SOME if name in among_some else None,
+        }
+        search = functools.partial(search_model, model, config=config, **options)
         found = compiled(search, jit_compile=False)(ops.convert_to_tensor(source))
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values

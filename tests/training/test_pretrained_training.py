@@ -15,6 +15,7 @@ from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.layers.pretrained_encoder import describe_backbone
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.translation.translator import Translator
 from serving import tflite
 from serving.export import export
@@ -23,6 +24,7 @@ from serving.web import command as web
 from tests.hub_presets import KINDS, write_preset
 from tests.serving.exported import predict
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
+from training import shortlist
 from training.folder import read_config
 from training.train import main
 
@@ -115,6 +117,20 @@ def check_what_comes_after(run: Path, folder: Path) -> None:
 
 def test_it_is_exported_converted_and_shared(run: Path, tmp_path: Path) -> None:
     check_what_comes_after(run, tmp_path)
+
+
+def test_a_shortlist_of_its_pieces(run: Path, tmp_path: Path) -> None:
+    """A list is by the source's pieces, which are spelled otherwise than the target's."""
+    flags = ["--run-dir", str(run), "--pieces", "2", "--usual", "12"]
+    assert shortlist.main([*flags, "--output", str(tmp_path / "list.npz")]) == 0
+    listed = Shortlist.load(tmp_path / "list.npz")
+    translator = Translator.from_preset(run)
+    tokenizer = translator.target_tokenizer
+    for text, found in zip(TEXTS, translator.with_shortlist(listed)(TEXTS), strict=True):
+        ids = np.array(translator.source_tokenizer.source_ids([text], 60))
+        pieces = np.flatnonzero(listed.allowed(ids)[0]).tolist()
+        assert 12 <= len(pieces) < 60
+        assert set(found.target_tokens) <= set(tokenizer.tokens(pieces))
 
 
 def test_neither_a_page_nor_text_in_litert_is_made_of_it(

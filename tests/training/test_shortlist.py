@@ -10,7 +10,7 @@ import pytest
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.translation.translator import Translator
-from serving import export, litert_runtime, save, tflite
+from serving import export, litert_runtime, onnx, save, tflite
 from serving.servable import Servable
 from tests.serving.exported import predict
 from tests.training.corpora import PAIRS, write_folder
@@ -125,6 +125,18 @@ def test_everything_translates_by_it(made: Made, tmp_path: Path) -> None:
     assert Tokenizer.load(lite.with_suffix(".target.model")).decode(written) == [
         one.text for one in found
     ]
+
+
+@pytest.mark.long
+def test_onnx_translates_by_it(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    check = tmp_path / "check.txt"
+    check.write_text("\n".join(TEXTS), encoding="utf-8")
+    flags = ["--output", str(tmp_path / "m.onnx"), "--check", str(check)]
+    assert onnx.main(["--model", str(made.short), *flags]) == 0
+    assert "MB; 6 of 6 translations equal to TensorFlow's" in capsys.readouterr().out
 
 
 def test_what_is_refused(made: Made, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
