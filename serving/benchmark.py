@@ -59,7 +59,7 @@ class BenchmarkConfig(ModelChoice):
         readings: the number of times that the file is translated.
 
     Raises:
-        ValueError: a number below 1, or no model is given.
+        ValueError: a number below 1, no beam, or no model is given.
     """
 
     input: Path
@@ -74,6 +74,9 @@ class BenchmarkConfig(ModelChoice):
         for name in ("batch_size", "words", "requests", "readings"):
             value = getattr(self, name)
             require(value >= 1, name, "at least 1", value)
+
+        fits = len(self.beam_sizes) > 0 and min(self.beam_sizes) >= 1
+        require(fits, "beam_sizes", "one or more, each at least 1", self.beam_sizes)
 
 
 def throughput(translator: Translator, texts: Sequence[str], readings: int) -> dict[str, Any]:
@@ -139,14 +142,19 @@ def latencies(version: Path, texts: Sequence[str]) -> dict[str, dict[str, float]
     return found
 
 
-def shares(version: Path, batches: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+def shares(version: Path, batches: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """Measures how much of the time of each batch is in matrix products."""
     from .products import products_time
 
     found = {}
     for name, texts in batches.items():
         times = products_time(version, texts)
-        found[name] = {"ms": times.whole, "products_ms": times.products, "share": times.share}
+        found[name] = {
+            "sentences": len(texts),
+            "ms": times.whole,
+            "products_ms": times.products,
+            "share": times.share,
+        }
     return found
 
 
@@ -210,9 +218,14 @@ def measure(config: BenchmarkConfig) -> dict[str, Any]:
     }
     stored = config.open()
     search = stored.read_search()
-    for beam_size in config.beam_sizes:
-        search = replace(search, beam_size=beam_size, n_best=1)
-        translator = Translator.from_stored(stored, search, batch_size=config.batch_size)
+    # All of them first: what a model refuses is said before anything is measured.
+    translators = {
+        beam_size: Translator.from_stored(
+            stored, replace(search, beam_size=beam_size, n_best=1), config.batch_size
+        )
+        for beam_size in config.beam_sizes
+    }
+    for beam_size, translator in translators.items():
         report[f"beam {beam_size}"] = _measure_search(translator, texts, requests, config.readings)
     return report
 
@@ -222,10 +235,11 @@ def _measure_search(
 ) -> dict[str, Any]:
     """Measures one search: of all texts in batches, and of each request alone."""
     from .export import export
+    from .signatures import TEXTS_AT_A_TIME
 
     speed = throughput(translator.frozen(), texts, readings)
     middle = sorted(texts, key=lambda text: len(text.split()))[len(texts) // 2 :]
-    batches = {"batch": middle[: translator.batch_size], "one sentence": requests[:1]}
+    batches = {"batch": middle[:TEXTS_AT_A_TIME], "one sentence": requests[:1]}
     with tempfile.TemporaryDirectory() as folder:
         version = export(translator, Path(folder) / "nmt")
         single = latencies(version, requests)
@@ -258,7 +272,7 @@ def run(config: BenchmarkConfig) -> None:
             print(f"    {place:<16} p50 {times['p50_ms']:6.1f} ms   p99 {times['p99_ms']:6.1f} ms")
         for batch, parts in measured["products"].items():
             products = f"matrix products {100 * parts['share']:.0f} % of {parts['ms']:.1f} ms"
-            print(f"    {batch:<16} {products} on one thread")
+            print(f"    {batch:<16} {products} of {parts['sentences']}, on one thread")
     print(json.dumps(report))
 
 

@@ -29,7 +29,7 @@ class Products(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The part of the time that is in products, at most 1."""
+        """The part of the time that is in products; both are measured, of different calls."""
         return self.products / self.whole
 
 

@@ -28,12 +28,12 @@ def one_thread_an_operation() -> None:
     """Makes operations of this process run on one thread each, and several of them at a time.
 
     A search has many small products, which lose more by being cut than they gain: whole batches,
-    one on each core, are faster. `TF_NUM_INTRAOP_THREADS` says otherwise where it is set; and so
+    one on each core, are faster. A `TF_NUM_INTRAOP_THREADS` of more than 1 says otherwise; and so
     does a TensorFlow that has started, as in a notebook.
     """
     import tensorflow as tf
 
-    if "TF_NUM_INTRAOP_THREADS" not in os.environ:
+    if os.environ.get("TF_NUM_INTRAOP_THREADS", "1") == "1":
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)
 

@@ -64,9 +64,8 @@ def run(config: SaveConfig) -> None:
         from attention_nmt.search.shortlist import Shortlist
         from attention_nmt.translation.translator import Translator
 
-        translator = Translator.from_stored(stored, search)
-        if config.shortlist is not None:
-            translator = translator.with_shortlist(Shortlist.load(config.shortlist))
+        given = None if config.shortlist is None else Shortlist.load(config.shortlist)
+        translator = Translator.from_stored(stored, search, shortlist=given)
         translator.save(config.output, card=card, storage=config.storage, samples=stored.samples)
 
     size = sum(path.stat().st_size for path in config.output.rglob("*") if path.is_file())

@@ -190,7 +190,7 @@ class Corpus:
         """
         sources: list[str] = []
         targets: list[str] = []
-        for chunk in _chunks(self.pairs(split)):
+        for chunk in text_chunks(self.pairs(split)):
             sources += chunk[0]
             targets += chunk[1]
 
@@ -211,12 +211,12 @@ def iterate_texts(pairs: tf.data.Dataset, sides: Sequence[int] = (0, 1)) -> Iter
 
     The pairs are read once.
     """
-    for chunk in _chunks(pairs):
+    for chunk in text_chunks(pairs):
         for side in sides:
             yield from chunk[side]
 
 
-def _chunks(pairs: tf.data.Dataset) -> Iterator[list[list[str]]]:
+def text_chunks(pairs: tf.data.Dataset) -> Iterator[list[list[str]]]:
     """The sources and the targets of some pairs at a time."""
     for chunk in untuned(pairs.batch(CHUNK)).as_numpy_iterator():
         yield [_decoded(side.tolist()) for side in chunk]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,17 +12,19 @@ from attention_nmt.checks import require
 from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.search.shortlist import Shortlist
+from attention_nmt.stored import StoredModel
 from attention_nmt.translation.translator import Translator
 
-from .data import Corpus, DataError
+from .data import DataError, text_chunks
 from .evaluation import corpus_to_translate
+from .mixture import Mixture
 from .shortlist import ShortlistConfig
-
-CHUNK = 2000
-"""The number of pairs that are aligned before their links are counted."""
 
 BATCH = 64
 """Sentences that are translated together, for `Coverage`."""
+
+SAMPLE = 5000
+"""The most pairs on which the coverage of a shortlist is measured."""
 
 SMALLEST_WEIGHT = 0.02
 """The least weight of attention that counts as a link."""
@@ -33,6 +36,7 @@ class Links(NamedTuple):
     source: np.ndarray  # [N] ids
     target: np.ndarray  # [N] ids
     weights: np.ndarray  # [N]
+    left_out: int  # pairs
 
 
 def make(config: ShortlistConfig) -> None:
@@ -45,15 +49,9 @@ def make(config: ShortlistConfig) -> None:
     stored = config.open()
     translator = Translator.from_stored(stored)
     require(translator.model.aligns, "model", "one that aligns", "one without attention")
-    given = {name: getattr(config, name) for name in ("dataset", "source", "target", "data_dir")}
-    corpus = corpus_to_translate(stored, **given)
+    texts = _texts(config, stored)
 
-    try:
-        split = corpus.dev_split()
-    except DataError:
-        split = config.split
-
-    found = count_links(translator, *_texts(corpus, config.split))
+    found = count_links(translator, text_chunks(texts.pairs(config.split)))
     expected = "one with pairs that the tokenizers can read"
     require(len(found.weights) > 0, "split", expected, config.split)
     shortlist = choose(
@@ -66,13 +64,25 @@ def make(config: ShortlistConfig) -> None:
     )
     shortlist.save(config.output)
 
-    print(f"{config.output}: {len(shortlist.usual)} usual pieces")
-    print(_said(shortlist, translator, corpus, split))
+    left_out = f"; {found.left_out} pairs left out" if found.left_out else ""
+    print(f"{config.output}: {len(shortlist.usual)} usual pieces{left_out}")
+    print(_said(shortlist, translator, texts, config.split))
 
 
-def _said(shortlist: Shortlist, translator: Translator, corpus: Corpus, split: str) -> str:
-    """What the shortlist leaves of a split."""
-    found = coverage(shortlist, translator, *_texts(corpus, split))
+def _texts(config: ShortlistConfig, stored: StoredModel) -> Mixture:
+    """The corpora that a model was trained on, or those of the flags."""
+    given = {name: getattr(config, name) for name in ("dataset", "source", "target", "data_dir")}
+    first = corpus_to_translate(stored, **given)
+    dataset = config.dataset or stored.corpus["dataset"]
+    return Mixture.of(dataset, first.source, first.target, first.data_dir)
+
+
+def _said(shortlist: Shortlist, translator: Translator, texts: Mixture, split: str) -> str:
+    """What the shortlist leaves of a dev split, or of the one that it was made of."""
+    with contextlib.suppress(DataError):
+        split = texts.first.dev_split()
+    sample = texts.first.pairs(split).take(SAMPLE)
+    found = coverage(shortlist, translator, text_chunks(sample))
     share = f"{100 * found.share:.2f} % of the target pieces of {split}"
     return f"{share}; {found.alone:.0f} pieces for a sentence, {found.together:.0f} for {BATCH}"
 
@@ -86,54 +96,70 @@ class Coverage(NamedTuple):
 
 
 def coverage(
-    shortlist: Shortlist, translator: Translator, sources: Sequence[str], targets: Sequence[str]
+    shortlist: Shortlist, translator: Translator, chunks: Iterable[Sequence[Sequence[str]]]
 ) -> Coverage:
-    """What a shortlist leaves of given pairs."""
-    limit = translator.search.maximum_source_length
-    read = translator.source_tokenizer.source_ids(sources, limit)
-    usual = set(shortlist.usual.tolist())
-    lists = [usual.union(shortlist.candidates[ids].ravel().tolist()) for ids in read]
+    """What a shortlist leaves of given pairs.
 
-    written = translator.target_tokenizer.encode(targets)
-    there = sum(piece in one for one, ids in zip(lists, written, strict=True) for piece in ids)
-    order = sorted(range(len(read)), key=lambda index: len(read[index]))
-    batches = [order[begin : begin + BATCH] for begin in range(0, len(order), BATCH)]
-    together = [len(set().union(*(lists[index] for index in batch))) for batch in batches]
+    Args:
+        shortlist: the shortlist.
+        translator: of its model.
+        chunks: the sources and the targets of some pairs at a time.
+    """
+    limit = translator.search.maximum_source_length
+    there, pieces = 0, 0
+    alone: list[int] = []
+    together: list[int] = []
+    for sources, targets in chunks:
+        read = translator.source_tokenizer.source_ids(sources, limit)
+        written = translator.target_tokenizer.encode(targets)
+        rows = sorted(zip(read, written, strict=True), key=lambda row: len(row[0]))
+        for begin in range(0, len(rows), BATCH):
+            batch = rows[begin : begin + BATCH]
+            lists = [_allowed(shortlist, ids) for ids, _ in batch]
+            alone += map(len, lists)
+            together.append(len(set().union(*lists)))
+            for allowed, (_, ids) in zip(lists, batch, strict=True):
+                there += sum(piece in allowed for piece in ids)
+                pieces += len(ids)
+
     return Coverage(
-        share=there / max(1, sum(map(len, written))),
-        alone=float(np.mean([len(one) for one in lists])),
+        share=there / max(1, pieces),
+        alone=float(np.mean(alone)),
         together=float(np.mean(together)),
     )
 
 
-def _texts(corpus: Corpus, split: str) -> tuple[list[str], list[str]]:
-    sources, targets = corpus.texts(split)
-    require(len(sources) > 0, "split", "one with pairs", split)
-    return sources, targets
+def _allowed(shortlist: Shortlist, source_ids: Sequence[int]) -> set[int]:
+    """The pieces that a source may become."""
+    candidates = shortlist.candidates[list(source_ids)].ravel().tolist()
+    return {*shortlist.usual.tolist(), *candidates} - {0}
 
 
-def count_links(translator: Translator, sources: Sequence[str], targets: Sequence[str]) -> Links:
+def count_links(translator: Translator, chunks: Iterable[Sequence[Sequence[str]]]) -> Links:
     """The links of attention in pairs, by forced decoding.
+
+    Left out are pairs whose target has more pieces than a source may have, and texts that are no
+    valid Unicode.
 
     Args:
         translator: of a model that aligns.
-        sources: one text a pair.
-        targets: one text a pair.
+        chunks: the sources and the targets of some pairs at a time.
     """
     size = translator.target_tokenizer.vocabulary_size
     couples = [np.zeros(0, np.int64)]
     weights: list[np.ndarray] = [np.zeros(0)]
-    for begin in range(0, len(sources), CHUNK):
-        chunk = slice(begin, begin + CHUNK)
-        for one, weight in _pair_links(translator, sources[chunk], targets[chunk]):
-            couples.append(one)
-            weights.append(weight)
+    left_out = 0
+    for sources, targets in chunks:
+        found = list(_pair_links(translator, sources, targets))
+        left_out += len(sources) - len(found)
+        couples += [one for one, _ in found]
+        weights += [weight for _, weight in found]
         # So rarely that adding up takes as long for each pair, however many there are.
         if sum(map(len, couples[1:])) > len(couples[0]):
             couples, weights = _added_up(couples, weights)
 
     (keys,), (total,) = _added_up(couples, weights)
-    return Links(keys // size, keys % size, total)
+    return Links(keys // size, keys % size, total, left_out)
 
 
 def _added_up(
@@ -151,11 +177,16 @@ def _pair_links(
     size = translator.target_tokenizer.vocabulary_size
     end = translator.target_tokenizer.special.end
     limit = translator.search.maximum_source_length
-    read = translator.source_tokenizer.source_ids(sources, limit)
     written = translator.target_tokenizer.encode(targets)
+    short = [index for index, ids in enumerate(written) if len(ids) < limit]
+    sources = [sources[index] for index in short]
+    targets = [targets[index] for index in short]
+
+    read = translator.source_tokenizer.source_ids(sources, limit)
     found = translator.align(sources, targets)
-    for source_ids, target_ids, alignment in zip(read, written, found, strict=True):
-        couples = np.add.outer([*target_ids, end], size * np.asarray(source_ids, np.int64))
+    for source_ids, index, alignment in zip(read, short, found, strict=True):
+        target_ids = [*written[index], end]
+        couples = np.add.outer(target_ids, size * np.asarray(source_ids, np.int64))
         if couples.shape == alignment.weights.shape:  # not of a text that is no valid Unicode
             linked = alignment.weights >= SMALLEST_WEIGHT
             yield couples[linked], alignment.weights[linked]
@@ -185,17 +216,17 @@ def choose(
     """
     size = target_tokenizer.vocabulary_size
     pad, _, _, end = target_tokenizer.special
-    candidates = np.full((source_tokenizer.vocabulary_size, pieces + 1), pad, np.int32)
-    candidates[:, 0] = _spelled_alike(source_tokenizer, target_tokenizer, pad)
+    rows = source_tokenizer.vocabulary_size
 
-    totals = np.bincount(links.source, links.weights, minlength=len(candidates))
+    totals = np.bincount(links.source, links.weights, minlength=rows)
     order = np.lexsort((-links.weights, links.source))
     source = links.source[order]
     first = np.searchsorted(source, source)  # where the links of each source piece begin
     rank = np.arange(len(source)) - first
     chosen = (rank < pieces) & (links.weights[order] >= share * totals[source])
+    candidates = np.full((rows, 2 + rank[chosen].max(initial=-1)), pad, np.int32)
+    candidates[:, 0] = _spelled_alike(source_tokenizer, target_tokenizer, pad)
     candidates[source[chosen], 1 + rank[chosen]] = links.target[order][chosen]
-    candidates = candidates[:, : 2 + rank[chosen].max(initial=-1)]  # no columns of padding alone
 
     written = np.bincount(links.target, links.weights, minlength=size)
     frequent = np.argsort(-written, kind="stable")[:usual]

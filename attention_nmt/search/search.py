@@ -82,7 +82,7 @@ def search_model(
 
     Raises:
         ValueError: a coverage penalty for a model that does not align, ids of more axes or fewer,
-            or a shortlist of other vocabularies.
+            or a shortlist that is none for the model; see `check_shortlist`.
         TypeError: an argument is something else.
     """
     require_ids("source", source, "[B, S]")
@@ -98,7 +98,7 @@ def search_model(
     allowed = None
     pieces = None
     if shortlist is not None:
-        check_shortlist(shortlist, model, config)
+        check_shortlist(shortlist, model, config, special)
         allowed = shortlist.allowed(source, prefix)
         if loop.changing_shapes and not config.temperature:
             pieces = ops.nonzero(ops.any(allowed, axis=0))[0]
@@ -129,16 +129,23 @@ def search_model(
     return found if alignments else found._replace(alignments=None)
 
 
-def check_shortlist(shortlist: Shortlist, model: TranslationModel, config: SearchConfig) -> None:
+def check_shortlist(
+    shortlist: Shortlist, model: TranslationModel, config: SearchConfig, special: SpecialIds
+) -> None:
     """Makes sure that a shortlist is one for a model and a search.
 
     Raises:
-        ValueError: it is of other vocabularies, or the beam is wider than it has usual pieces.
+        ValueError: it is of other vocabularies, its usual pieces lack the end symbol, or the beam
+            is as wide as there are of them.
     """
     require_type(isinstance(shortlist, Shortlist), "shortlist", "a Shortlist", shortlist)
     sizes = (model.source_vocabulary_size, model.target_vocabulary_size)
     found = (shortlist.source_vocabulary_size, shortlist.target_vocabulary_size)
     require(found == sizes, "shortlist", f"of the model's vocabularies of {sizes} pieces", found)
+
+    ends = special.end in shortlist.usual
+    expected = f"one whose usual pieces have the end symbol, {special.end}"
+    require(ends, "shortlist", expected, shortlist.usual.tolist())
 
     usual = len(shortlist.usual)
     expected = f"below the {usual} usual pieces of the model's shortlist"

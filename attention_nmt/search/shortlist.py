@@ -15,6 +15,9 @@ from attention_nmt.search.hypotheses import Problem
 from attention_nmt.search.ranking import IMPOSSIBLE
 from attention_nmt.types import Tensor
 
+LARGEST = 2**26
+"""The most numbers of a table of candidates, 256 MB: 250,000 source pieces of 268 each."""
+
 
 class Shortlist:
     """The pieces that those of a source were aligned with in training, and the usual ones.
@@ -31,7 +34,8 @@ class Shortlist:
 
     Raises:
         TypeError: an argument is no array.
-        ValueError: an array is of another shape or type, or a piece is none of the vocabulary.
+        ValueError: an array is of another shape or type, the table is larger than `LARGEST`, or a
+            piece is none of the vocabulary.
 
     Source: Jean et al. (2015), arXiv 1412.2007, section 3.2: pieces that an aligner found for the
     words of the source, and the most frequent ones. Departure from it: the alignments are those of
@@ -42,6 +46,8 @@ class Shortlist:
         self, candidates: np.ndarray, usual: np.ndarray, target_vocabulary_size: int
     ) -> None:
         _check("candidates", candidates, 2, target_vocabulary_size)
+        expected = f"a table of at most {LARGEST:,} numbers"
+        require(candidates.size <= LARGEST, "candidates", expected, candidates.shape)
         _check("usual", usual, 1, target_vocabulary_size)
 
         self.candidates = candidates.astype(np.int32)
@@ -78,11 +84,19 @@ class Shortlist:
         return ops.greater(flags, 0)
 
     def save(self, path: str | Path) -> None:
-        """Writes it into a file, whole or not at all."""
-        size = np.int32(self.target_vocabulary_size)
+        """Writes it into a file, whole or not at all.
+
+        Padding, of which the table may be full, is left out.
+        """
+        sources, columns = np.nonzero(self.candidates)
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
-                file, candidates=self.candidates, usual=self.usual, target_vocabulary_size=size
+                file,
+                sources=sources.astype(np.int32),
+                candidates=self.candidates[sources, columns],
+                usual=self.usual,
+                source_vocabulary_size=np.int32(self.source_vocabulary_size),
+                target_vocabulary_size=np.int32(self.target_vocabulary_size),
             )
 
     @classmethod
@@ -97,8 +111,33 @@ class Shortlist:
 
         path = Path(path)
         with open_arrays(path, "shortlist", COMPRESSED) as arrays, whole(path, "shortlist"):
-            size = int(arrays["target_vocabulary_size"])
-            return cls(arrays["candidates"], arrays["usual"], size)
+            rows = int(arrays["source_vocabulary_size"])
+            candidates = _table(arrays["sources"], arrays["candidates"], rows)
+            return cls(candidates, arrays["usual"], int(arrays["target_vocabulary_size"]))
+
+
+def _table(sources: np.ndarray, candidates: np.ndarray, rows: int) -> np.ndarray:
+    """The candidates `[rows, N]` of all source pieces, padded with 0.
+
+    Args:
+        sources: source pieces `[M]`, in order, each as often as it has candidates.
+        candidates: theirs `[M]`.
+        rows: `V_s`.
+
+    Raises:
+        ValueError: they do not fit each other, or the table would be larger than `LARGEST`.
+    """
+    whole = sources.ndim == 1 and sources.shape == candidates.shape
+    require(whole, "sources", f"as many as candidates {candidates.shape}", sources.shape)
+    ordered = bool(np.all(np.diff(sources, prepend=0, append=rows - 1) >= 0))
+    require(ordered, "sources", f"pieces below {rows}, in order", sources)
+
+    places = np.arange(len(sources)) - np.searchsorted(sources, sources)
+    width = 1 + places.max(initial=0)
+    require(rows * width <= LARGEST, "sources", f"of a table of {LARGEST:,}", (rows, width))
+    table = np.zeros((rows, width), np.int32)
+    table[sources, places] = candidates
+    return table
 
 
 def among(problem: Problem, allowed: Tensor) -> Problem:

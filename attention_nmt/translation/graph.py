@@ -79,7 +79,7 @@ class TranslationGraph:
         _check_vocabulary("target", target_tokenizer, model.target_vocabulary_size)
 
         if shortlist is not None:
-            check_shortlist(shortlist, model, search)
+            check_shortlist(shortlist, model, search, target_tokenizer.special)
 
         self.model = model
         self.source_tokenizer = source_tokenizer

@@ -146,14 +146,22 @@ class Translator:
 
     @classmethod
     def from_stored(
-        cls, stored: StoredModel, search: SearchConfig | None = None, batch_size: int = 64
+        cls,
+        stored: StoredModel,
+        search: SearchConfig | None = None,
+        batch_size: int = 64,
+        shortlist: Shortlist | None = None,
     ) -> Translator:
-        """The translator of a model that `open_model` found; see `from_preset`."""
+        """The translator of a model that `open_model` found; see `from_preset`.
+
+        A shortlist takes the place of the model's.
+        """
         search = search or stored.read_search()
         model = stored.load_model()
         source, target = stored.load_tokenizers()
+        shortlist = shortlist or stored.load_shortlist()
 
-        return cls(model, source, search, target, batch_size, shortlist=stored.load_shortlist())
+        return cls(model, source, search, target, batch_size, shortlist=shortlist)
 
     @classmethod
     def from_run(

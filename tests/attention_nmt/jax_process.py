@@ -38,11 +38,11 @@ def searched(model: Seq2Seq) -> dict[str, np.ndarray]:
     source, values = tiny_batch(LENGTHS)[0]["source"], dict[str, np.ndarray]()
     among_some = {"short beam": SEARCHES["beam"]}
     for name, config in (SEARCHES | among_some).items():
-        options = {
-            "loop": LoopOptions(static_length=longest_translation(source.shape[1], config)),
-            "shortlist": SOME if name in among_some else None,
-        }
-        search = functools.partial(search_model, model, config=config, **options)
+        options = LoopOptions(static_length=longest_translation(source.shape[1], config))
+        shortlist = SOME if name in among_some else None
+        search = functools.partial(
+            search_model, model, config=config, shortlist=shortlist, loop=options
+        )
         found = compiled(search, jit_compile=False)(ops.convert_to_tensor(source))
         values |= {f"{name} ids": np.asarray(found.ids), f"{name} scores": np.asarray(found.scores)}
     return values

@@ -24,8 +24,11 @@ print(tf.config.threading.get_intra_op_parallelism_threads(), _batches_at_a_time
         ([], {}, (1, os.cpu_count())),
         pytest.param(["started"], {}, (0, 2), marks=pytest.mark.long),
         pytest.param([], {"TF_NUM_INTRAOP_THREADS": "2"}, (0, 2), marks=pytest.mark.long),
+        pytest.param(
+            [], {"TF_NUM_INTRAOP_THREADS": "1"}, (1, os.cpu_count()), marks=pytest.mark.long
+        ),
     ],
-    ids=["a command", "a notebook", "one that was told"],
+    ids=["a command", "a notebook", "one that was told", "one that was told the same"],
 )
 def test_one_thread_an_operation(
     arguments: list[str], environment: dict[str, str], expected: tuple[int, int]

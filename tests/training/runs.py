@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from attention_nmt.config import BatchConfig, ModelConfig, SearchConfig, to_json
 from attention_nmt.data.tokenizer import Tokenizer
@@ -15,7 +16,7 @@ SEARCH = SearchConfig(beam_size=2, maximum_length_ratio=0.5, maximum_length_extr
 """The search of the run: short, since random weights end no translation."""
 
 
-def untrained_run(path: Path, corpus: Path, vocabulary_size: int = 310) -> Path:
+def untrained_run(path: Path, corpus: Path, vocabulary_size: int = 310, **options: Any) -> Path:
     """Writes a run folder of a tiny model from English to French, as a training's first moment."""
     config = TrainConfig(
         dataset=str(corpus),
@@ -28,6 +29,7 @@ def untrained_run(path: Path, corpus: Path, vocabulary_size: int = 310) -> Path:
             decoder_units=16,
             attention_units=8,
             readout_units=12,
+            **options,
         ),
         batches=BatchConfig(batch_size=16, maximum_length=40, buckets=2),
         search=SEARCH,

@@ -15,8 +15,8 @@ from serving.servable import Servable
 from tests.serving.exported import predict
 from tests.training.corpora import PAIRS, write_folder
 from tests.training.runs import untrained_run
-from training import shortlist
-from training.shortlisting import SMALLEST_WEIGHT, Links, choose, count_links, coverage
+from training import shortlist, shortlisting
+from training.shortlisting import Links, choose, count_links, coverage
 
 TEXTS = [source for source, _ in PAIRS[:6]]
 
@@ -42,17 +42,26 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return found
 
 
-def test_links_are_counted(made: Made) -> None:
+def test_links_are_counted(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over several chunks, of weights that are large enough; a long target is left out."""
+    monkeypatch.setattr(shortlisting, "SMALLEST_WEIGHT", 0.06)
     translator = Translator.from_preset(made.run)
-    sources, targets = ([pair[side] for pair in PAIRS[:5]] for side in (0, 1))
-    links = count_links(translator, sources, targets)
+    sources, targets = ([pair[side] for pair in PAIRS[:7]] for side in (0, 1))
+    targets[4] = "noir " * 400
+    chunks = [(sources[i : i + 2], targets[i : i + 2]) for i in range(0, 7, 2)]
+    links = count_links(translator, chunks)
+    assert links.left_out == 1
+    del sources[4], targets[4]
 
     tokenizer = translator.source_tokenizer
     expected: Counter[tuple[str, str]] = Counter()
+    small = 0
     for found in translator.align(sources, targets):
         for row, written in zip(found.weights, found.target_tokens, strict=True):
             for weight, read in zip(row, found.source_tokens, strict=True):
-                expected[read, written] += weight if weight >= SMALLEST_WEIGHT else 0
+                expected[read, written] += weight if weight >= 0.06 else 0
+                small += weight < 0.06
+    assert small > 0
 
     tokens = [tokenizer.tokens(ids.tolist()) for ids in (links.source, links.target)]
     counted = dict(zip(zip(*tokens, strict=True), links.weights, strict=True))
@@ -65,6 +74,7 @@ def test_the_best_are_chosen() -> None:
         source=np.array([9, 9, 9, 9, 30, 30, 3]),
         target=np.array([40, 41, 42, 43, 44, 45, 3]),
         weights=np.array([1.0, 5.0, 3.0, 0.05, 2.0, 2.0, 4.0]),
+        left_out=0,
     )
     found = choose(links, tokenizer, tokenizer, pieces=2, share=0.01, usual=2)
     np.testing.assert_array_equal(found.candidates[9], [9, 41, 42])
@@ -90,14 +100,47 @@ def test_what_a_list_leaves(made: Made) -> None:
     for piece in first:
         candidates[piece] = written[0][0]
     usual = np.array([3, *written[1][:1]])
-    found = coverage(
-        Shortlist(candidates, usual, 310), translator, ["black", "dog"], ["noir", "chien"]
-    )
-    allowed = [{0, 3, written[0][0], written[1][0]}, {0, 3, written[1][0]}]
+    listed = Shortlist(candidates, usual, 310)
+    allowed = [{3, written[0][0], written[1][0]}, {3, written[1][0]}]
     there = sum(piece in allowed[row] for row in (0, 1) for piece in written[row])
+
+    together = (["black", "dog"], ["noir", "chien"])
+    found = coverage(listed, translator, [together])
     assert found.share == there / sum(map(len, written)) < 1
     assert found.alone == np.mean([len(one) for one in allowed])
     assert found.together == len(set().union(*allowed))
+
+    apart = [(["black"], ["noir"]), (["dog"], ["chien"])]
+    found = coverage(listed, translator, apart)
+    assert found.share == there / sum(map(len, written))
+    assert found.together == np.mean([len(one) for one in allowed])
+
+
+def test_all_corpora_of_a_mixture_are_aligned(made: Made, tmp_path: Path) -> None:
+    """A pair of the second one has pieces that the first has not linked."""
+    first, second = (write_folder(tmp_path / name) for name in ("first", "second"))
+    for lang, text in (("en", PAIRS[0][0]), ("fr", PAIRS[0][1])):
+        (first / f"{lang}.train.txt").write_text(text + "\n")
+    sizes = []
+    for number, dataset in enumerate([str(first), f"{first},{second}"]):
+        file = tmp_path / f"{number}.npz"
+        arguments = ["--run-dir", str(made.run), "--dataset", dataset, "--output", str(file)]
+        assert shortlist.main(arguments) == 0
+        sizes.append(np.count_nonzero(Shortlist.load(file).candidates[:, 1:]))
+    assert 0 < sizes[0] < sizes[1]
+
+
+def test_another_list_takes_the_place_of_a_models(made: Made, tmp_path: Path) -> None:
+    """The beam is as wide as the new list lets it be, not the old one."""
+    wide = Shortlist(np.zeros((310, 1), np.int32), np.arange(40), 310)
+    wide.save(tmp_path / "wide.npz")
+    arguments = ["--model", str(made.short), "--shortlist", str(tmp_path / "wide.npz")]
+    output = tmp_path / "saved"
+    assert save.main([*arguments, "--beam-size", "30", "--output", str(output)]) == 0
+    found = Translator.from_preset(output)
+    assert found.shortlist is not None
+    np.testing.assert_array_equal(found.shortlist.usual, wide.usual)
+    assert found.search.beam_size == 30
 
 
 def test_everything_translates_by_it(made: Made, tmp_path: Path) -> None:
@@ -145,4 +188,9 @@ def test_what_is_refused(made: Made, capsys: pytest.CaptureFixture[str], tmp_pat
     assert "--pieces must be at least 1" in capsys.readouterr().err
     assert shortlist.main([*arguments, "--share", "1"]) == 1
     assert "--share must be in [0, 1)" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    blind = tmp_path / "blind"
+    untrained_run(blind, write_folder(tmp_path / "corpus"), attention="none")
+    output = str(tmp_path / "s.npz")
+    assert shortlist.main(["--run-dir", str(blind), "--output", output]) == 1
+    assert "model must be one that aligns" in capsys.readouterr().err
+    assert not Path(output).exists()

@@ -174,13 +174,56 @@ def test_it_is_saved_with_a_model(tokenizer: Tokenizer, tmp_path: Path) -> None:
     translator.save(folder)
     loaded = Translator.from_preset(folder)
     assert loaded.shortlist is not None
-    np.testing.assert_array_equal(loaded.shortlist.candidates, half().candidates)
+    found, expected = (np.sort(one.candidates) for one in (loaded.shortlist, half()))
+    np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(loaded.shortlist.usual, half().usual)
     assert [t.text for t in loaded(TEXTS)] == [t.text for t in translator(TEXTS)]
 
     ModelFolder(folder).shortlist.unlink()
     with pytest.raises(FileNotFoundError, match=r"shortlist\.npz"):
         Translator.from_preset(folder)
+
+
+def test_a_large_table_of_few_candidates(tmp_path: Path) -> None:
+    """As of a multilingual encoder's pieces and a small corpus: it is not taken for a bomb."""
+    random = np.random.default_rng(0)
+    candidates = np.zeros((250_000, 25), np.int32)
+    rows = random.choice(250_000, 4000, replace=False)
+    candidates[rows, : 1 + 3] = random.integers(1, 8000, (4000, 4))
+    candidates[rows[:3], 20] = 7
+    path = tmp_path / "shortlist.npz"
+    made = Shortlist(candidates, np.arange(5), 8000)
+    made.save(path)
+    assert path.stat().st_size < 200_000
+    loaded = Shortlist.load(path)
+    assert loaded.candidates.shape == (250_000, 5)
+    wide = np.sort(made.candidates)[:, -5:]
+    np.testing.assert_array_equal(np.sort(loaded.candidates), wide)
+
+
+def test_a_file_that_does_not_fit_together(tmp_path: Path) -> None:
+    path = tmp_path / "shortlist.npz"
+    whole: dict[str, Any] = {
+        "sources": np.array([1, 1, 4]),
+        "candidates": np.array([5, 6, 7]),
+        "usual": np.array([3]),
+        "source_vocabulary_size": 5,
+        "target_vocabulary_size": 9,
+    }
+    np.savez(path, **whole)
+    table = [[0, 0], [5, 6], [0, 0], [0, 0], [7, 0]]
+    np.testing.assert_array_equal(Shortlist.load(path).candidates, table)
+    for change in (
+        {"sources": np.array([1, 4])},
+        {"sources": np.array([1, 4, 1])},
+        {"sources": np.array([1, 1, 5])},
+        {"sources": np.array([-1, 1, 4])},
+        {"candidates": np.array([5, 6, 9])},
+        {"source_vocabulary_size": 2**30},
+    ):
+        np.savez(path, **{**whole, **change})
+        with pytest.raises(ValueError, match=r"shortlist\.npz: expected a whole shortlist"):
+            Shortlist.load(path)
 
 
 def test_a_damaged_file(tmp_path: Path) -> None:
@@ -226,6 +269,9 @@ def test_another_models_list(tokenizer: Tokenizer) -> None:
     model = ending_model()
     with pytest.raises(ValueError, match=r"`shortlist` must be of the model's vocabularies of"):
         Translator(model, tokenizer, SHORT, shortlist=of_all(40))
+    endless = Shortlist(of_all().candidates, np.arange(4, 90), VOCABULARY_SIZE)
+    with pytest.raises(ValueError, match="`shortlist` must be one whose usual pieces have the end"):
+        Translator(model, tokenizer, SHORT, shortlist=endless)
     few = Shortlist(np.zeros((VOCABULARY_SIZE, 1), np.int32), np.array([3, 4]), VOCABULARY_SIZE)
     with pytest.raises(ValueError, match="`beam_size` must be below the 2 usual pieces"):
         Translator(model, tokenizer, SHORT, shortlist=few)
