@@ -14,13 +14,13 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import BatchConfig, ModelConfig
 
-from ..presets import TrainConfig
+from ..presets import PRESETS, TrainConfig
 from .bound import check_known
 from .streams import Stream, corpus_stream, synthetic_stream
 
@@ -35,7 +35,7 @@ class Size(NamedTuple):
     batches: BatchConfig
 
 
-SIZES = {
+_SIZES = {
     "default": Size(
         model=ModelConfig(embedding_dropout=0.3, annotation_dropout=0.3, readout_dropout=0.3),
         batches=BatchConfig(maximum_length=60, buckets=12),
@@ -59,6 +59,25 @@ SIZES = {
 """Those of `ModelConfig` (E 256, encoder 2 x 256, H 512, A 512, V 4,000), and those of the paper's
 appendix B."""
 
+SIZES = (*_SIZES, *PRESETS)
+"""The names of models and batches."""
+
+
+def size_of(name: str) -> Size:
+    """The model and the batches of a name, of a preset those that it trains.
+
+    Raises:
+        ValueError: there are none of that name.
+    """
+    require(name in SIZES, "size", f"one of {SIZES}", name)
+    if name in _SIZES:
+        return _SIZES[name]
+
+    preset = PRESETS[name]()
+    pieces = preset.vocabulary_size
+    model = replace(preset.model, source_vocabulary_size=pieces, target_vocabulary_size=pieces)
+    return Size(model=model, batches=preset.batches)
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
@@ -70,7 +89,8 @@ class BenchmarkConfig:
         target: the language to translate to.
         data_dir: where TFDS keeps prepared datasets.
         length: pieces of a sentence of random ids; 20 without it.
-        size: the model and the batches to begin with, which other flags change.
+        size: the model and the batches to begin with, which other flags change: `default`, `paper`,
+            or those of a preset.
         steps: the number of steps that are timed, after every shape is compiled.
         pipeline: time the batches alone, without a model.
         dtype_policy: Keras' name of one, such as `mixed_bfloat16`.
@@ -87,18 +107,18 @@ class BenchmarkConfig:
     target: str = "fr"
     data_dir: str | None = None
     length: int | None = None
-    size: Literal["default", "paper"] = "default"
+    size: str = "default"
     steps: int = 100
     pipeline: bool = False
     dtype_policy: str = "float32"
     jit_compile: bool = True
-    model: Annotated[ModelConfig, NO_PREFIX] = field(default=SIZES["default"].model)
-    batches: Annotated[BatchConfig, NO_PREFIX] = field(default=SIZES["default"].batches)
+    model: Annotated[ModelConfig, NO_PREFIX] = field(default=_SIZES["default"].model)
+    batches: Annotated[BatchConfig, NO_PREFIX] = field(default=_SIZES["default"].batches)
 
     def __post_init__(self) -> None:
         require(self.steps >= 1, "steps", "at least 1", self.steps)
         check_known(self.model)
-        size = SIZES[self.size]
+        size = size_of(self.size)
         if self.dataset is None:
             unused = sorted(_changes(size.batches, self.batches) - {"batch_size"})
             expected = f"given with {unused}, which are of real batches"
@@ -175,9 +195,10 @@ def _stream(config: BenchmarkConfig) -> Stream:
 def size_config(arguments: Sequence[str] | None) -> BenchmarkConfig:
     """The values of flags that are not given: those of the size of a command line."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--size", choices=list(SIZES), default="default")
+    parser.add_argument("--size", default="default")
     name = parser.parse_known_args(arguments)[0].size
-    return BenchmarkConfig(size=name, model=SIZES[name].model, batches=SIZES[name].batches)
+    size = size_of(name)
+    return BenchmarkConfig(size=name, model=size.model, batches=size.batches)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """The benchmark counts what it says."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from attention_nmt.config import CellConfig, ModelConfig, TransformerConfig
 from tests.training.corpora import write_folder
+from training.presets import hybrid
 from training.studies import benchmark, bound, speed
 from training.studies.bound import BoundConfig, Shape, products
 
@@ -190,3 +192,15 @@ def test_a_vocabulary_that_the_text_does_not_support(
     folder = write_folder(tmp_path / "data")
     assert benchmark.main(["--dataset", str(folder), "--source=en", "--target=fr"]) == 1
     assert "vocabulary_size" in capsys.readouterr().err
+
+
+def test_a_size_is_that_of_a_preset() -> None:
+    """With as many pieces as its tokenizer has."""
+    config = benchmark.size_config(["--size", "hybrid"])
+    preset = hybrid()
+    assert config.model == replace(
+        preset.model, source_vocabulary_size=8000, target_vocabulary_size=8000
+    )
+    assert config.batches == preset.batches
+    with pytest.raises(ValueError, match=r"`size` must be one of \('default', 'paper', 'base',"):
+        benchmark.size_of("hybird")
