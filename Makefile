@@ -3,7 +3,7 @@ NMT := .venv/bin/attention-nmt
 DEMO := runs/demo
 PORT := 8500
 
-# For `make multi30k`: what --dataset takes, the languages, the seed and the split to score, where the runs lie.
+# For `make multi30k` and `make student`: what --dataset takes, the languages, the seed and the split to score, where the runs lie.
 DATA :=
 SOURCE := en
 TARGET := de
@@ -11,7 +11,7 @@ SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup demo multi30k pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
+.PHONY: setup demo diverse multi30k student pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
 
 setup: .venv/installed
 
@@ -33,16 +33,19 @@ demo: setup
 
 FIRST := $(NMT) train --dataset $(DATA) --seed 1
 
-# Trainings go on where they were stopped, translating begins anew; of a second SEED only the last two are new.
-multi30k: setup
-	$(if $(DATA),,$(error multi30k needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
+# A model of each direction, and the corpus with what they make of it. Trainings go on where they were stopped.
+diverse: setup
+	$(if $(DATA),,$(error multi30k and student need DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
 	$(FIRST) --source $(SOURCE) --target $(TARGET) --run-dir $(RUNS)/forward
 	$(FIRST) --source $(TARGET) --target $(SOURCE) --run-dir $(RUNS)/backward
 	test -d $(RUNS)/diverse || $(NMT) diversify --output $(RUNS)/diverse \
 	  --forward-runs $(RUNS)/forward --backward-runs $(RUNS)/backward
-	$(NMT) train --preset multi30k --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) \
-	  --run-dir $(RUNS)/seed-$(SEED)
-	$(NMT) evaluate --run-dir $(RUNS)/seed-$(SEED) --dataset $(DATA) --split $(SPLIT)
+
+# The preset of the target's name on that corpus; of a second SEED this alone is new.
+multi30k student: diverse
+	$(NMT) train --preset $@ --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) \
+	  --run-dir $(RUNS)/$@-$(SEED)
+	$(NMT) evaluate --run-dir $(RUNS)/$@-$(SEED) --dataset $(DATA) --split $(SPLIT)
 
 # For `make pretrained`: the folder of a model, as `--model` takes it.
 NAME := $(notdir $(DATA))

@@ -188,23 +188,23 @@ def test_the_recipe(
         "backward",
         "diverse",
         "forward",
-        "seed-1",
+        "multi30k-1",
     ]
     rates = {
         name: json.loads((runs / name / "config.json").read_text())["final_learning_rate"]
-        for name in ("forward", "backward", "seed-1")
+        for name in ("forward", "backward", "multi30k-1")
     }
     assert rates == {
         "forward": base().final_learning_rate,
         "backward": base().final_learning_rate,
-        "seed-1": multi30k().final_learning_rate,
+        "multi30k-1": multi30k().final_learning_rate,
     }
     sizes = [
         len((path / "en.train.txt").read_text().splitlines())
         for path in (folder / "data/en_de", runs / "diverse")
     ]
     assert sizes[0] < sizes[1] <= 3 * sizes[0]
-    assert (runs / "seed-1/evaluation/test-data-en_de/scores.json").is_file()
+    assert (runs / "multi30k-1/evaluation/test-data-en_de/scores.json").is_file()
 
 
 def test_the_make_targets_exist() -> None:
@@ -212,7 +212,9 @@ def test_the_make_targets_exist() -> None:
     targets = re.findall(r"^make (\w+)", lines, re.MULTILINE)
     assert targets == ["setup", "demo", "test", "multi30k"]
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert all(f"\n{target}: setup" in rules for target in targets if target != "setup")
+    assert all(
+        re.search(rf"^(\w+ )*{target}\b.*: (setup|diverse)", rules, re.M) for target in targets[1:]
+    )
 
 
 def test_the_text_stands_on_a_package_index() -> None:
