@@ -29,6 +29,7 @@ FLAGS = {
     "batching_parameters_file",
     "enable_per_model_batching_parameters",
     "monitoring_config_file",
+    "tensorflow_intra_op_parallelism",
 }
 """Of tensorflow_serving/model_servers/main.cc, those that are used here."""
 
