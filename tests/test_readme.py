@@ -151,9 +151,9 @@ def test_the_commands(
     assert (folder / replayed / "recording.npz").is_file()
 
 
-def recipe(folder: Path) -> list[list[str]]:
-    """The commands of `make multi30k`, as `make` would run them in a folder."""
-    (line,) = re.findall(r"^make multi30k .*$", TRAINING, re.MULTILINE)
+def recipe(folder: Path, target: str = "multi30k") -> list[list[str]]:
+    """The commands of a target of `make`, as it would run them in a folder."""
+    (line,) = re.findall(rf"^make {target} .*$", TRAINING, re.MULTILINE)
     flags = ["--dry-run", "--no-print-directory", "--assume-old=setup"]
     plan = subprocess.run(
         [*shlex.split(line), *flags, f"--file={ROOT / 'Makefile'}"],
@@ -166,10 +166,13 @@ def recipe(folder: Path) -> list[list[str]]:
     return [shlex.split(line.partition("/attention-nmt ")[2]) for line in lines]
 
 
-def test_the_steps_of_the_recipe(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["multi30k", "student"])
+def test_the_steps_of_the_recipe(tmp_path: Path, target: str) -> None:
     """Two models, what they make of the corpus, and the third one's training on it; scored."""
-    names = [name for name, *_ in recipe(tmp_path)]
+    commands = recipe(tmp_path, target)
+    names = [name for name, *_ in commands]
     assert names == ["train", "train", "diversify", "train", "evaluate"]
+    assert commands[3][1:3] == ["--preset", target]
 
 
 @pytest.mark.long
@@ -210,7 +213,7 @@ def test_the_recipe(
 def test_the_make_targets_exist() -> None:
     lines = "\n".join([*blocks(INSTALL, "bash"), *blocks(TRAINING, "bash")])
     targets = re.findall(r"^make (\w+)", lines, re.MULTILINE)
-    assert targets == ["setup", "demo", "test", "multi30k"]
+    assert targets == ["setup", "demo", "test", "multi30k", "student"]
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(
         re.search(rf"^(\w+ )*{target}\b.*: (setup|diverse)", rules, re.M) for target in targets[1:]

@@ -221,6 +221,26 @@ def multi30k() -> TrainConfig:
     return replace(base(), steps=10_000, final_learning_rate=0.25)
 
 
+def student() -> TrainConfig:
+    """A small model that translates fast, for pairs of short sentences that were diversified.
+
+        make student DATA=multi30k_en_de SOURCE=en TARGET=de SPLIT=test_2016_flickr SEED=1
+
+    trains it on what two models of `base` make of the corpus, as `multi30k` is trained. It has
+    3.1 million weights, five eighths of the sizes of `base`.
+    """
+    teacher = multi30k()
+    model = replace(
+        teacher.model,
+        embedding_size=160,
+        encoder_units=160,
+        decoder_units=320,
+        attention_units=160,
+        readout_units=160,
+    )
+    return replace(teacher, model=model, steps=12_000, evaluate_steps=1500)
+
+
 def transformer_tiny() -> TrainConfig:
     """A small Transformer for small corpora of short sentences (4+4 layers of 128 units).
 
@@ -550,6 +570,7 @@ def _with_dropout(model: ModelConfig, rate: float) -> ModelConfig:
 PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "base": base,
     "multi30k": multi30k,
+    "student": student,
     "transformer_tiny": transformer_tiny,
     "transformer_base": transformer_base,
     "transformer_small": transformer_small,

@@ -29,10 +29,22 @@ def test_the_models_of_the_article_differ_by_attention_and_words(words: int) -> 
         assert found == reference | {"attention": attention, "maximum_words": words}
 
 
+SIZES = ("embedding_size", "encoder_units", "decoder_units", "attention_units", "readout_units")
+
+
 def test_the_last_training_of_the_recipe_is_a_longer_first_one() -> None:
     first = fields(PRESETS["base"]())
     last = fields(PRESETS["multi30k"]())
     assert {name for name in first if first[name] != last[name]} == {"steps", "final_learning_rate"}
+
+
+def test_the_student_is_smaller_and_trained_longer() -> None:
+    """Five eighths of each size, rounded to nothing."""
+    teacher = fields(PRESETS["multi30k"]())
+    small = fields(PRESETS["student"]())
+    changed = {name for name in teacher if teacher[name] != small[name]}
+    assert changed == {*SIZES, "steps", "evaluate_steps"}
+    assert all(small[name] == 5 / 8 * teacher[name] for name in SIZES)
 
 
 def test_every_preset_has_a_line_of_its_own() -> None:
