@@ -371,7 +371,8 @@ def _write(
         "sha256": {path.relative_to(folder.path).as_posix(): file_sum(path) for path in summed},
     }
     _write_record(folder.metadata, metadata)
-    folder.readme.write_text(_readme(card), encoding="utf-8")
+    text = _readme(card, shortened=translator.shortlist is not None)
+    folder.readme.write_text(text, encoding="utf-8")
 
 
 def _described(name: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -389,8 +390,8 @@ def _write_record(path: Path, record: dict[str, Any]) -> None:
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
-def _readme(card: ModelCard) -> str:
-    """The card as Markdown, with the fields by which hubs find it."""
+def _readme(card: ModelCard, *, shortened: bool) -> str:
+    """The card as Markdown, with the fields by which hubs find it, and whether it has a shortlist."""
     fields = ["library_name: keras", "pipeline_tag: translation"]
     languages = [code for code in (card.source, card.target) if code]
     if languages:
@@ -399,8 +400,15 @@ def _readme(card: ModelCard) -> str:
         fields.append(f"license: {card.license}")
     fields.append("tags: [attention_nmt, attention, translation]")
 
-    return "\n".join(["---", *fields, "---", "", f"# {card.title}", "", _USAGE, "", card.text, ""])
+    lines = ["---", *fields, "---", "", f"# {card.title}", "", _USAGE, ""]
+    if shortened:
+        lines += [_SHORTENED, ""]
+    return "\n".join([*lines, card.text, ""])
 
+
+_SHORTENED = """\
+A translation has target pieces that those of its source were aligned with in training, and frequent
+ones, and no others: `shortlist.npz`."""
 
 _USAGE = """\
 An encoder-decoder with attention, for `attention_nmt`:

@@ -179,6 +179,7 @@ def test_it_is_saved_with_a_model(tokenizer: Tokenizer, tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.shortlist.usual, half().usual)
     assert [t.text for t in loaded(TEXTS)] == [t.text for t in translator(TEXTS)]
 
+    assert "no others: `shortlist.npz`." in ModelFolder(folder).readme.read_text()
     ModelFolder(folder).shortlist.unlink()
     with pytest.raises(FileNotFoundError, match=r"shortlist\.npz"):
         Translator.from_preset(folder)
