@@ -391,7 +391,12 @@ def _write_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def _readme(card: ModelCard, *, shortened: bool) -> str:
-    """The card as Markdown, with the fields by which hubs find it, and whether it has a shortlist."""
+    """The card as Markdown, with the fields by which hubs find it.
+
+    Args:
+        card: the card.
+        shortened: whether the model has a shortlist.
+    """
     fields = ["library_name: keras", "pipeline_tag: translation"]
     languages = [code for code in (card.source, card.target) if code]
     if languages:
