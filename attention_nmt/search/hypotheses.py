@@ -24,7 +24,8 @@ class Problem(NamedTuple):
     memory: Any  # [B, ...]
     maximum_lengths: Tensor  # [B] int32: the most pieces of each translation, at least 1
     sentence_keys: Tensor | None = None  # [B] int32: for sampling, from `noise.sentence_keys`
-    pieces: Tensor | None = None  # [N]: those that the logits are of, in order; None: all
+    # [N]: those that the logits are of, in order; None: all. See `ranking.whole_chunks`.
+    pieces: Tensor | None = None
     special: SpecialIds = SPECIAL
 
 

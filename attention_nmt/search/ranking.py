@@ -18,6 +18,9 @@ It is far below any sum of real ones, and finite so that differences are.
 SMALLEST_CHUNK = 8
 """The fewest pieces of a chunk of the vocabulary for which `top` is worth its operations."""
 
+SHORTLIST_CHUNK = 16
+"""The pieces of a chunk of a shortlist, of whose length a graph knows nothing."""
+
 
 def best_pieces(
     logits: Tensor, count: int, pad: int, pieces: Tensor | None = None
@@ -31,7 +34,8 @@ def best_pieces(
         logits: `[B, K, V]`, or `[B, K, N]` of some pieces.
         count: how many likeliest pieces are to be among those given.
         pad: the id of padding.
-        pieces: ids of these pieces `[N]`; all, if none are given.
+        pieces: ids of these pieces `[N]`; all, if none are given. Where a graph does not know `N`,
+            it is as `whole_chunks` makes it.
 
     Returns:
         The log-probabilities of some pieces `[B, K, N]`, and their ids, int32.
@@ -41,7 +45,8 @@ def best_pieces(
     size = ops.shape(logits)[-1]
     count = count + 1 if logits.shape[-1] is None else min(count + 1, logits.shape[-1])
 
-    best, ids = top(ops.reshape(logits, (-1, size)), count)
+    chunk = 1 if pieces is None else SHORTLIST_CHUNK
+    best, ids = top(ops.reshape(logits, (-1, size)), count, chunk)
     if pieces is not None:
         ids = ops.cast(take(pieces, ids), "int32")
     best = ops.reshape(best, (-1, hypotheses, count))
@@ -53,7 +58,7 @@ def best_pieces(
     return ops.where(ops.equal(ids, pad), IMPOSSIBLE, best - normalizer), ids
 
 
-def top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def top(rows: Tensor, count: int, unknown_chunk: int = 1) -> tuple[Tensor, Tensor]:
     """The highest numbers of each row, the highest first.
 
     They lie in the `count` chunks of the vocabulary with the highest maxima: those are searched,
@@ -62,22 +67,43 @@ def top(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Args:
         rows: `[R, V]`.
         count: how many.
+        unknown_chunk: the length of a chunk where a graph does not know `V`, which is a multiple of
+            it then and has `count` chunks at least.
 
     Returns:
         The numbers `[R, count]` and where they are, int32.
     """
     size = rows.shape[-1]
-    chunk = 1 if size is None else _chunk(size)
-    if chunk < SMALLEST_CHUNK or count * chunk >= size // 2:
+    chunk = unknown_chunk if size is None else _chunk(size)
+    if chunk < SMALLEST_CHUNK or (size is not None and count * chunk >= size // 2):
         best, ids = ops.top_k(rows, count)
         return best, ops.cast(ids, "int32")
 
-    chunks = ops.reshape(rows, (-1, size // chunk, chunk))
+    chunks = ops.reshape(rows, (-1, ops.shape(rows)[-1] // chunk, chunk))
     which = ops.cast(ops.top_k(ops.max(chunks, axis=-1), count)[1], "int32")
     candidates = ops.reshape(select(chunks, which), (-1, count * chunk))
     best, places = ops.top_k(candidates, count)
     places = ops.cast(places, "int32")
     return best, select(which, places // chunk) * chunk + places % chunk
+
+
+def whole_chunks(pieces: Tensor, allowed: Tensor, count: int, pad: int) -> tuple[Tensor, Tensor]:
+    """A shortlist's pieces, behind them as much padding as `top` needs.
+
+    Args:
+        pieces: ids `[N]`.
+        allowed: bool `[B, N]`, which sentences may have them.
+        count: how many likeliest pieces are looked for.
+        pad: the id of padding, which no sentence may have.
+
+    Returns:
+        Both, of a length that is a multiple of `SHORTLIST_CHUNK` and has `count` chunks at least.
+    """
+    length = ops.shape(pieces)[0]
+    chunks = ops.maximum((length + SHORTLIST_CHUNK - 1) // SHORTLIST_CHUNK, count)
+    missing = chunks * SHORTLIST_CHUNK - length
+    pieces = ops.pad(pieces, [[0, missing]], constant_values=pad)
+    return pieces, ops.pad(allowed, [[0, 0], [0, missing]], constant_values=False)
 
 
 def _chunk(size: int) -> int:

@@ -16,6 +16,7 @@ from attention_nmt.search.hypotheses import Hypotheses, Problem
 from attention_nmt.search.loop import PLAIN, LoopOptions, buffer_length
 from attention_nmt.search.noise import sentence_keys
 from attention_nmt.search.prefix import begun_with
+from attention_nmt.search.ranking import whole_chunks
 from attention_nmt.search.sampling import sample
 from attention_nmt.search.shortlist import Shortlist, among
 from attention_nmt.types import SPECIAL, SpecialIds, Tensor
@@ -103,6 +104,7 @@ def search_model(
         if loop.changing_shapes and not config.temperature:
             pieces = ops.nonzero(ops.any(allowed, axis=0))[0]
             allowed = ops.take(allowed, pieces, axis=1)
+            pieces, allowed = whole_chunks(pieces, allowed, config.beam_size + 1, special.pad)
             weights = model.shortened(weights, pieces)
 
     covers = config.coverage_penalty > 0 and config.beam_size > 1

@@ -12,7 +12,7 @@ from attention_nmt.search.beam import beam_search, coverage
 from attention_nmt.search.greedy import greedy_search
 from attention_nmt.search.hypotheses import Hypotheses, length_penalty
 from attention_nmt.search.loop import LoopOptions
-from attention_nmt.search.ranking import top
+from attention_nmt.search.ranking import SHORTLIST_CHUNK, top, whole_chunks
 from attention_nmt.search.search import (
     longest_translation,
     longest_translations,
@@ -305,6 +305,31 @@ def test_the_likeliest_pieces_of_any_vocabulary(size: int, count: int) -> None:
     rows = np.random.default_rng(size).normal(size=(7, size)).astype(np.float32)
     rows[0, -count:] += 10  # neighbours, all in one chunk or two
     best, ids = (np.asarray(x) for x in top(rows, count))
+    np.testing.assert_array_equal(ids, np.argsort(-rows, axis=1)[:, :count])
+    np.testing.assert_array_equal(best, np.take_along_axis(rows, ids, axis=1))
+
+
+@pytest.mark.parametrize("count", [2, 6, 21])
+@pytest.mark.parametrize("size", [1, 16, 130, 997])
+def test_the_likeliest_pieces_of_a_shortlist(size: int, count: int) -> None:
+    """Of a length that the graph does not know; what makes it whole is never among them."""
+    random = np.random.default_rng(size)
+    listed = np.sort(random.choice(np.arange(1, 2000), size, replace=False))
+    allowed = random.random((7, size)) < 0.8
+    allowed[0] = True
+    pieces, known = (np.asarray(x) for x in whole_chunks(listed, allowed, count, 0))
+    np.testing.assert_array_equal(pieces[:size], listed)
+    np.testing.assert_array_equal(known[:, :size], allowed)
+    assert not pieces[size:].any()
+    assert not known[:, size:].any()
+    assert len(pieces) % SHORTLIST_CHUNK == 0
+    assert max(size, 16 * count) <= len(pieces) < max(size + 16, 16 * count + 1)
+
+    rows = random.normal(size=(7, len(pieces))).astype(np.float32)
+    rows[0, size // 2 : size // 2 + count] += 10
+    signature = [tf.TensorSpec([None, None], tf.float32)]
+    search = tf.function(lambda x: top(x, count, SHORTLIST_CHUNK), signature, autograph=False)
+    best, ids = (np.asarray(x) for x in search(rows))
     np.testing.assert_array_equal(ids, np.argsort(-rows, axis=1)[:, :count])
     np.testing.assert_array_equal(best, np.take_along_axis(rows, ids, axis=1))
 
