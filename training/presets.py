@@ -227,7 +227,7 @@ def student() -> TrainConfig:
         make student DATA=multi30k_en_de SOURCE=en TARGET=de SPLIT=test_2016_flickr SEED=1
 
     trains it on what two models of `base` make of the corpus, as `multi30k` is trained. It has
-    3.1 million weights, five eighths of the sizes of `base`.
+    4.1 million weights, five eighths of the sizes of `base`.
     """
     teacher = multi30k()
     model = replace(
