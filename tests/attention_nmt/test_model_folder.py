@@ -109,7 +109,7 @@ def test_a_folder_of_a_model_is_replaced_and_no_other(
 def test_a_write_that_fails_leaves_what_was_there(
     translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
     with monkeypatch.context() as context:
