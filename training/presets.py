@@ -231,16 +231,16 @@ def student() -> TrainConfig:
     core behind the 25 of the corpus. BLEU on test_2016_flickr, mean and range of seeds 1 to 3:
     41.09, 40.86 to 41.44 (cased, 13a, beam 5), and 41.55, 41.27 to 41.94 (lowercased Moses tokens).
     """
-    teacher = multi30k()
+    larger = multi30k()
     model = replace(
-        teacher.model,
+        larger.model,
         embedding_size=160,
         encoder_units=160,
         decoder_units=320,
         attention_units=160,
         readout_units=160,
     )
-    return replace(teacher, model=model, steps=12_000, evaluate_steps=1500)
+    return replace(larger, model=model, steps=12_000, evaluate_steps=1500)
 
 
 def transformer_tiny() -> TrainConfig:

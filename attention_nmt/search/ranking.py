@@ -79,7 +79,9 @@ def top(rows: Tensor, count: int, unknown_chunk: int = 1) -> tuple[Tensor, Tenso
         best, ids = ops.top_k(rows, count)
         return best, ops.cast(ids, "int32")
 
-    chunks = ops.reshape(rows, (-1, ops.shape(rows)[-1] // chunk, chunk))
+    # With the number of rows, a length that is no multiple of a chunk fails, and mixes no rows.
+    number = -1 if size is not None else ops.shape(rows)[0]
+    chunks = ops.reshape(rows, (number, ops.shape(rows)[-1] // chunk, chunk))
     which = ops.cast(ops.top_k(ops.max(chunks, axis=-1), count)[1], "int32")
     candidates = ops.reshape(select(chunks, which), (-1, count * chunk))
     best, places = ops.top_k(candidates, count)

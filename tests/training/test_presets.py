@@ -40,9 +40,9 @@ def test_the_last_training_of_the_recipe_is_a_longer_first_one() -> None:
 
 def test_the_student_is_smaller_and_trained_longer() -> None:
     """By five eighths of each size."""
-    teacher = fields(PRESETS["multi30k"]())
+    larger = fields(PRESETS["multi30k"]())
     small = fields(PRESETS["student"]())
-    changed = {name for name in teacher if teacher[name] != small[name]}
+    changed = {name for name in larger if larger[name] != small[name]}
     assert changed == {*SIZES, "steps", "evaluate_steps"}
     sizes = [
         vars(PRESETS[name]().model)[size] for name in ("multi30k", "student") for size in SIZES

@@ -332,6 +332,8 @@ def test_the_likeliest_pieces_of_a_shortlist(size: int, count: int) -> None:
     best, ids = (np.asarray(x) for x in search(rows))
     np.testing.assert_array_equal(ids, np.argsort(-rows, axis=1)[:, :count])
     np.testing.assert_array_equal(best, np.take_along_axis(rows, ids, axis=1))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
+        search(np.zeros((2, len(pieces) + 8), np.float32))  # two halves of a chunk
 
 
 def test_length_penalty_by_hand() -> None:
