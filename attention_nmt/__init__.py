@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from attention_nmt.losses import TargetTokens as TargetTokens
     from attention_nmt.losses import TokenAccuracy as TokenAccuracy
     from attention_nmt.model_folder import ModelCard as ModelCard
+    from attention_nmt.models.ensemble import Ensemble as Ensemble
     from attention_nmt.models.interface import Step as Step
     from attention_nmt.models.interface import TranslationModel as TranslationModel
     from attention_nmt.models.seq2seq import Seq2Seq as Seq2Seq
@@ -85,6 +86,7 @@ _MODULES = {
     "layers.transformer_encoder": ("TransformerEncoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),
     "model_folder": ("ModelCard",),
+    "models.ensemble": ("Ensemble",),
     "models.interface": ("Step", "TranslationModel"),
     "models.seq2seq": ("Seq2Seq",),
     "models.vocabulary": ("change_vocabulary",),

@@ -190,13 +190,18 @@ def _weights(weights: Any) -> int:
 def least_weights(config: Any) -> int:
     """A number of weights that the model of a Keras file's `config.json` has at least.
 
-    It is known of `Seq2Seq` alone; of another model it is 0.
+    It is known of `Seq2Seq` and of an `Ensemble` of them; of another model it is 0.
     """
-    if not isinstance(config, dict) or config.get("registered_name") != "attention_nmt>Seq2Seq":
+    arguments = config.get("config") if isinstance(config, dict) else None
+    if not isinstance(arguments, dict):
+        return 0
+    if config.get("registered_name") == "attention_nmt>Ensemble":
+        members = arguments.get("members")
+        return sum(map(least_weights, members)) if isinstance(members, list) else 0
+    if config.get("registered_name") != "attention_nmt>Seq2Seq":
         return 0
 
-    arguments = config.get("config")
-    fields = arguments.get("config") if isinstance(arguments, dict) else None
+    fields = arguments.get("config")
     try:
         return from_dict(ModelConfig, fields or {}).least_weights()
     except ValueError:  # the model will say so

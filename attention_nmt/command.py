@@ -51,6 +51,7 @@ COMMANDS = {
     "web": Command("serving.web.command", "write a page that translates in the browser"),
     "shortlist": Command("training.shortlist", "list the pieces that sources become"),
     "diversify": Command("training.diversify", "add models' translations to a corpus"),
+    "distill": Command("training.distill", "write a corpus whose targets a model has written"),
     "vary": Command("training.vary", "add variations of a corpus's pairs, as people type them"),
     "record": Command("training.record", "write a training's batches, to be replayed elsewhere"),
     "replay": Command("training.replay", "train on recorded batches, without TensorFlow"),

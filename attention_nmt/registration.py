@@ -30,6 +30,7 @@ CLASSES = {
     "layers.transformer_decoder": ("TransformerDecoder",),
     "layers.transformer_encoder": ("TransformerEncoder",),
     "losses": ("CrossEntropy", "Perplexity", "TargetTokens", "TokenAccuracy"),
+    "models.ensemble": ("Ensemble",),
     "models.seq2seq": ("Seq2Seq",),
 }
 """The names of classes in Keras' files by the modules that define them."""

@@ -25,6 +25,8 @@ class SaveConfig(ModelChoice):
 
     Attributes:
         output: the folder to write: new, empty, or one of a model, which is replaced.
+        together_with: further trained models of the same tokenizers, as `model` takes them: the
+            folder's model is all of them, and the probability of a piece the mean of theirs.
         storage: `int8` and `float16` make a smaller folder of nearly the same numbers.
         title: of the card; without it the languages.
         license: of the weights, by the name that hubs have for it, such as cc-by-2.0.
@@ -39,6 +41,7 @@ class SaveConfig(ModelChoice):
     """
 
     output: Path
+    together_with: tuple[str, ...] = ()
     storage: Storage = "float32"
     title: str | None = None
     license: str | None = None
@@ -66,6 +69,10 @@ def run(config: SaveConfig) -> None:
 
         given = None if config.shortlist is None else Shortlist.load(config.shortlist)
         translator = Translator.from_stored(stored, search, shortlist=given)
+        if config.together_with:
+            others = [Translator.from_preset(name) for name in config.together_with]
+            all_of_them = Translator.together([translator, *others])
+            translator = all_of_them.with_shortlist(translator.shortlist)
         translator.save(config.output, card=card, storage=config.storage, samples=stored.samples)
 
     size = sum(path.stat().st_size for path in config.output.rglob("*") if path.is_file())

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attention_nmt.checks import require
 from attention_nmt.command import run_command
 
 
@@ -48,23 +47,23 @@ def vary(config: VaryConfig) -> None:
         OSError: `output` cannot be written.
     """
     from .data import Corpus
-    from .diversification import add_new, file_name, read_pairs, write_folder
+    from .new_corpus import add_new, check_output, dev_name, file_name, read_pairs, write_folder
     from .variations import varied
-
-    output = config.output.resolve()
-    empty = not output.exists() or (output.is_dir() and not any(output.iterdir()))
-    require(empty, "output", "an empty folder, or nothing yet", str(config.output))
 
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     dev_split = config.dev_split or corpus.dev_split()
+    dev_pairs = read_pairs(corpus, dev_split)
     original = read_pairs(corpus, config.train_split)
+    output = config.output.resolve()
+    check_output(output)
+
     known = dict.fromkeys(original)
     distinct = len(known)
     print(f"{len(original)} pairs", flush=True)
     print(f"and {add_new(known, varied(original, config.seed))} variations", flush=True)
 
     splits = {
-        file_name(dev_split): read_pairs(corpus, dev_split),
+        dev_name(dev_split, config.train_split): dev_pairs,
         file_name(config.train_split): [*original, *list(known)[distinct:]],
     }
     write_folder(output, corpus, splits)

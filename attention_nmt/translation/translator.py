@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -19,6 +20,7 @@ from attention_nmt.config import SearchConfig
 from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelCard, write_model_folder
+from attention_nmt.models.ensemble import Ensemble
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.search import WORD_PRODUCTS_BYTES
 from attention_nmt.search.shortlist import Shortlist
@@ -169,6 +171,37 @@ class Translator:
     ) -> Translator:
         """The translator of a run folder; an older spelling of `from_preset`."""
         return cls.from_preset(Path(run_dir), search, batch_size)
+
+    @classmethod
+    def together(
+        cls, translators: Sequence[Translator], search: SearchConfig | None = None
+    ) -> Translator:
+        """Translators of the same tokenizers as one, whose model is an `Ensemble` of theirs.
+
+        Args:
+            translators: trained with other seeds, sizes or architectures; the first one's search
+                and batch size are taken. None has a shortlist in it.
+            search: another search than the first one's.
+
+        Raises:
+            ValueError: there is none, or one has another tokenizer than the first.
+            TypeError: a model is none of Keras.
+        """
+        require(len(translators) >= 1, "translators", "at least one", translators)
+        first = translators[0]
+        for index, other in enumerate(translators):
+            same = _tokenizers(other) == _tokenizers(first)
+            expected = "a translator of the same tokenizers as the first"
+            require(same, f"translators[{index}]", expected, "another one")
+
+        model = Ensemble([cast(keras.Model, one.model) for one in translators])
+        return cls(
+            model,
+            first.source_tokenizer,
+            search or first.search,
+            first.target_tokenizer,
+            first.batch_size,
+        )
 
     def save(
         self,
@@ -363,6 +396,11 @@ class Translator:
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         for begin in range(0, len(order), self.batch_size):
             yield order[begin : begin + self.batch_size]
+
+
+def _tokenizers(translator: Translator) -> tuple[bytes, bytes]:
+    """What both tokenizers are made of."""
+    return translator.source_tokenizer.content, translator.target_tokenizer.content
 
 
 def _batches_at_a_time() -> int:

@@ -12,11 +12,13 @@ import pytest
 
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.files import one_line
+from attention_nmt.stored import open_model
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import write_folder
 from tests.training.runs import untrained_run
-from training import diversification, diversify
+from training import diversification, diversify, machine_translations, new_corpus
 from training.data import Corpus
+from training.machine_translations import translations
 
 PAIRS = [
     ("The dog sees.", "Le chien voit."),
@@ -53,7 +55,7 @@ def test_both_directions(
     monkeypatch.setattr(
         diversification,
         "translations",
-        lambda run, texts, _: (made[run][text] for text in texts),
+        lambda stored, texts, _: (made[stored.path][text] for text in texts),
     )
     second = tmp_path / "second"
     shutil.copytree(backward, second)
@@ -93,10 +95,10 @@ def test_translations_are_the_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, forward, _ = runs
-    monkeypatch.setattr(diversification, "CHUNK", 2)
+    monkeypatch.setattr(machine_translations, "CHUNK", 2)
     texts = ["The dog sees.", "The cat", "a"]
     expected = [one_line(one.text) for one in Translator.from_run(forward)(texts)]
-    assert list(diversification.translations(forward, texts, tmp_path)) == expected
+    assert list(translations(open_model(forward), texts, tmp_path)) == expected
     assert capsys.readouterr().out.splitlines() == [f"{forward}: {count} of 3" for count in (2, 3)]
     assert one_line("Un\nchien\r\n!") == "Un chien !"
 
@@ -108,12 +110,12 @@ def test_a_command_that_was_stopped_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, forward, backward = runs
-    monkeypatch.setattr(diversification, "CHUNK", 25)
+    monkeypatch.setattr(machine_translations, "CHUNK", 25)
     arguments = ["--forward-runs", str(forward), "--backward-runs", str(backward), "--output"]
     assert diversify.main([*arguments, str(tmp_path / "whole")]) == 0
 
     translated: list[int] = []
-    made = diversification._translated
+    made = machine_translations._translated
 
     def stopped(translator: Translator, texts: Sequence[str]) -> list[str]:
         if len(translated) == 1:
@@ -121,7 +123,7 @@ def test_a_command_that_was_stopped_goes_on(
         translated.append(len(texts))
         return made(translator, texts)
 
-    monkeypatch.setattr(diversification, "_translated", stopped)
+    monkeypatch.setattr(machine_translations, "_translated", stopped)
     assert diversify.main([*arguments, str(tmp_path / "out")]) == 130
     assert not (tmp_path / "out").exists()
     assert translated == [25]
@@ -141,14 +143,16 @@ def test_translations_of_other_weights_are_not_gone_on_with(
     run = shutil.copytree(runs[1], tmp_path / "run")
     texts = ["The cat", "a"]
     parts = tmp_path / "parts"
-    first = list(diversification.translations(run, texts, parts))
-    monkeypatch.setattr(diversification, "_translated", lambda _, texts: ["other"] * len(texts))
-    assert list(diversification.translations(run, texts, parts)) == first
-    assert list(diversification.translations(run, ["The cat", "b"], parts)) == ["other", "other"]
+    first = list(translations(open_model(run), texts, parts))
+    monkeypatch.setattr(
+        machine_translations, "_translated", lambda _, texts: ["other"] * len(texts)
+    )
+    assert list(translations(open_model(run), texts, parts)) == first
+    assert list(translations(open_model(run), ["The cat", "b"], parts)) == ["other", "other"]
 
     with (run / "best.keras").open("ab") as file:
         file.write(b"other weights")
-    assert list(diversification.translations(run, texts, parts)) == ["other", "other"]
+    assert list(translations(open_model(run), texts, parts)) == ["other", "other"]
 
 
 def test_the_beginning_of_a_text_is_no_translation_of_it(
@@ -164,7 +168,7 @@ def test_the_beginning_of_a_text_is_no_translation_of_it(
     whole, cut = Translator.from_run(run)(["a cat", "a cat sees"])
     assert whole.truncated is False
     assert cut.truncated is True
-    assert list(diversification.translations(run, ["a cat sees", "a cat"], tmp_path)) == [
+    assert list(translations(open_model(run), ["a cat sees", "a cat"], tmp_path)) == [
         "",
         one_line(whole.text),
     ]
@@ -195,7 +199,7 @@ def test_a_failure_leaves_nothing(
             raise OSError("No space left on device")
         yield path
 
-    monkeypatch.setattr(diversification, "atomic_write", full)
+    monkeypatch.setattr(new_corpus, "atomic_write", full)
     assert diversify.main(arguments) == 1
     assert capsys.readouterr().err == "error: No space left on device\n"
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,204 @@
+"""Several models as one: the mean of their probabilities, wherever one model goes."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from attention_nmt.config import SearchConfig
+from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.models.ensemble import Ensemble
+from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.search.search import search_model
+from attention_nmt.search.shortlist import Shortlist
+from attention_nmt.stored import open_model
+from attention_nmt.translation.translator import Translator
+from serving import litert, litert_runtime, save
+from serving.export import export
+from serving.servable import Servable
+from tests.attention_nmt.models import oracle
+from tests.attention_nmt.tiny import VARIANTS, tiny_batch, tiny_model
+from tests.serving.exported import TEXTS, predict
+from tests.training.corpora import PAIRS
+
+KINDS = ("lstm, word query", "transformer", "no attention", "transformer decoder")
+LENGTHS = [(5, 4), (3, 6), (1, 1), (6, 5)]
+PIECES = 310
+SEARCH = SearchConfig(beam_size=3, n_best=2, maximum_length_ratio=1.5)
+
+
+def members(pieces: int = 40) -> list[Seq2Seq]:
+    """Models of four kinds, each with weights of its own."""
+    sizes: dict[str, Any] = {"source_vocabulary_size": pieces, "target_vocabulary_size": pieces}
+    return [tiny_model(seed, **VARIANTS[kind], **sizes) for seed, kind in enumerate(KINDS)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train([text for pair in PAIRS for text in pair], PIECES)
+
+
+@pytest.fixture(scope="module")
+def translators(tokenizer: Tokenizer) -> list[Translator]:
+    return [Translator(model, tokenizer, SEARCH) for model in members(PIECES)]
+
+
+def expected_rows(models: list[Seq2Seq], inputs: dict[str, np.ndarray], row: int) -> tuple:
+    """Mean probabilities `[T, V]` and alignments `[T, S]` of a pair, by the equations."""
+    source_length, target_length = LENGTHS[row]
+    pair = inputs["source"][row, :source_length], inputs["target"][row, :target_length]
+    runs = [oracle.run(model, *pair) for model in models]
+    scores = [np.exp(run.logits) for run in runs]
+    probabilities = np.mean([s / s.sum(axis=-1, keepdims=True) for s in scores], axis=0)
+    aligned = [run.alignments for run, model in zip(runs, models, strict=True) if model.aligns]
+    return probabilities, np.mean(aligned, axis=0)
+
+
+def test_probabilities_and_alignments_are_the_means_of_the_members() -> None:
+    """By teacher forcing and step by step, with two equal hypotheses a sentence."""
+    models = members()
+    ensemble = Ensemble(models)
+    inputs, _, _ = tiny_batch(LENGTHS)
+    logits = np.asarray(ensemble(inputs))
+    alignment = np.asarray(ensemble.align(inputs))
+    rows = [expected_rows(models, inputs, row) for row in range(len(LENGTHS))]
+    for row, (s, t) in enumerate(LENGTHS):
+        np.testing.assert_allclose(np.exp(logits[row, :t]), rows[row][0], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(alignment[row, :t, :s], rows[row][1], rtol=0, atol=1e-5)
+
+    memory, state = ensemble.start(inputs["source"], 6)
+    state = keras.tree.map_structure(
+        lambda x: keras.ops.repeat(x, 2, axis=1) if len(x.shape) else x, state
+    )
+    for position in range(6):
+        ids = np.repeat(inputs["target"][:, position, None], 2, axis=1)
+        step = ensemble.step(ids, state, memory)
+        state = step.state
+        for row, (s, t) in enumerate(LENGTHS):
+            if position >= t:
+                continue
+            for beam in (0, 1):
+                found = np.exp(step.logits[row, beam])
+                np.testing.assert_allclose(found, rows[row][0][position], rtol=0, atol=1e-6)
+                aligned = np.asarray(step.alignment)[row, beam, :s]
+                np.testing.assert_allclose(aligned, rows[row][1][position], rtol=0, atol=1e-5)
+
+
+def test_weights_laid_out_and_a_shortlist_change_nothing() -> None:
+    ensemble = Ensemble(members())
+    source = tiny_batch(LENGTHS)[0]["source"]
+    plain = search_model(ensemble, source, SEARCH)
+    laid_out = search_model(ensemble, source, SEARCH, weights=ensemble.search_weights(2**20))
+    everything = Shortlist(np.zeros((40, 1), np.int32), np.arange(40), 40)
+    listed = search_model(ensemble, source, SEARCH, shortlist=everything)
+    for found in (laid_out, listed):
+        np.testing.assert_array_equal(found.ids, plain.ids)
+        np.testing.assert_allclose(found.scores, plain.scores, rtol=0, atol=1e-5)
+
+    memory, state = ensemble.start(source, None)
+    ids = np.full((len(source), 1), 2)
+    pieces = np.array([3, 7, 20])
+    few = ensemble.step(ids, state, memory, ensemble.shortened(None, pieces)).logits
+    shares = [
+        m.step(ids, s, memory[i]).logits
+        for i, (m, s) in enumerate(zip(ensemble.members, state, strict=True))
+    ]
+    scores = [np.exp(np.asarray(one)[..., pieces]) for one in shares]
+    mean = np.mean([s / s.sum(axis=-1, keepdims=True) for s in scores], axis=0)
+    np.testing.assert_allclose(np.exp(few), mean, rtol=0, atol=1e-6)
+
+
+def test_one_model_is_itself(translators: list[Translator]) -> None:
+    alone = translators[0]
+    expected = alone(TEXTS)
+    found = Translator.together([alone])(TEXTS)
+    assert [t.text for t in found] == [t.text for t in expected]
+    np.testing.assert_allclose([t.score for t in found], [t.score for t in expected], atol=1e-5)
+
+
+def test_saved_models_served_and_converted(
+    translators: list[Translator], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """The command makes one folder of several; the v1 loader and LiteRT translate as that does."""
+    names = [str(tmp_path / f"member-{index}") for index in range(len(translators))]
+    for name, translator in zip(names, translators, strict=True):
+        translator.save(name)
+    output = tmp_path / "together"
+    arguments = ["--model", names[0], "--together-with", *names[1:], "--output", str(output)]
+    assert save.main(arguments) == 0
+
+    expected = Translator.together(translators)(TEXTS)
+    assert len({t.text for t in expected}) > 5
+    translator = Translator.from_preset(output)
+    assert isinstance(translator.model, Ensemble)
+    assert translator.search == SEARCH
+    found = translator(TEXTS)
+    assert [t.text for t in found] == [t.text for t in expected]
+    np.testing.assert_allclose([t.score for t in found], [t.score for t in expected], atol=1e-5)
+
+    servable = Servable("nmt", 1, export(translator, tmp_path / "export"))
+    texts, scores = predict(servable, TEXTS)
+    servable.close()
+    assert texts == [t.text for t in expected]
+    np.testing.assert_allclose(scores, [t.score for t in expected], atol=1e-4)
+
+    litert.save_ids_model(translator, str(tmp_path / "ids"))
+    model = litert.convert(str(tmp_path / "ids"), "none")
+    ids = litert_runtime.translate(model, tokenizer.encode(TEXTS))
+    assert tokenizer.decode(ids) == [t.text for t in expected]
+
+
+def test_a_weight_of_a_member_that_is_not_finite(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    models = members(PIECES)
+    together = Translator.together([Translator(model, tokenizer) for model in models])
+    models[2].weights[0].assign(np.full(models[2].weights[0].shape, np.nan))
+    with pytest.raises(ValueError, match="finite"):
+        together.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="finite"):
+        export(together, tmp_path / "export")
+
+
+def test_a_description_of_more_weights_than_the_file_has(
+    translators: list[Translator], tmp_path: Path
+) -> None:
+    """Is refused before memory is taken."""
+    folder = tmp_path / "together"
+    Translator.together(translators).save(folder)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"decoder_units": 7', '"decoder_units": 70000000'))
+    with pytest.raises(ValueError, match=r"config\.json: expected a model of at most .* weights"):
+        open_model(folder).load_model()
+
+
+def test_what_is_refused(translators: list[Translator]) -> None:
+    with pytest.raises(ValueError, match="`members` must be at least one model"):
+        Ensemble([])
+    with pytest.raises(TypeError, match=r"`members\[1\]` must be a model of Keras"):
+        Ensemble([members()[0], "model"])
+    with pytest.raises(ValueError, match=r"the same numbers of pieces, \(40, 40\) as the first"):
+        Ensemble([members()[0], members(PIECES)[0]])
+    with pytest.raises(ValueError, match="`members` must be one that aligns at least"):
+        Ensemble([members()[2]]).align(tiny_batch(LENGTHS)[0])
+
+    other = Tokenizer.train([source for source, _ in PAIRS], 290)
+    sizes: dict[str, Any] = {"source_vocabulary_size": 290, "target_vocabulary_size": 290}
+    with pytest.raises(ValueError, match=r"`translators\[1\]` must be a translator of the same"):
+        Translator.together([translators[0], Translator(tiny_model(**sizes), other)])
+    with pytest.raises(ValueError, match="`translators` must be at least one"):
+        Translator.together([])
+
+
+def test_the_positions_that_all_members_read() -> None:
+    assert Ensemble(members()).longest_source is None
+    limited = tiny_model(**VARIANTS["pretrained encoder"])
+    assert Ensemble([members()[0], limited]).longest_source == limited.longest_source
+
+
+def test_a_keras_file(tmp_path: Path) -> None:
+    ensemble = Ensemble(members())
+    ensemble.save(tmp_path / "ensemble.keras")
+    loaded = keras.saving.load_model(tmp_path / "ensemble.keras")
+    inputs, _, _ = tiny_batch(LENGTHS)
+    np.testing.assert_allclose(loaded(inputs), ensemble(inputs), rtol=0, atol=1e-6)

@@ -1,0 +1,62 @@
+"""A corpus whose targets a model has written, as a new corpus: the command `distill`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attention_nmt.command import run_command
+from attention_nmt.stored import ModelChoice
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(ModelChoice):
+    """Writes a corpus with a model's translations in place of its targets, for a smaller model.
+
+    A model that is trained on them learns to write what the teacher writes: its greedy search is
+    nearly as good as its beam. The teacher may be several models: see `attention-nmt save
+    --together-with`.
+
+    Attributes:
+        output: the folder of `LANG.SPLIT.txt` files to write, of the training and the dev split.
+        dataset: a TFDS name, or a folder of `LANG.SPLIT.txt` files, such as one of `diversify`,
+            which has more sources; without it the teacher's.
+        source: the language to translate from, as the dataset calls it; without it the teacher's.
+        target: the language to translate to; without it the teacher's.
+        data_dir: where TFDS keeps prepared datasets; without it the teacher's.
+        train_split: the split whose sources the teacher translates, each once.
+        dev_split: the name of the split that is written as it is; without one, the split with the
+            name of one.
+    """
+
+    output: Path
+    dataset: str | None = None
+    source: str | None = None
+    target: str | None = None
+    data_dir: str | None = None
+    train_split: str = "train"
+    dev_split: str | None = None
+
+
+def distill(config: DistillConfig) -> None:
+    """Writes a teacher's corpus; see `distillation.distill`."""
+    from . import distillation
+
+    distillation.distill(config)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status."""
+    return run_command(
+        DistillConfig,
+        distill,
+        arguments,
+        prog="attention-nmt distill",
+        imports=["tensorflow", "tensorflow_text"],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Translations of a corpus by a trained model, kept as they are made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from attention_nmt.config import SearchConfig, to_json
+from attention_nmt.files import file_sum, one_line
+from attention_nmt.stored import StoredModel
+from attention_nmt.text_files import read_lines
+from attention_nmt.translation.translator import Translator
+
+from .new_corpus import write_lines
+
+CHUNK = 10_000
+"""The number of texts after which translations are kept, and a line says how far it is."""
+
+
+def translations(stored: StoredModel, texts: Sequence[str], parts: Path) -> Iterator[str]:
+    """A model's translations of texts, by its own search, of all its pieces.
+
+    That of a text that is too long for the search is empty.
+
+    Args:
+        stored: the trained model.
+        texts: what to translate.
+        parts: the folder in which translations are kept, and where those of the same model and
+            texts are looked for before.
+    """
+    search = stored.read_search(n_best=1, temperature=0.0)
+    task = _task(stored, search, texts)
+    translator = None
+
+    for begin in range(0, len(texts), CHUNK):
+        chunk = texts[begin : begin + CHUNK]
+        part = parts / f"{task}.{begin}.{len(chunk)}.txt"
+        if not part.is_file():
+            translator = translator or _load(stored, search)
+            write_lines(part, _translated(translator, chunk))
+
+        yield from read_lines(part)
+        print(f"{stored.path}: {begin + len(chunk)} of {len(texts)}", flush=True)
+
+
+def _task(stored: StoredModel, search: SearchConfig, texts: Sequence[str]) -> str:
+    """Tells translations by these weights and this search of these texts from any others."""
+    about = [file_sum(stored.weights), to_json(search), *texts]
+    return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
+
+
+def _load(stored: StoredModel, search: SearchConfig) -> Translator:
+    return Translator.from_stored(stored, search).with_shortlist(None).frozen()
+
+
+def _translated(translator: Translator, texts: Sequence[str]) -> list[str]:
+    found = translator(texts, alignments=False)
+    return ["" if one.truncated else one_line(one.text) for one in found]
