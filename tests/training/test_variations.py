@@ -11,6 +11,7 @@ from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import write_folder
 from tests.training.runs import untrained_run
+from training.data import Corpus
 from training.names import FIRST_NAMES
 from training.studies import typed
 from training.variations import (
@@ -133,6 +134,17 @@ def test_the_command_writes_variations_behind_the_corpus(tmp_path: Path, capsys:
         assert (tmp_path / "varied" / val).read_text() == (corpus / val).read_text()
     assert main([*given, "--output", str(tmp_path / "varied")]) == 1
     assert "--output must be an empty folder" in capsys.readouterr().err
+
+
+def test_slices_of_one_split_are_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TFDS slices splits; the dev pairs are not lost behind the training's name."""
+    texts = {"train[:90%]": (["a", "b"], ["un", "be"]), "train[90%:]": (["c"], ["ce"])}
+    monkeypatch.setattr(Corpus, "texts", lambda _, split: texts[split])
+    given = ["--dataset", "of_tfds", "--source", "en", "--target", "fr"]
+    splits = ["--train-split", "train[:90%]", "--dev-split", "train[90%:]"]
+    assert main([*given, *splits, "--output", str(tmp_path / "varied")]) == 0
+    assert (tmp_path / "varied" / "en.validation.txt").read_text() == "c\n"
+    assert (tmp_path / "varied" / "fr.train.txt").read_text() == "un\nbe\n"
 
 
 def test_made_up_sentences_have_a_name_and_a_number_in_every_language() -> None:
