@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from attention_nmt.command import run_command
+from attention_nmt.command import NO_PREFIX, run_command
+from attention_nmt.config import SearchChanges
 from attention_nmt.stored import ModelChoice
 
 
@@ -15,20 +17,22 @@ from attention_nmt.stored import ModelChoice
 class DistillConfig(ModelChoice):
     """Writes a corpus with a model's translations in place of its targets, for a smaller model.
 
-    A model that is trained on them learns to write what the teacher writes: its greedy search is
-    nearly as good as its beam. The teacher may be several models: see `attention-nmt save
-    --together-with`.
+    What a teacher writes is easier to learn than what people wrote, and its likeliest translation
+    is what a greedy search finds. The teacher may be several models: see `attention-nmt save
+    --together-with`. Its shortlist and its temperature are left out.
 
     Attributes:
         output: the folder of `LANG.SPLIT.txt` files to write, of the training and the dev split.
         dataset: a TFDS name, or a folder of `LANG.SPLIT.txt` files, such as one of `diversify`,
-            which has more sources; without it the teacher's.
+            which has more sources; or several with commas between; without it the teacher's.
         source: the language to translate from, as the dataset calls it; without it the teacher's.
         target: the language to translate to; without it the teacher's.
         data_dir: where TFDS keeps prepared datasets; without it the teacher's.
-        train_split: the split whose sources the teacher translates, each once.
+        train_split: the split whose sources the teacher translates, each once. The teacher's own
+            dev split, where it is a slice of it, is to be left out here, too.
         dev_split: the name of the split that is written as it is; without one, the split with the
             name of one.
+        search: changes of the teacher's search.
     """
 
     output: Path
@@ -38,10 +42,15 @@ class DistillConfig(ModelChoice):
     data_dir: str | None = None
     train_split: str = "train"
     dev_split: str | None = None
+    search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
 
 
 def distill(config: DistillConfig) -> None:
     """Writes a teacher's corpus; see `distillation.distill`."""
+    from attention_nmt.backend import check_tensorflow
+
+    check_tensorflow("distill")
+
     from . import distillation
 
     distillation.distill(config)

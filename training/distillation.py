@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import shutil
 
-from .data import Corpus
+from attention_nmt.checks import require
+
 from .distill import DistillConfig
 from .machine_translations import translations
+from .model_texts import mixture_to_translate
 from .new_corpus import (
     Pair,
+    Split,
     add_new,
-    check_output,
-    dev_name,
-    file_name,
+    check_empty,
+    check_writable,
     parts_folder,
     read_pairs,
     write_folder,
@@ -29,13 +31,15 @@ def distill(config: DistillConfig) -> None:
     the next one goes on with it.
 
     Raises:
-        ValueError: `output` holds something, or the data is at fault.
+        ValueError: `output` holds something, the data is at fault or of another direction than the
+            teacher's, or no translation is whole.
         FileNotFoundError: a file of the teacher is missing.
         OSError: `output` cannot be written.
     """
+    check_empty(config.output)
     output = config.output.resolve()
     teacher = config.open()
-    corpus = Corpus.of_model(
+    mixture = mixture_to_translate(
         teacher,
         dataset=config.dataset,
         source=config.source,
@@ -43,21 +47,20 @@ def distill(config: DistillConfig) -> None:
         data_dir=config.data_dir,
     )
 
+    corpus = mixture.first
     dev_split = config.dev_split or corpus.dev_split()
-    dev_pairs = read_pairs(corpus, dev_split)
-    original = read_pairs(corpus, config.train_split)
-    sources = list(dict.fromkeys(source for source, _ in original))
-    check_output(output)
+    dev = Split(dev_split, read_pairs(corpus, dev_split))
+    pairs = [pair for part in mixture.parts for pair in read_pairs(part.corpus, config.train_split)]
+    sources = list(dict.fromkeys(source for source, _ in pairs))
+    check_writable(output)
 
-    print(f"{len(original)} pairs of {len(sources)} sources", flush=True)
+    print(f"{len(pairs)} pairs of {len(sources)} sources", flush=True)
     parts = parts_folder(output)
-    pairs: dict[Pair, None] = {}
-    made = add_new(pairs, zip(sources, translations(teacher, sources, parts), strict=True))
-    print(f"{made} translations that are whole and not empty", flush=True)
+    translated = translations(teacher, sources, parts, config.search)
+    made: dict[Pair, None] = {}
+    count = add_new(made, zip(sources, translated, strict=True))
+    print(f"{count} translations that are whole and not empty", flush=True)
+    require(count > 0, "model", "one that translates these texts", str(teacher.path))
 
-    splits = {
-        dev_name(dev_split, config.train_split): dev_pairs,
-        file_name(config.train_split): list(pairs),
-    }
-    write_folder(output, corpus, splits)
+    write_folder(output, corpus.languages, Split(config.train_split, list(made)), dev)
     shutil.rmtree(parts, ignore_errors=True)

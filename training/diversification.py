@@ -20,10 +20,10 @@ from .machine_translations import translations
 from .mixture import Mixture
 from .new_corpus import (
     Pair,
+    Split,
     add_new,
-    check_output,
-    dev_name,
-    file_name,
+    check_empty,
+    check_writable,
     parts_folder,
     read_pairs,
     write_folder,
@@ -42,21 +42,19 @@ def diversify(config: DiversifyConfig) -> None:
         FileNotFoundError: a run folder is not complete.
         OSError: `output` cannot be written.
     """
+    check_empty(config.output)
     output = config.output.resolve()
     corpus = _common_corpus(config)
 
     run = read_config(RunFolder(config.forward_runs[0]))
     dev_split = run.dev_split or corpus.dev_split()
-    dev_pairs = read_pairs(corpus, dev_split)
+    dev = Split(dev_split, read_pairs(corpus, dev_split))
     original = read_pairs(corpus, run.train_split)
 
-    check_output(output)
+    check_writable(output)
     parts = parts_folder(output)
-    splits = {
-        dev_name(dev_split, run.train_split): dev_pairs,
-        file_name(run.train_split): [*original, *_new_pairs(config, original, parts)],
-    }
-    write_folder(output, corpus, splits)
+    train = Split(run.train_split, [*original, *_new_pairs(config, original, parts)])
+    write_folder(output, corpus.languages, train, dev)
     shutil.rmtree(parts, ignore_errors=True)
 
 

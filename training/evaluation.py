@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +20,9 @@ from .alignment.gold import GoldPair, gold_pairs
 from .alignment.page import AlignedPair, alignment_page
 from .data import Corpus
 from .evaluate import EvaluateConfig
+from .model_texts import corpus_to_translate
 from .scoring.hypotheses import HYPOTHESES, read_hypotheses, write_hypotheses
-from .scoring.languages import base_language, spaced
+from .scoring.languages import spaced
 from .scoring.metrics import Score, corpus_bleu, corpus_scores, warn_of_tokens
 from .scoring.moses import moses_bleu
 from .timing import timed_translations
@@ -100,42 +100,6 @@ def _corpus(config: EvaluateConfig, stored: StoredModel | None) -> Corpus:
     if config.hypotheses is not None:
         return Corpus.of_model(stored, **given)
     return corpus_to_translate(stored, **given)
-
-
-def corpus_to_translate(stored: StoredModel, **given: Any) -> Corpus:
-    """The corpus of the flags, and of the model where they say nothing.
-
-    Raises:
-        ValueError: it is not of the model's direction; or as `Corpus.of_model`.
-    """
-    corpus = Corpus.of_model(stored, **given)
-    source = stored.corpus.get("source") or corpus.source
-    target = stored.corpus.get("target") or corpus.target
-    _check_direction(replace(corpus, source=source, target=target), corpus)
-    return corpus
-
-
-def _check_direction(run: Corpus, corpus: Corpus) -> None:
-    """Makes sure that a corpus has not its source in the run's target language, or the reverse.
-
-    Other languages are named on standard error: a dataset may call them by names of its own.
-
-    Raises:
-        ValueError: it has.
-    """
-    code: Callable[[str], str] = base_language
-    if code(run.source) == code(run.target):  # as from "en-GB" to "en-US"
-        code = str.lower
-
-    expected = f"of the run's direction, from {run.source!r} to {run.target!r}"
-    direction = (corpus.source, corpus.target)
-    require(code(corpus.source) != code(run.target), "source", expected, direction)
-    require(code(corpus.target) != code(run.source), "target", expected, direction)
-    if (code(corpus.source), code(corpus.target)) != (code(run.source), code(run.target)):
-        directions = (
-            f"from {run.source} to {run.target}, not from {corpus.source} to {corpus.target}"
-        )
-        print(f"warning: the run translates {directions}", file=sys.stderr)
 
 
 def _translate(

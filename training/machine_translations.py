@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from attention_nmt.config import SearchConfig, to_json
+from attention_nmt.config import SearchChanges, SearchConfig, to_json
 from attention_nmt.files import file_sum, one_line
 from attention_nmt.stored import StoredModel
 from attention_nmt.text_files import read_lines
@@ -18,8 +18,13 @@ CHUNK = 10_000
 """The number of texts after which translations are kept, and a line says how far it is."""
 
 
-def translations(stored: StoredModel, texts: Sequence[str], parts: Path) -> Iterator[str]:
-    """A model's translations of texts, by its own search, of all its pieces.
+def translations(
+    stored: StoredModel,
+    texts: Sequence[str],
+    parts: Path,
+    changes: SearchChanges | None = None,
+) -> Iterator[str]:
+    """A model's translations of texts, the likeliest ones, of all its pieces.
 
     That of a text that is too long for the search is empty.
 
@@ -28,8 +33,9 @@ def translations(stored: StoredModel, texts: Sequence[str], parts: Path) -> Iter
         texts: what to translate.
         parts: the folder in which translations are kept, and where those of the same model and
             texts are looked for before.
+        changes: of the model's search.
     """
-    search = stored.read_search(n_best=1, temperature=0.0)
+    search = stored.read_search(changes, n_best=1, temperature=0.0)
     task = _task(stored, search, texts)
     translator = None
 
@@ -51,7 +57,8 @@ def _task(stored: StoredModel, search: SearchConfig, texts: Sequence[str]) -> st
 
 
 def _load(stored: StoredModel, search: SearchConfig) -> Translator:
-    return Translator.from_stored(stored, search).with_shortlist(None).frozen()
+    source_tokenizer, target_tokenizer = stored.load_tokenizers()
+    return Translator(stored.load_model(), source_tokenizer, search, target_tokenizer).frozen()
 
 
 def _translated(translator: Translator, texts: Sequence[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from attention_nmt.checks import require
 from attention_nmt.files import atomic_folder, atomic_write, make_folder, one_line
@@ -13,18 +14,31 @@ from .data import DEV_SPLITS, Corpus
 Pair = tuple[str, str]
 
 
-def check_output(output: Path) -> None:
-    """Makes sure, before there is work, that a folder can be written.
+class Split(NamedTuple):
+    """The pairs of a split."""
+
+    name: str
+    pairs: Sequence[Pair]
+
+
+def check_empty(output: Path) -> None:
+    """Makes sure, before anything else, that nothing lies where a corpus is to be written.
 
     Raises:
         ValueError: it holds something.
-        OSError: it cannot be made, or another cannot take its place.
     """
     empty = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     require(empty, "output", "an empty folder, or nothing yet", str(output))
 
+
+def check_writable(output: Path) -> None:
+    """Makes sure, before there is work, that a folder can be written.
+
+    Raises:
+        OSError: it cannot be made, or another cannot take its place, as of a mount.
+    """
     make_folder(output)
-    output.rmdir()  # a folder that another cannot take the place of, as a mount, shows now
+    output.rmdir()
 
 
 def parts_folder(output: Path) -> Path:
@@ -39,17 +53,6 @@ def read_pairs(corpus: Corpus, split: str) -> list[Pair]:
         (one_line(source), one_line(target))
         for source, target in zip(sources, targets, strict=True)
     ]
-
-
-def file_name(split: str) -> str:
-    """The split in names of files; TFDS can slice splits, as in "train[:90%]"."""
-    return split.partition("[")[0]
-
-
-def dev_name(dev_split: str, train_split: str) -> str:
-    """The dev split in names of files; it may be a slice of the same split as the training's."""
-    name = file_name(dev_split)
-    return DEV_SPLITS[0] if name == file_name(train_split) else name
 
 
 def add_new(pairs: dict[Pair, None], made: Iterable[Pair]) -> int:
@@ -69,13 +72,25 @@ def add_new(pairs: dict[Pair, None], made: Iterable[Pair]) -> int:
     return len(pairs) - before
 
 
-def write_folder(output: Path, corpus: Corpus, splits: Mapping[str, Sequence[Pair]]) -> None:
-    """Writes both sides of all splits into a new folder, which is there when they all are."""
+def write_folder(output: Path, languages: tuple[str, str], train: Split, dev: Split) -> None:
+    """Writes both sides of both splits into a new folder, which is there when they all are."""
+    names = file_names(train.name, dev.name)
     with atomic_folder(output) as folder:
-        for split, pairs in splits.items():
-            for side, language in enumerate(corpus.languages):
+        for name, pairs in zip(names, (train.pairs, dev.pairs), strict=True):
+            for side, language in enumerate(languages):
                 lines = (pair[side] for pair in pairs)
-                write_lines(folder / f"{language}.{split}.txt", lines)
+                write_lines(folder / f"{language}.{name}.txt", lines)
+
+
+def file_names(train: str, dev: str) -> tuple[str, str]:
+    """Two splits in names of files; TFDS can slice splits, as in "train[:90%]".
+
+    Where both are slices of one split, the dev split gets another name that is one.
+    """
+    first, second = (split.partition("[")[0] for split in (train, dev))
+    if first == second:
+        second = next(name for name in DEV_SPLITS if name != first)
+    return first, second
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -12,12 +12,11 @@ from attention_nmt.checks import require
 from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.search.shortlist import Shortlist
-from attention_nmt.stored import StoredModel
 from attention_nmt.translation.translator import Translator
 
 from .data import DataError, text_chunks
-from .evaluation import corpus_to_translate
 from .mixture import Mixture
+from .model_texts import mixture_to_translate
 from .shortlist import ShortlistConfig
 
 BATCH = 64
@@ -49,7 +48,13 @@ def make(config: ShortlistConfig) -> None:
     stored = config.open()
     translator = Translator.from_stored(stored)
     require(translator.model.aligns, "model", "one that aligns", "one without attention")
-    texts = _texts(config, stored)
+    texts = mixture_to_translate(
+        stored,
+        dataset=config.dataset,
+        source=config.source,
+        target=config.target,
+        data_dir=config.data_dir,
+    )
 
     found = count_links(translator, text_chunks(texts.pairs(config.split)))
     expected = "one with pairs that the tokenizers can read"
@@ -67,14 +72,6 @@ def make(config: ShortlistConfig) -> None:
     left_out = f"; {found.left_out} pairs left out" if found.left_out else ""
     print(f"{config.output}: {len(shortlist.usual)} usual pieces{left_out}")
     print(_said(shortlist, translator, texts, config.split))
-
-
-def _texts(config: ShortlistConfig, stored: StoredModel) -> Mixture:
-    """The corpora that a model was trained on, or those of the flags."""
-    given = {name: getattr(config, name) for name in ("dataset", "source", "target", "data_dir")}
-    first = corpus_to_translate(stored, **given)
-    dataset = config.dataset or stored.corpus["dataset"]
-    return Mixture.of(dataset, first.source, first.target, first.data_dir)
 
 
 def _said(shortlist: Shortlist, translator: Translator, texts: Mixture, split: str) -> str:

@@ -47,26 +47,22 @@ def vary(config: VaryConfig) -> None:
         OSError: `output` cannot be written.
     """
     from .data import Corpus
-    from .new_corpus import add_new, check_output, dev_name, file_name, read_pairs, write_folder
+    from .new_corpus import Split, add_new, check_empty, read_pairs, write_folder
     from .variations import varied
 
+    check_empty(config.output)
     corpus = Corpus(config.dataset, config.source, config.target, config.data_dir)
     dev_split = config.dev_split or corpus.dev_split()
-    dev_pairs = read_pairs(corpus, dev_split)
+    dev = Split(dev_split, read_pairs(corpus, dev_split))
     original = read_pairs(corpus, config.train_split)
-    output = config.output.resolve()
-    check_output(output)
 
     known = dict.fromkeys(original)
     distinct = len(known)
     print(f"{len(original)} pairs", flush=True)
     print(f"and {add_new(known, varied(original, config.seed))} variations", flush=True)
 
-    splits = {
-        dev_name(dev_split, config.train_split): dev_pairs,
-        file_name(config.train_split): [*original, *list(known)[distinct:]],
-    }
-    write_folder(output, corpus, splits)
+    train = Split(config.train_split, [*original, *list(known)[distinct:]])
+    write_folder(config.output.resolve(), corpus.languages, train, dev)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

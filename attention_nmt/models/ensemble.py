@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from attention_nmt.checks import require, require_type
 from attention_nmt.models.interface import Step
+from attention_nmt.models.trainable import TrainableModel
 from attention_nmt.types import Tensor
 
 
+class MembersWeights(NamedTuple):
+    """What the members laid out for the steps of a search."""
+
+    members: tuple[Any, ...]  # each one's own, of all pieces; None of one that laid out nothing
+    pieces: Tensor | None  # [N], those whose logits are asked for; None: all
+
+
 @keras.saving.register_keras_serializable("attention_nmt")
-class Ensemble(keras.Model):
+class Ensemble(TrainableModel):
     """Models that translate together: the probability of a piece is the mean of theirs.
 
         p(y_i | y_<i, x) = 1/M sum_m p_m(y_i | y_<i, x)
 
     It keeps the contract of `TranslationModel`: it is searched, exported, served and scored as any
     model is. Its weights are its members', its logits are log-probabilities, and its alignment is
-    the mean of the members' that align.
+    the mean of the members' that align. A shortlist makes its search faster, but not its steps: the
+    members' probabilities are those among all pieces.
 
     Args:
         members: `M` models of Keras that keep the contract, of the same kind or of different ones.
 
     Raises:
-        ValueError: there is no model, or one has another number of pieces than the first.
-        TypeError: one is no model of Keras.
+        ValueError: there is no model, one has another number of pieces than the first, or two share
+            weights.
+        TypeError: one is no model of Keras, or does not keep the contract.
 
     Source: Sutskever, Vinyals and Le (2014), arXiv 1409.3215, section 3.6.
 
@@ -45,13 +56,19 @@ class Ensemble(keras.Model):
         super().__init__(**kwargs)
         require(len(members) >= 1, "members", "at least one model", members)
         for index, member in enumerate(members):
-            of_keras = isinstance(member, keras.Model)
-            require_type(of_keras, f"members[{index}]", "a model of Keras", member)
+            keeps_contract = isinstance(member, keras.Model) and hasattr(member, "search_weights")
+            expected = "a model of Keras that keeps the contract of `TranslationModel`"
+            require_type(keeps_contract, f"members[{index}]", expected, member)
         self.members = list(members)
 
         sizes = [_sizes(member) for member in members]
         expected = f"models of the same numbers of pieces, {sizes[0]} as the first"
         require(len(set(sizes)) == 1, "members", expected, sizes)
+
+        weights = [id(weight) for member in members for weight in member.weights]
+        distinct = len(set(weights)) == len(weights)
+        expected = "models that share no weights, which a file would keep once"
+        require(distinct, "members", expected, [member.name for member in members])
         self.built = True
 
     @property
@@ -84,14 +101,20 @@ class Ensemble(keras.Model):
         begun = [member.start(source, maximum_length) for member in self.members]
         return tuple(memory for memory, _ in begun), tuple(state for _, state in begun)
 
-    def step(self, ids: Tensor, state: Any, memory: Any, weights: Any = None) -> Step:
+    def step(
+        self, ids: Tensor, state: Any, memory: Any, weights: MembersWeights | None = None
+    ) -> Step:
         """One step of each member; see `TranslationModel`."""
-        arguments = zip(self.members, state, memory, self._of_members(weights), strict=True)
+        laid_out = weights or self._nothing_laid_out()
+        arguments = zip(self.members, state, memory, laid_out.members, strict=True)
         steps = [member.step(ids, *rest) for member, *rest in arguments]
 
+        logits = _together([step.logits for step in steps])
+        if laid_out.pieces is not None:
+            logits = ops.take(logits, laid_out.pieces, axis=-1)
         aligned = [step.alignment for step in steps if step.alignment is not None]
         return Step(
-            logits=_together([step.logits for step in steps]),
+            logits=logits,
             state=tuple(step.state for step in steps),
             alignment=_mean(aligned) if aligned else None,
         )
@@ -105,19 +128,21 @@ class Ensemble(keras.Model):
         require(self.aligns, "members", "one that aligns at least", [False] * len(self.members))
         return _mean([member.align(inputs) for member in self.members if member.aligns])
 
-    def search_weights(self, limit_bytes: int) -> tuple[Any, ...]:
+    def search_weights(self, limit_bytes: int) -> MembersWeights:
         """The members' weights for a search, which share the memory; see `TranslationModel`."""
         share = limit_bytes // len(self.members)
-        return tuple(member.search_weights(share) for member in self.members)
+        return MembersWeights(tuple(member.search_weights(share) for member in self.members), None)
 
-    def shortened(self, weights: Any, pieces: Tensor) -> tuple[Any, ...]:
-        """The members' weights of some pieces alone; see `TranslationModel`."""
-        arguments = zip(self.members, self._of_members(weights), strict=True)
-        return tuple(member.shortened(its_weights, pieces) for member, its_weights in arguments)
+    def shortened(self, weights: MembersWeights | None, pieces: Tensor) -> MembersWeights:
+        """The same weights and the pieces `[N]`; see `TranslationModel`.
 
-    def _of_members(self, weights: Any) -> Sequence[Any]:
-        """The weights of each member; None of each where there are none."""
-        return [None] * len(self.members) if weights is None else weights
+        The members still tell the probabilities of all pieces. Among some alone each would count
+        the more the likelier it finds those, which are other ones in every batch.
+        """
+        return (weights or self._nothing_laid_out())._replace(pieces=pieces)
+
+    def _nothing_laid_out(self) -> MembersWeights:
+        return MembersWeights((None,) * len(self.members), None)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -143,8 +168,8 @@ def _sizes(model: Any) -> tuple[int, int]:
 
 def _together(logits: Sequence[Tensor]) -> Tensor:
     """The logarithm of the mean probability, of the members' logits `[..., V]`."""
-    each = [ops.log_softmax(ops.cast(one, "float32"), axis=-1) for one in logits]
-    return ops.logsumexp(ops.stack(each), axis=0) - math.log(len(each))
+    each = (ops.log_softmax(ops.cast(one, "float32"), axis=-1) for one in logits)
+    return functools.reduce(ops.logaddexp, each) - math.log(len(logits))
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

@@ -15,15 +15,13 @@ from attention_nmt.layers.attention import Memory
 from attention_nmt.layers.dropout import WordDropout
 from attention_nmt.models.interface import Step
 from attention_nmt.models.parts import DECODERS, ENCODERS
-from attention_nmt.models.trainable import TrainableModel
+from attention_nmt.models.trainable import UNQUANTIZED, TrainableModel
 from attention_nmt.models.vocabulary import VocabularyWeight
 from attention_nmt.types import SPECIAL, Tensor
 
 if TYPE_CHECKING:
     from attention_nmt.data.source_tokenizer import SourceTokenizer
     from attention_nmt.data.tokenizer import Tokenizer
-
-_UNQUANTIZED = "left out: `attention-nmt tflite` makes a model with weights in int8"
 
 
 class SearchWeights(NamedTuple):
@@ -206,7 +204,7 @@ class Seq2Seq(TrainableModel):
         """
         for layer in (self.target_embedding, self.output_projection):
             mode = getattr(layer, "quantization_mode", None)
-            require(mode is None, "quantize", _UNQUANTIZED, mode)
+            require(mode is None, "quantize", UNQUANTIZED, mode)
 
         memory, summary = self.encode(source)
         return self.decoder.project(memory), self.decoder.initial_state(summary, maximum_length)
@@ -325,14 +323,6 @@ class Seq2Seq(TrainableModel):
             kernel = self.output_projection.kernel
             found.append(VocabularyWeight(kernel, axis=1, is_source=False))
         return found
-
-    def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Is refused: Keras quantizes embeddings and output, which a search reads as floats.
-
-        Raises:
-            ValueError: always.
-        """
-        require(False, "quantize", _UNQUANTIZED, mode)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

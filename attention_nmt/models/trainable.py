@@ -18,6 +18,9 @@ from attention_nmt.losses import CrossEntropy, token_weights
 from attention_nmt.models.batch_checks import Expected, check_arrays, checked, plain_errors
 from attention_nmt.types import Tensor
 
+UNQUANTIZED = "left out: `attention-nmt tflite` makes a model with weights in int8"
+"""What is expected where Keras' own quantization is asked for."""
+
 
 class TrainableModel(keras.Model):
     """A translation model that Keras trains, evaluates and exports.
@@ -201,6 +204,14 @@ class TrainableModel(keras.Model):
             ids = keras.layers.InputSpec(shape=(None, None), dtype="int32")
             given.arguments["input_signature"] = [{"source": ids, "target": ids}]
         super().export(*given.args, **given.kwargs)
+
+    def quantize(self, mode: Any = None, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Is refused: Keras quantizes layers, whose weights a search reads as floats.
+
+        Raises:
+            ValueError: always.
+        """
+        require(False, "quantize", UNQUANTIZED, mode)
 
 
 def _warn_of_rate(step: int) -> None:

@@ -29,7 +29,7 @@ class Shortlist:
         candidates: for each source piece the target pieces that it may become, int `[V_s, N]`,
             padded with 0. Padding of a source becomes nothing, whatever its row has.
         usual: the target pieces that every translation may have, int `[M]`, the end symbol among
-            them.
+            them. The piece 0, padding, is among the pieces of a sentence only where it stands here.
         target_vocabulary_size: `V`.
 
     Raises:
@@ -80,8 +80,10 @@ class Shortlist:
         usual = np.zeros((1, self.target_vocabulary_size), np.int32)
         usual[0, self.usual] = 1
         flags = ops.zeros((rows, 1), "int32") + usual
-        flags = ops.scatter_update(flags, places, ops.ones_like(places[:, 0]))
-        return ops.greater(flags, 0)
+        # Padding, of the table and of the source, says nothing of the piece 0.
+        listed = ops.cast(ops.not_equal(places[:, 1], 0), "int32")
+        listed = ops.maximum(listed, int(usual[0, 0]))
+        return ops.greater(ops.scatter_update(flags, places, listed), 0)
 
     def save(self, path: str | Path) -> None:
         """Writes it into a file, whole or not at all.

@@ -174,25 +174,32 @@ class Translator:
 
     @classmethod
     def together(
-        cls, translators: Sequence[Translator], search: SearchConfig | None = None
+        cls,
+        translators: Sequence[Translator],
+        search: SearchConfig | None = None,
+        shortlist: Shortlist | None = None,
     ) -> Translator:
         """Translators of the same tokenizers as one, whose model is an `Ensemble` of theirs.
 
         Args:
-            translators: trained with other seeds, sizes or architectures; the first one's search
-                and batch size are taken. None has a shortlist in it.
+            translators: of models trained with other seeds, sizes or architectures. Their
+                shortlists are left out, and weights that `frozen` laid out.
             search: another search than the first one's.
+            shortlist: see the class.
 
         Raises:
             ValueError: there is none, or one has another tokenizer than the first.
-            TypeError: a model is none of Keras.
+            TypeError: one is no translator, or its model none of Keras.
         """
         require(len(translators) >= 1, "translators", "at least one", translators)
         first = translators[0]
         for index, other in enumerate(translators):
-            same = _tokenizers(other) == _tokenizers(first)
-            expected = "a translator of the same tokenizers as the first"
-            require(same, f"translators[{index}]", expected, "another one")
+            name = f"translators[{index}]"
+            require_type(isinstance(other, Translator), name, "a Translator", other)
+            for side in ("source_tokenizer", "target_tokenizer"):
+                same = getattr(other, side).content == getattr(first, side).content
+                expected = f"a translator of the first one's {side}"
+                require(same, name, expected, "one with another")
 
         model = Ensemble([cast(keras.Model, one.model) for one in translators])
         return cls(
@@ -201,6 +208,7 @@ class Translator:
             search or first.search,
             first.target_tokenizer,
             first.batch_size,
+            shortlist=shortlist,
         )
 
     def save(
@@ -396,11 +404,6 @@ class Translator:
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         for begin in range(0, len(order), self.batch_size):
             yield order[begin : begin + self.batch_size]
-
-
-def _tokenizers(translator: Translator) -> tuple[bytes, bytes]:
-    """What both tokenizers are made of."""
-    return translator.source_tokenizer.content, translator.target_tokenizer.content
 
 
 def _batches_at_a_time() -> int:

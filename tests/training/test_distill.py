@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from attention_nmt.files import one_line
+from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import write_folder
 from tests.training.runs import untrained_run
-from training import distill, distillation
+from training import distill, distillation, machine_translations
 from training.data import Corpus
 
 PAIRS = [
@@ -60,20 +62,75 @@ def test_a_source_stands_once_with_the_teachers_translation(
     assert lines[2] == f"{len(expected)} translations that are whole and not empty"
 
 
-def test_another_corpus_and_another_direction_of_it(
+def test_other_corpora(
     teacher: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is given comes before what the teacher knows; blank translations are left out."""
-    other = write_folder(tmp_path / "other", [("un", "one"), ("deux", "two"), ("x", "y")] * 12)
-    made = {"one": "uno", "two": " ", "y": "ypsilon"}
+    """Several are read, one behind the other; blank translations are left out."""
+    first = write_folder(tmp_path / "first", [("one", "un"), ("two", "deux"), ("x", "y")] * 12)
+    second = write_folder(tmp_path / "second", [("three", "trois"), ("one", "une")] * 18)
+    made = {"one": "uno", "two": " ", "x": "ypsilon", "three": "tre"}
     monkeypatch.setattr(
-        distillation, "translations", lambda _, texts, __: (made[text] for text in texts)
+        distillation, "translations", lambda _, texts, *__: (made[text] for text in texts)
     )
-    arguments = ["--model", str(teacher[1]), "--dataset", str(other), "--source", "fr"]
     output = tmp_path / "out"
-    assert distill.main([*arguments, "--target", "en", "--output", str(output)]) == 0
-    pairs = list(zip(*Corpus(str(output), "fr", "en").texts("train"), strict=True))
-    assert pairs == [("one", "uno"), ("y", "ypsilon")]
+    arguments = ["--model", str(teacher[1]), "--dataset", f"{first},{second}=2"]
+    assert distill.main([*arguments, "--output", str(output)]) == 0
+    written = Corpus(str(output), "en", "fr")
+    pairs = list(zip(*written.texts("train"), strict=True))
+    assert pairs == [("one", "uno"), ("x", "ypsilon"), ("three", "tre")]
+    assert written.texts("val") == Corpus(str(first), "en", "fr").texts("val")
+
+
+def test_another_direction_than_the_teachers(
+    teacher: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--model", str(teacher[1]), "--source", "fr", "--target", "en"]
+    assert distill.main([*arguments, "--output", str(tmp_path / "out")]) == 1
+    assert "of the run's direction, from 'en' to 'fr'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_of_ones_own_and_a_command_that_was_stopped(
+    teacher: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run = teacher
+    monkeypatch.setattr(machine_translations, "CHUNK", 2)
+    arguments = ["--model", str(run), "--beam-size", "1", "--output"]
+    assert distill.main([*arguments, str(tmp_path / "whole")]) == 0
+    sources, targets = Corpus(str(tmp_path / "whole"), "en", "fr").texts("train")
+    greedy = Translator.from_run(run, RunFolder(run).read_search(beam_size=1))
+    assert targets == [one_line(one.text) for one in greedy(sources)]
+
+    made = machine_translations._translated
+    beams: list[int] = []
+
+    def stopped(translator: Translator, texts: Sequence[str]) -> list[str]:
+        if len(beams) == 1:
+            raise KeyboardInterrupt
+        beams.append(translator.search.beam_size)
+        return made(translator, texts)
+
+    monkeypatch.setattr(machine_translations, "_translated", stopped)
+    assert distill.main([*arguments, str(tmp_path / "out")]) == 130
+    beams.append(0)  # which is not stopped again
+    assert distill.main([*arguments, str(tmp_path / "out")]) == 0
+    assert beams == [1, 0, 1]
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+def test_a_teacher_that_writes_nothing(
+    teacher: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(distillation, "translations", lambda _, texts, *__: [""] * len(texts))
+    arguments = ["--model", str(teacher[1]), "--output", str(tmp_path / "out")]
+    assert distill.main(arguments) == 1
+    assert "--model must be one that translates these texts" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_holds_something(

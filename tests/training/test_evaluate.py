@@ -19,7 +19,7 @@ from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import PAIRS, write_folder
 from tests.training.runs import SEARCH, untrained_run
-from training import evaluate, evaluation
+from training import evaluate, evaluation, model_texts
 from training.data import Corpus
 from training.studies import search_study
 
@@ -191,7 +191,7 @@ def test_directions_by_their_codes(
 ) -> None:
     of_run, of_corpus = (Corpus("corpus", *codes.split()) for codes in (run, corpus))
     with pytest.raises(ValueError, match="direction") if refused else contextlib.nullcontext():
-        evaluation._check_direction(of_run, of_corpus)
+        model_texts._check_direction(of_run, of_corpus)
     expected = f"warning: the run translates {said}\n" if said else ""
     assert capsys.readouterr().err == expected
 

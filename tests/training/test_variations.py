@@ -136,15 +136,21 @@ def test_the_command_writes_variations_behind_the_corpus(tmp_path: Path, capsys:
     assert "--output must be an empty folder" in capsys.readouterr().err
 
 
-def test_slices_of_one_split_are_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("split", "name"), [("train", "validation"), ("validation", "val"), ("val", "validation")]
+)
+def test_slices_of_one_split_are_two_files(
+    split: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """TFDS slices splits; the dev pairs are not lost behind the training's name."""
-    texts = {"train[:90%]": (["a", "b"], ["un", "be"]), "train[90%:]": (["c"], ["ce"])}
+    begin, end = f"{split}[:90%]", f"{split}[90%:]"
+    texts = {begin: (["a", "b"], ["un", "be"]), end: (["c"], ["ce"])}
     monkeypatch.setattr(Corpus, "texts", lambda _, split: texts[split])
     given = ["--dataset", "of_tfds", "--source", "en", "--target", "fr"]
-    splits = ["--train-split", "train[:90%]", "--dev-split", "train[90%:]"]
+    splits = ["--train-split", begin, "--dev-split", end]
     assert main([*given, *splits, "--output", str(tmp_path / "varied")]) == 0
-    assert (tmp_path / "varied" / "en.validation.txt").read_text() == "c\n"
-    assert (tmp_path / "varied" / "fr.train.txt").read_text() == "un\nbe\n"
+    assert (tmp_path / "varied" / f"en.{name}.txt").read_text() == "c\n"
+    assert (tmp_path / "varied" / f"fr.{split}.txt").read_text() == "un\nbe\n"
 
 
 def test_made_up_sentences_have_a_name_and_a_number_in_every_language() -> None:

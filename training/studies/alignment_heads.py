@@ -60,7 +60,7 @@ def compare(config: AlignmentHeadsConfig) -> list[HeadRates]:
     from attention_nmt.translation.translator import Translator
 
     from ..alignment.gold import gold_pairs
-    from ..evaluation import corpus_to_translate
+    from ..model_texts import corpus_to_translate
 
     stored = config.open()
     corpus = corpus_to_translate(

@@ -9,8 +9,10 @@ import pytest
 
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
+from attention_nmt.model_folder import ModelCard
 from attention_nmt.models.ensemble import Ensemble
 from attention_nmt.models.seq2seq import Seq2Seq
+from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import search_model
 from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.stored import open_model
@@ -86,28 +88,36 @@ def test_probabilities_and_alignments_are_the_means_of_the_members() -> None:
                 np.testing.assert_allclose(aligned, rows[row][1][position], rtol=0, atol=1e-5)
 
 
-def test_weights_laid_out_and_a_shortlist_change_nothing() -> None:
+def test_weights_laid_out_change_nothing() -> None:
     ensemble = Ensemble(members())
     source = tiny_batch(LENGTHS)[0]["source"]
     plain = search_model(ensemble, source, SEARCH)
     laid_out = search_model(ensemble, source, SEARCH, weights=ensemble.search_weights(2**20))
-    everything = Shortlist(np.zeros((40, 1), np.int32), np.arange(40), 40)
-    listed = search_model(ensemble, source, SEARCH, shortlist=everything)
-    for found in (laid_out, listed):
-        np.testing.assert_array_equal(found.ids, plain.ids)
-        np.testing.assert_allclose(found.scores, plain.scores, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(laid_out.ids, plain.ids)
+    np.testing.assert_allclose(laid_out.scores, plain.scores, rtol=0, atol=1e-5)
 
-    memory, state = ensemble.start(source, None)
-    ids = np.full((len(source), 1), 2)
-    pieces = np.array([3, 7, 20])
-    few = ensemble.step(ids, state, memory, ensemble.shortened(None, pieces)).logits
-    shares = [
-        m.step(ids, s, memory[i]).logits
-        for i, (m, s) in enumerate(zip(ensemble.members, state, strict=True))
-    ]
-    scores = [np.exp(np.asarray(one)[..., pieces]) for one in shares]
-    mean = np.mean([s / s.sum(axis=-1, keepdims=True) for s in scores], axis=0)
-    np.testing.assert_allclose(np.exp(few), mean, rtol=0, atol=1e-6)
+
+def test_a_shortlist_means_the_same_in_every_batch_and_loop() -> None:
+    """Members that are sure of other pieces: each counts by its probabilities of all of them,
+    whatever the list has for the other sentences of a batch."""
+    ensemble = Ensemble(
+        [tiny_model(seed, 2.0, **VARIANTS[kind]) for seed, kind in enumerate(KINDS)]
+    )
+    source = tiny_batch(LENGTHS * 2)[0]["source"]
+    generator = np.random.default_rng(5)
+    candidates = generator.integers(4, 40, (40, 2)).astype(np.int32)
+    shortlist = Shortlist(candidates, np.array([3, 5, 6, 7, 8]), 40)
+    plain = search_model(ensemble, source, SEARCH, shortlist=shortlist)
+    loop = LoopOptions(changing_shapes=True)
+    together = search_model(ensemble, source, SEARCH, shortlist=shortlist, loop=loop)
+    np.testing.assert_allclose(together.scores, plain.scores, rtol=0, atol=1e-4)
+    for row, (length, _) in enumerate(LENGTHS):
+        one = source[row : row + 1, :length]
+        alone = search_model(ensemble, one, SEARCH, shortlist=shortlist, loop=loop)
+        np.testing.assert_allclose(alone.scores[0], plain.scores[row], rtol=0, atol=1e-4)
+        for found in (alone.ids[0, 0], together.ids[row, 0]):
+            pieces = np.trim_zeros(np.asarray(plain.ids[row, 0]), "b")
+            np.testing.assert_array_equal(np.trim_zeros(np.asarray(found), "b"), pieces)
 
 
 def test_one_model_is_itself(translators: list[Translator]) -> None:
@@ -177,6 +187,14 @@ def test_what_is_refused(translators: list[Translator]) -> None:
         Ensemble([])
     with pytest.raises(TypeError, match=r"`members\[1\]` must be a model of Keras"):
         Ensemble([members()[0], "model"])
+    with pytest.raises(TypeError, match=r"`members\[0\]` must be a model of Keras that keeps"):
+        Ensemble([keras.Sequential()])
+    one, second = members()[:2]
+    for sharing in ([one, one], [one, Ensemble([one, second])]):
+        with pytest.raises(ValueError, match="`members` must be models that share no weights"):
+            Ensemble(sharing)
+    with pytest.raises(ValueError, match="`quantize` must be left out"):
+        Ensemble([one]).quantize("int8")
     with pytest.raises(ValueError, match=r"the same numbers of pieces, \(40, 40\) as the first"):
         Ensemble([members()[0], members(PIECES)[0]])
     with pytest.raises(ValueError, match="`members` must be one that aligns at least"):
@@ -184,8 +202,10 @@ def test_what_is_refused(translators: list[Translator]) -> None:
 
     other = Tokenizer.train([source for source, _ in PAIRS], 290)
     sizes: dict[str, Any] = {"source_vocabulary_size": 290, "target_vocabulary_size": 290}
-    with pytest.raises(ValueError, match=r"`translators\[1\]` must be a translator of the same"):
+    with pytest.raises(ValueError, match=r"`translators\[1\]` must be .* source_tokenizer"):
         Translator.together([translators[0], Translator(tiny_model(**sizes), other)])
+    with pytest.raises(TypeError, match=r"`translators\[0\]` must be a Translator"):
+        Translator.together(["runs/a"])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="`translators` must be at least one"):
         Translator.together([])
 
@@ -194,6 +214,26 @@ def test_the_positions_that_all_members_read() -> None:
     assert Ensemble(members()).longest_source is None
     limited = tiny_model(**VARIANTS["pretrained encoder"])
     assert Ensemble([members()[0], limited]).longest_source == limited.longest_source
+
+
+def test_models_that_the_command_does_not_put_together(
+    translators: list[Translator], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Known before weights are read: languages and tokenizers."""
+    other = Tokenizer.train([source for source, _ in PAIRS], 290)
+    sizes: dict[str, Any] = {"source_vocabulary_size": 290, "target_vocabulary_size": 290}
+    french, german, small = (str(tmp_path / name) for name in ("french", "german", "small"))
+    translators[0].save(french, card=ModelCard(source="en", target="fr"))
+    translators[1].save(german, card=ModelCard(source="en", target="de"))
+    Translator(tiny_model(**sizes), other).save(small)
+    for name, said in ((german, "models whose target is 'fr'"), (small, "source tokenizer")):
+        arguments = ["--model", french, "--together-with", name, "--output", str(tmp_path / "out")]
+        assert save.main(arguments) == 1
+        error = capsys.readouterr().err
+        assert "--together-with must be models" in error
+        assert said in error
+        assert name in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_keras_file(tmp_path: Path) -> None:

@@ -39,16 +39,19 @@ def half(pieces: int = VOCABULARY_SIZE) -> Shortlist:
 
 
 def test_what_is_allowed_to_each_sentence() -> None:
-    """Padding of a source allows nothing, whatever its row has; padding of others is a piece."""
+    """Padding of a source allows nothing, whatever its row has, and padding is a piece only where
+    it is usual: a sentence may have the same pieces however wide its batch is."""
     candidates = np.array([[8, 6], [7, 4], [0, 9], [4, 0]])
     shortlist = Shortlist(candidates, np.array([5, 3, 5]), 10)
     assert shortlist.source_vocabulary_size == 4
     np.testing.assert_array_equal(shortlist.usual, [3, 5])
     source = np.array([[1, 3, 3], [2, 0, 0]])
     found = np.asarray(shortlist.allowed(source))
-    assert [np.flatnonzero(row).tolist() for row in found] == [[0, 3, 4, 5, 7], [0, 3, 5, 9]]
+    assert [np.flatnonzero(row).tolist() for row in found] == [[3, 4, 5, 7], [3, 5, 9]]
     found = np.asarray(shortlist.allowed(source, np.array([[8, 0], [5, 7]])))
-    assert [np.flatnonzero(row).tolist() for row in found] == [[0, 3, 4, 5, 7, 8], [0, 3, 5, 7, 9]]
+    assert [np.flatnonzero(row).tolist() for row in found] == [[3, 4, 5, 7, 8], [3, 5, 7, 9]]
+    found = np.asarray(Shortlist(candidates, np.array([0, 5]), 10).allowed(source))
+    assert [np.flatnonzero(row).tolist() for row in found] == [[0, 4, 5, 7], [0, 5, 9]]
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
