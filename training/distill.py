@@ -30,6 +30,7 @@ class DistillConfig(ModelChoice):
         data_dir: where TFDS keeps prepared datasets; without it the teacher's.
         train_split: the split whose sources the teacher translates, each once. The teacher's own
             dev split, where it is a slice of it, is to be left out here, too.
+        texts: files of further sources, one a line, which nobody has to have translated.
         dev_split: the name of the split that is written as it is; without one, the split with the
             name of one.
         search: changes of the teacher's search.
@@ -41,6 +42,7 @@ class DistillConfig(ModelChoice):
     target: str | None = None
     data_dir: str | None = None
     train_split: str = "train"
+    texts: tuple[Path, ...] = ()
     dev_split: str | None = None
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import shutil
 
 from attention_nmt.checks import require
+from attention_nmt.files import one_line
+from attention_nmt.text_files import read_lines
 
 from .distill import DistillConfig
 from .machine_translations import translations
@@ -33,7 +35,7 @@ def distill(config: DistillConfig) -> None:
     Raises:
         ValueError: `output` holds something, the data is at fault or of another direction than the
             teacher's, or no translation is whole.
-        FileNotFoundError: a file of the teacher is missing.
+        FileNotFoundError: a file of the teacher or of texts is missing.
         OSError: `output` cannot be written.
     """
     check_empty(config.output)
@@ -51,10 +53,11 @@ def distill(config: DistillConfig) -> None:
     dev_split = config.dev_split or corpus.dev_split()
     dev = Split(dev_split, read_pairs(corpus, dev_split))
     pairs = [pair for part in mixture.parts for pair in read_pairs(part.corpus, config.train_split)]
-    sources = list(dict.fromkeys(source for source, _ in pairs))
+    texts = [one_line(line) for path in config.texts for line in read_lines(path)]
+    sources = list(dict.fromkeys([*(source for source, _ in pairs), *texts]))
     check_writable(output)
 
-    print(f"{len(pairs)} pairs of {len(sources)} sources", flush=True)
+    print(f"{len(pairs)} pairs and {len(texts)} texts, {len(sources)} sources", flush=True)
     parts = parts_folder(output)
     translated = translations(teacher, sources, parts, config.search)
     made: dict[Pair, None] = {}

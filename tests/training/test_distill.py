@@ -57,7 +57,7 @@ def test_a_source_stands_once_with_the_teachers_translation(
 
     lines = capsys.readouterr().out.splitlines()
     distinct = len(set(original))
-    assert lines[0] == f"{len(original)} pairs of {distinct} sources"
+    assert lines[0] == f"{len(original)} pairs and 0 texts, {distinct} sources"
     assert lines[1] == f"{run}: {distinct} of {distinct}"
     assert lines[2] == f"{len(expected)} translations that are whole and not empty"
 
@@ -65,19 +65,22 @@ def test_a_source_stands_once_with_the_teachers_translation(
 def test_other_corpora(
     teacher: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several are read, one behind the other; blank translations are left out."""
+    """Several are read, and texts behind them; blank translations are left out."""
     first = write_folder(tmp_path / "first", [("one", "un"), ("two", "deux"), ("x", "y")] * 12)
     second = write_folder(tmp_path / "second", [("three", "trois"), ("one", "une")] * 18)
-    made = {"one": "uno", "two": " ", "x": "ypsilon", "three": "tre"}
+    made = {"one": "uno", "two": " ", "x": "ypsilon", "three": "tre", "four": "quattro"}
+    texts = tmp_path / "texts"
+    texts.write_text("three\nfour\n")
     monkeypatch.setattr(
         distillation, "translations", lambda _, texts, *__: (made[text] for text in texts)
     )
     output = tmp_path / "out"
     arguments = ["--model", str(teacher[1]), "--dataset", f"{first},{second}=2"]
+    arguments += ["--texts", str(texts)]
     assert distill.main([*arguments, "--output", str(output)]) == 0
     written = Corpus(str(output), "en", "fr")
     pairs = list(zip(*written.texts("train"), strict=True))
-    assert pairs == [("one", "uno"), ("x", "ypsilon"), ("three", "tre")]
+    assert pairs == [("one", "uno"), ("x", "ypsilon"), ("three", "tre"), ("four", "quattro")]
     assert written.texts("val") == Corpus(str(first), "en", "fr").texts("val")
 
 
