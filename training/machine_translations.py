@@ -26,7 +26,8 @@ def translations(
 ) -> Iterator[str]:
     """A model's translations of texts, the likeliest ones, of all its pieces.
 
-    That of a text that is too long for the search is empty.
+    That of a text that is too long for the search is empty, and so is one that files of text cannot
+    hold: a model that spells bytes may write a NUL.
 
     Args:
         stored: the trained model.
@@ -63,4 +64,4 @@ def _load(stored: StoredModel, search: SearchConfig) -> Translator:
 
 def _translated(translator: Translator, texts: Sequence[str]) -> list[str]:
     found = translator(texts, alignments=False)
-    return ["" if one.truncated else one_line(one.text) for one in found]
+    return ["" if one.truncated or "\0" in one.text else one_line(one.text) for one in found]

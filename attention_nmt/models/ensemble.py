@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +12,9 @@ from attention_nmt.checks import require, require_type
 from attention_nmt.models.interface import Step
 from attention_nmt.models.trainable import TrainableModel
 from attention_nmt.types import Tensor
+
+SMALLEST = 1.2e-38
+"""The least probability, about the smallest normal number in float32: its logarithm is -87.3."""
 
 
 class MembersWeights(NamedTuple):
@@ -168,8 +169,8 @@ def _sizes(model: Any) -> tuple[int, int]:
 
 def _together(logits: Sequence[Tensor]) -> Tensor:
     """The logarithm of the mean probability, of the members' logits `[..., V]`."""
-    each = (ops.log_softmax(ops.cast(one, "float32"), axis=-1) for one in logits)
-    return functools.reduce(ops.logaddexp, each) - math.log(len(logits))
+    probabilities = [ops.softmax(ops.cast(one, "float32"), axis=-1) for one in logits]
+    return ops.log(ops.maximum(_mean(probabilities), SMALLEST))
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

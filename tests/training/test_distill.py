@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -121,6 +123,18 @@ def test_a_search_of_ones_own_and_a_command_that_was_stopped(
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+def test_a_translation_that_a_file_of_text_cannot_hold() -> None:
+    """A training would refuse the whole corpus for it."""
+    written = ["un\0", "deux\ntrois"]
+
+    def translator(texts: Sequence[str], alignments: bool) -> list[SimpleNamespace]:
+        assert not alignments
+        return [SimpleNamespace(text=text, truncated=False) for text in written[: len(texts)]]
+
+    found = machine_translations._translated(cast(Translator, translator), ["one", "two"])
+    assert found == ["", "deux trois"]
 
 
 def test_a_teacher_that_writes_nothing(
