@@ -10,39 +10,32 @@ from typing import Annotated
 
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
-from attention_nmt.stored import ModelChoice
+
+from .texts_choice import TextsChoice
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig(ModelChoice):
+class DistillConfig(TextsChoice):
     """Writes a corpus with a model's translations in place of its targets, for a smaller model.
 
     What a teacher writes is easier to learn than what people wrote, and its likeliest translation
     is what a greedy search finds. The teacher may be several models: see `attention-nmt save
-    --together-with`. Its shortlist and its temperature are left out.
+    --together-with`. Its shortlist and its temperature are left out. The dataset may be one of
+    `diversify`, which has more sources, or several with commas between.
 
     Attributes:
         output: the folder of `LANG.SPLIT.txt` files to write, of the training and the dev split.
-        dataset: a TFDS name, or a folder of `LANG.SPLIT.txt` files, such as one of `diversify`,
-            which has more sources; or several with commas between; without it the teacher's.
-        source: the language to translate from, as the dataset calls it; without it the teacher's.
-        target: the language to translate to; without it the teacher's.
-        data_dir: where TFDS keeps prepared datasets; without it the teacher's.
         train_split: the split whose sources the teacher translates, each once. The teacher's own
             dev split, where it is a slice of it, is to be left out here, too.
-        texts: files of further sources, one a line, which nobody has to have translated.
+        more_sources: files of further sources, one a line, which nobody has to have translated.
         dev_split: the name of the split that is written as it is; without one, the split with the
             name of one.
         search: changes of the teacher's search.
     """
 
     output: Path
-    dataset: str | None = None
-    source: str | None = None
-    target: str | None = None
-    data_dir: str | None = None
     train_split: str = "train"
-    texts: tuple[Path, ...] = ()
+    more_sources: tuple[Path, ...] = ()
     dev_split: str | None = None
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
 

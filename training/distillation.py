@@ -41,23 +41,17 @@ def distill(config: DistillConfig) -> None:
     check_empty(config.output)
     output = config.output.resolve()
     teacher = config.open()
-    mixture = mixture_to_translate(
-        teacher,
-        dataset=config.dataset,
-        source=config.source,
-        target=config.target,
-        data_dir=config.data_dir,
-    )
+    mixture = mixture_to_translate(teacher, config.texts)
 
     corpus = mixture.first
     dev_split = config.dev_split or corpus.dev_split()
     dev = Split(dev_split, read_pairs(corpus, dev_split))
     pairs = [pair for part in mixture.parts for pair in read_pairs(part.corpus, config.train_split)]
-    texts = [one_line(line) for path in config.texts for line in read_lines(path)]
-    sources = list(dict.fromkeys([*(source for source, _ in pairs), *texts]))
+    more = [one_line(line) for path in config.more_sources for line in read_lines(path)]
+    sources = list(dict.fromkeys([*(source for source, _ in pairs), *more]))
     check_writable(output)
 
-    print(f"{len(pairs)} pairs and {len(texts)} texts, {len(sources)} sources", flush=True)
+    print(f"{len(pairs)} pairs and {len(more)} texts, {len(sources)} sources", flush=True)
     parts = parts_folder(output)
     translated = translations(teacher, sources, parts, config.search)
     made: dict[Pair, None] = {}

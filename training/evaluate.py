@@ -11,7 +11,9 @@ from typing import Annotated
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
-from attention_nmt.stored import ModelChoice, StoredModel
+from attention_nmt.stored import StoredModel
+
+from .texts_choice import TextsChoice
 
 _FOLDER_NAMES = {
     "beam_size": "beam",
@@ -25,16 +27,12 @@ _FOLDER_NAMES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(ModelChoice):
+class EvaluateConfig(TextsChoice):
     """Scores a model's translations of a split, or those in a file: BLEU, chrF, TER, alignments.
 
     A model is not needed where `hypotheses`, `dataset`, `source` and `target` are given.
 
     Attributes:
-        dataset: a TFDS name or a folder of `LANG.SPLIT.txt` files; without it the run's.
-        source: the language to translate from, as the dataset calls it; without it the model's.
-        target: the language to translate to; without it the model's.
-        data_dir: where TFDS keeps prepared datasets; without it the run's.
         split: the split to translate.
         hypotheses: a file with one translation a line, to be scored instead of the model's own.
         output: where to write the scores, hypotheses and pictures; without it into
@@ -52,10 +50,6 @@ class EvaluateConfig(ModelChoice):
             given with what is of a search.
     """
 
-    dataset: str | None = None
-    source: str | None = None
-    target: str | None = None
-    data_dir: str | None = None
     split: str = "test"
     hypotheses: Path | None = None
     output: Path | None = None

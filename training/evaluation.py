@@ -89,17 +89,12 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
 
 def _corpus(config: EvaluateConfig, stored: StoredModel | None) -> Corpus:
     """The corpus of the flags, and of the model where they say nothing."""
-    given: dict[str, Any] = {
-        "dataset": config.dataset,
-        "source": config.source,
-        "target": config.target,
-        "data_dir": config.data_dir,
-    }
     if stored is None:
+        given: dict[str, Any] = {**config.texts}  # the config has made sure that nothing is missing
         return Corpus(**given)
     if config.hypotheses is not None:
-        return Corpus.of_model(stored, **given)
-    return corpus_to_translate(stored, **given)
+        return Corpus.of_model(stored, **config.texts)
+    return corpus_to_translate(stored, config.texts)
 
 
 def _translate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from attention_nmt.checks import require
 from attention_nmt.stored import StoredModel
@@ -13,15 +12,16 @@ from attention_nmt.stored import StoredModel
 from .data import Corpus
 from .mixture import Mixture
 from .scoring.languages import base_language
+from .texts_choice import Texts
 
 
-def corpus_to_translate(stored: StoredModel, **given: Any) -> Corpus:
+def corpus_to_translate(stored: StoredModel, texts: Texts) -> Corpus:
     """The corpus of the flags, and of the model where they say nothing.
 
     Raises:
         ValueError: it is not of the model's direction; or as `Corpus.of_model`.
     """
-    corpus = Corpus.of_model(stored, **given)
+    corpus = Corpus.of_model(stored, **texts)
     source = stored.corpus.get("source") or corpus.source
     target = stored.corpus.get("target") or corpus.target
     _check_direction(replace(corpus, source=source, target=target), corpus)
@@ -51,14 +51,12 @@ def _check_direction(run: Corpus, corpus: Corpus) -> None:
         print(f"warning: the run translates {directions}", file=sys.stderr)
 
 
-def mixture_to_translate(
-    stored: StoredModel, dataset: str | None = None, **given: str | None
-) -> Mixture:
+def mixture_to_translate(stored: StoredModel, texts: Texts) -> Mixture:
     """The corpora that a model was trained on, or those of the flags.
 
     Raises:
         ValueError: as `corpus_to_translate`.
     """
-    first = corpus_to_translate(stored, dataset=dataset, **given)
-    names = dataset or stored.corpus["dataset"]
+    first = corpus_to_translate(stored, texts)
+    names = texts["dataset"] or stored.corpus["dataset"]
     return Mixture.of(names, first.source, first.target, first.data_dir)

@@ -9,21 +9,18 @@ from pathlib import Path
 
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
-from attention_nmt.stored import ModelChoice
+
+from .texts_choice import TextsChoice
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShortlistConfig(ModelChoice):
+class ShortlistConfig(TextsChoice):
     """Lists the target pieces that the pieces of a source become, as a trained model aligns them.
 
     `attention-nmt save --shortlist` makes a model that looks at no others.
 
     Attributes:
         output: the file to write, `.npz`.
-        dataset: a TFDS name or a folder of `LANG.SPLIT.txt` files; without it the run's.
-        source: the language to translate from, as the dataset calls it; without it the model's.
-        target: the language to translate to; without it the model's.
-        data_dir: where TFDS keeps prepared datasets; without it the run's.
         split: the pairs that are aligned.
         pieces: the most target pieces of a source piece.
         share: the least share of a source piece's links that a target piece has.
@@ -34,10 +31,6 @@ class ShortlistConfig(ModelChoice):
     """
 
     output: Path
-    dataset: str | None = None
-    source: str | None = None
-    target: str | None = None
-    data_dir: str | None = None
     split: str = "train"
     pieces: int = 24
     share: float = 0.002

@@ -48,13 +48,7 @@ def make(config: ShortlistConfig) -> None:
     stored = config.open()
     translator = Translator.from_stored(stored)
     require(translator.model.aligns, "model", "one that aligns", "one without attention")
-    texts = mixture_to_translate(
-        stored,
-        dataset=config.dataset,
-        source=config.source,
-        target=config.target,
-        data_dir=config.data_dir,
-    )
+    texts = mixture_to_translate(stored, config.texts)
 
     found = count_links(translator, text_chunks(texts.pairs(config.split)))
     expected = "one with pairs that the tokenizers can read"

@@ -78,7 +78,7 @@ def test_other_corpora(
     )
     output = tmp_path / "out"
     arguments = ["--model", str(teacher[1]), "--dataset", f"{first},{second}=2"]
-    arguments += ["--texts", str(texts)]
+    arguments += ["--more-sources", str(texts)]
     assert distill.main([*arguments, "--output", str(output)]) == 0
     written = Corpus(str(output), "en", "fr")
     pairs = list(zip(*written.texts("train"), strict=True))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
-from attention_nmt.stored import ModelChoice
+
+from ..texts_choice import TextsChoice
 
 if TYPE_CHECKING:
     from attention_nmt.models.seq2seq import Seq2Seq
@@ -29,24 +30,16 @@ class HeadRates(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignmentHeadsConfig(ModelChoice):
+class AlignmentHeadsConfig(TextsChoice):
     """Compares the layers and heads of a Transformer decoder with gold links: a table.
 
     Attributes:
-        dataset: a TFDS name or a folder that has gold links beside its texts; without it the run's.
-        source: the language to translate from, as the dataset calls it; without it the model's.
-        target: the language to translate to; without it the model's.
-        data_dir: where TFDS keeps prepared datasets; without it the run's.
-        split: the split with the links.
+        split: the split with the links, which lie beside its texts in a folder.
 
     Raises:
         ValueError: there is no model.
     """
 
-    dataset: str | None = None
-    source: str | None = None
-    target: str | None = None
-    data_dir: str | None = None
     split: str = "test"
 
 
@@ -63,13 +56,7 @@ def compare(config: AlignmentHeadsConfig) -> list[HeadRates]:
     from ..model_texts import corpus_to_translate
 
     stored = config.open()
-    corpus = corpus_to_translate(
-        stored,
-        dataset=config.dataset,
-        source=config.source,
-        target=config.target,
-        data_dir=config.data_dir,
-    )
+    corpus = corpus_to_translate(stored, config.texts)
     gold = gold_pairs(corpus, config.split)
     if not gold:
         raise ValueError(f"`split` must be one with gold links. Received: {config.split!r}.")
