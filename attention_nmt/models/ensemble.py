@@ -43,7 +43,8 @@ class Ensemble(TrainableModel):
             weights.
         TypeError: one is no model of Keras, or does not keep the contract.
 
-    Source: Sutskever, Vinyals and Le (2014), arXiv 1409.3215, whose best results are of several models.
+    Source: Sutskever, Vinyals and Le (2014), arXiv 1409.3215, whose best scores are of several
+    models together.
 
     Example:
 
