@@ -100,9 +100,8 @@ def test_weights_laid_out_change_nothing() -> None:
 def test_a_shortlist_means_the_same_in_every_batch_and_loop() -> None:
     """Members that are sure of other pieces: each counts by its probabilities of all of them,
     whatever the list has for the other sentences of a batch."""
-    ensemble = Ensemble(
-        [tiny_model(seed, 2.0, **VARIANTS[kind]) for seed, kind in enumerate(KINDS)]
-    )
+    models = [tiny_model(seed, 2.0, **VARIANTS[kind]) for seed, kind in enumerate(KINDS[:2])]
+    ensemble = Ensemble(models)
     source = tiny_batch(LENGTHS * 2)[0]["source"]
     generator = np.random.default_rng(5)
     candidates = generator.integers(4, 40, (40, 2)).astype(np.int32)
@@ -128,10 +127,12 @@ def test_one_model_is_itself(translators: list[Translator]) -> None:
     np.testing.assert_allclose([t.score for t in found], [t.score for t in expected], atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [2, pytest.param(len(KINDS), marks=pytest.mark.long)])
 def test_saved_models_served_and_converted(
-    translators: list[Translator], tokenizer: Tokenizer, tmp_path: Path
+    count: int, translators: list[Translator], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     """The command makes one folder of several; the v1 loader and LiteRT translate as that does."""
+    translators = translators[:count]
     names = [str(tmp_path / f"member-{index}") for index in range(len(translators))]
     for name, translator in zip(names, translators, strict=True):
         translator.save(name)
@@ -140,7 +141,7 @@ def test_saved_models_served_and_converted(
     assert save.main(arguments) == 0
 
     expected = Translator.together(translators)(TEXTS)
-    assert len({t.text for t in expected}) > 5
+    assert len({t.text for t in expected}) > 3
     translator = Translator.from_preset(output)
     assert isinstance(translator.model, Ensemble)
     assert translator.search == SEARCH
