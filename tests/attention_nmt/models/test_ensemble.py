@@ -1,5 +1,10 @@
 """Several models as one: the mean of their probabilities, wherever one model goes."""
 
+import functools
+import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +12,14 @@ import keras
 import numpy as np
 import pytest
 
+from attention_nmt.backend import compiled
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelCard
 from attention_nmt.models.ensemble import Ensemble
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.search.loop import LoopOptions
-from attention_nmt.search.search import search_model
+from attention_nmt.search.search import longest_translation, search_model
 from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.stored import open_model
 from attention_nmt.translation.translator import Translator
@@ -243,3 +249,45 @@ def test_a_keras_file(tmp_path: Path) -> None:
     loaded = keras.saving.load_model(tmp_path / "ensemble.keras")
     inputs, _, _ = tiny_batch(LENGTHS)
     np.testing.assert_allclose(loaded(inputs), ensemble(inputs), rtol=0, atol=1e-6)
+
+
+ON_JAX = """
+import sys
+import keras
+import numpy as np
+from tests.attention_nmt.models.test_ensemble import found_by_steps
+folder, = sys.argv[1:]
+model = keras.saving.load_model(folder + "/ensemble.keras")
+np.savez(folder + "/found.npz", **found_by_steps(model))
+"""
+
+
+def found_by_steps(model: Ensemble) -> dict[str, np.ndarray]:
+    """Log-probabilities by teacher forcing, and what a beam finds, on any backend."""
+    inputs = tiny_batch(LENGTHS)[0]
+    options = LoopOptions(static_length=longest_translation(inputs["source"].shape[1], SEARCH))
+    search = functools.partial(search_model, model, config=SEARCH, loop=options)
+    found = compiled(search, jit_compile=False)(keras.ops.convert_to_tensor(inputs["source"]))
+    return {
+        "logits": np.asarray(model(inputs)),
+        "ids": np.asarray(found.ids),
+        "scores": np.asarray(found.scores),
+    }
+
+
+@pytest.mark.long
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+def test_on_jax(tmp_path: Path) -> None:
+    ensemble = Ensemble(members())
+    ensemble.save(tmp_path / "ensemble.keras")
+    process = subprocess.run(
+        [sys.executable, "-c", ON_JAX, str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    with np.load(tmp_path / "found.npz") as on_jax:
+        for name, value in found_by_steps(ensemble).items():
+            np.testing.assert_allclose(on_jax[name], value, rtol=0, atol=1e-5, err_msg=name)
