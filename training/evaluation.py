@@ -23,7 +23,14 @@ from .evaluate import EvaluateConfig
 from .model_texts import corpus_to_translate
 from .scoring.hypotheses import HYPOTHESES, read_hypotheses, write_hypotheses
 from .scoring.languages import spaced
-from .scoring.metrics import Score, corpus_bleu, corpus_scores, warn_of_tokens
+from .scoring.metrics import (
+    Score,
+    bleu_of_tokens,
+    corpus_bleu,
+    corpus_scores,
+    look_tokenized,
+    warn_of_tokens,
+)
 from .scoring.moses import moses_bleu
 from .timing import timed_translations
 
@@ -79,6 +86,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     scores = corpus_scores(hypotheses, references, corpus.target)
     if spaced(corpus.target):
         scores.append(moses_bleu(hypotheses, references, corpus.target))
+    if look_tokenized(references):
+        scores.append(bleu_of_tokens(hypotheses, references))
     report["scores"] = [asdict(score) for score in scores]
 
     _print(report, scores)

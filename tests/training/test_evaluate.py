@@ -175,6 +175,22 @@ def test_a_run_is_not_evaluated_in_the_other_direction(
     assert capsys.readouterr().err.startswith(expected)
 
 
+def test_tokenized_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """BLEU of the tokens as they are stands behind the others."""
+    (tmp_path / "en.test.txt").write_text("a\nb\n")
+    (tmp_path / "fr.test.txt").write_text("un chien &apos; noir .\nle chat dort ici .\n")
+    arguments = ["--dataset", str(tmp_path), "--source", "en", "--target", "fr"]
+    arguments += ["--hypotheses", str(tmp_path / "fr.test.txt"), "--output", str(tmp_path / "out")]
+    assert evaluate.main(arguments) == 0
+    assert "BLEU of the given tokens 100.00" in capsys.readouterr().out
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())["scores"]
+    assert scores[-1]["signature"].startswith("nrefs:1|case:mixed|eff:no|tok:none|")
+
+    (tmp_path / "fr.test.txt").write_text("un chien noir.\nle chat dort ici.\n")
+    assert evaluate.main(arguments) == 0
+    assert "given tokens" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("run", "corpus", "refused", "said"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -148,20 +148,40 @@ def check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
     require(count > 0, "hypotheses", "of at least one sentence", count)
 
 
+def bleu_of_tokens(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """Cased BLEU of texts that are tokenized: what stands between spaces are the tokens.
+
+    Raises:
+        ValueError: the counts differ or are zero.
+    """
+    check_counts(hypotheses, references)
+    metric = BLEU(tokenize="none", force=True)
+    score = _score(metric, hypotheses, references, lowercased=False)
+    return replace(score, name="BLEU of the given tokens")
+
+
+def look_tokenized(texts: Sequence[str]) -> bool:
+    """Whether at least `TOKENIZED_LINES`, or half of the texts, end in a period behind a space."""
+    count = _periods(texts)
+    return count >= TOKENIZED_LINES or 2 * count > len(texts)
+
+
 def warn_of_tokens(texts: Sequence[str], name: str) -> None:
     """Says in one line on standard error if texts look tokenized, which BLEU's are not to be.
-
-    They do if at least `TOKENIZED_LINES`, or half of them, end in a period behind a space.
 
     Args:
         texts: hypotheses or references.
         name: of their file, for the message.
     """
-    count = sum(text.endswith(" .") for text in texts)
-    if count >= TOKENIZED_LINES or 2 * count > len(texts):
-        lines = f"{count} of {len(texts)} lines end in ' .'"
+    if look_tokenized(texts):
+        lines = f"{_periods(texts)} of {len(texts)} lines end in ' .'"
         message = f"{lines}, as tokenized text does: BLEU is for detokenized text"
         print(f"warning: {name}: {message}", file=sys.stderr)
+
+
+def _periods(texts: Sequence[str]) -> int:
+    """The number of texts that end in a period behind a space."""
+    return sum(text.endswith(" .") for text in texts)
 
 
 def _score(

@@ -9,6 +9,7 @@ from training.scoring.metrics import (
     LengthBucket,
     Score,
     bleu_by_length,
+    bleu_of_tokens,
     corpus_bleu,
     corpus_scores,
     warn_of_tokens,
@@ -207,3 +208,13 @@ def test_tokenized_texts_are_warned_of_in_one_line(
     said = capsys.readouterr().err
     assert said.count("\n") == int(warned)
     assert said.startswith(f"warning: file: {tokenized} of ") == warned
+
+
+def test_bleu_of_given_tokens_by_hand() -> None:
+    """Of five tokens four are right, of four bigrams three, and so on; 13a would cut "d,e"."""
+    found = bleu_of_tokens(["a b c d,e ."], ["a b c d,e !"])
+    assert found.value == pytest.approx(100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** (1 / 4))
+    assert found.name == "BLEU of the given tokens"
+    assert "case:mixed" in found.signature
+    assert "tok:none" in found.signature
+    assert found.value != pytest.approx(corpus_bleu(["a b c d,e ."], ["a b c d,e !"], "en").value)
