@@ -32,7 +32,7 @@ class Ensemble(TrainableModel):
 
     It keeps the contract of `TranslationModel`: it is searched, exported, served and scored as any
     model is. Its weights are its members', its logits are log-probabilities, and its alignment is
-    the mean of the members' that align. A shortlist makes its search faster, but not its steps: the
+    the mean of the members' that align. With a shortlist its steps are as large as without: the
     members' probabilities are those among all pieces.
 
     Args:

@@ -16,7 +16,7 @@ from attention_nmt.backend import compiled
 from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelCard
-from attention_nmt.models.ensemble import Ensemble
+from attention_nmt.models.ensemble import Ensemble, _together
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.search.loop import LoopOptions
 from attention_nmt.search.search import longest_translation, search_model
@@ -123,6 +123,13 @@ def test_a_shortlist_means_the_same_in_every_batch_and_loop() -> None:
         for found in (alone.ids[0, 0], together.ids[row, 0]):
             pieces = np.trim_zeros(np.asarray(plain.ids[row, 0]), "b")
             np.testing.assert_array_equal(np.trim_zeros(np.asarray(found), "b"), pieces)
+
+
+def test_what_no_member_thinks_possible_is_finite() -> None:
+    """An infinite log-probability would make a difference of two of them no number."""
+    logits = np.array([[0.0, -200.0]], np.float32)
+    found = np.asarray(_together([logits, logits]))
+    np.testing.assert_allclose(found, [[0.0, np.log(1.2e-38)]], atol=1e-4)
 
 
 def test_one_model_is_itself(translators: list[Translator]) -> None:
