@@ -52,6 +52,7 @@ COMMANDS = {
     "shortlist": Command("training.shortlist", "list the pieces that sources become"),
     "diversify": Command("training.diversify", "add models' translations to a corpus"),
     "distill": Command("training.distill", "write a corpus whose targets a model has written"),
+    "mask": Command("training.mask", "write a corpus's texts with gaps beside the texts"),
     "vary": Command("training.vary", "add variations of a corpus's pairs, as people type them"),
     "record": Command("training.record", "write a training's batches, to be replayed elsewhere"),
     "replay": Command("training.replay", "train on recorded batches, without TensorFlow"),

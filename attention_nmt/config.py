@@ -485,6 +485,25 @@ class SearchChanges:
         return dataclasses.replace(search, **{**fixed, **self.given()})
 
 
+@dataclass(frozen=True, kw_only=True)
+class SamplingChanges(SearchChanges):
+    """Changes of a run's search that may draw translations at random.
+
+    Attributes:
+        temperature: from 0.001 on, translations are drawn, of each text one if no beam size is
+            given, and otherwise the likeliest of as many; the lower, the likelier.
+        sampling_seed: of what is drawn, from 0 to 32767.
+    """
+
+    temperature: float | None = None
+    sampling_seed: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that are given, by their names; a plain sample has a beam of one."""
+        values = super().given()
+        return {"beam_size": 1, **values} if self.temperature else values
+
+
 def to_json(config: Any) -> str:
     """A config dataclass, nested ones included, as indented JSON."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"

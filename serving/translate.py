@@ -10,7 +10,7 @@ from typing import Annotated
 
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
-from attention_nmt.config import SearchChanges, SearchConfig
+from attention_nmt.config import SamplingChanges, SearchConfig
 from attention_nmt.stored import ModelChoice, StoredModel
 
 from .job import JobConfig, Source, open_source, write_translations
@@ -37,7 +37,7 @@ class TranslateConfig(ModelChoice):
     """
 
     job: Annotated[JobConfig, NO_PREFIX] = field(default_factory=JobConfig)
-    search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
+    search: Annotated[SamplingChanges, NO_PREFIX] = field(default_factory=SamplingChanges)
     batch_size: int = 64
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from attention_nmt.config import (
     CellConfig,
     ModelConfig,
+    SamplingChanges,
     SearchChanges,
     SearchConfig,
     from_dict,
@@ -148,6 +149,16 @@ def test_changes_of_a_search() -> None:
     assert changes.apply(search, n_best=1) == expected
     with pytest.raises(ValueError, match="`n_best` must be from 1 to beam_size=3"):
         changes.apply(SearchConfig(beam_size=7, n_best=5))
+
+
+def test_changes_that_draw_have_one_hypothesis_where_none_are_given() -> None:
+    assert SamplingChanges(temperature=0.8).given() == {"beam_size": 1, "temperature": 0.8}
+    of_three = SamplingChanges(temperature=0.8, beam_size=3, sampling_seed=2)
+    assert of_three.apply(SearchConfig()) == SearchConfig(
+        beam_size=3, temperature=0.8, sampling_seed=2
+    )
+    assert SamplingChanges(temperature=0.0).given() == {"temperature": 0.0}
+    assert SamplingChanges().given() == {}
 
 
 def test_unknown_fields_are_named() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attention_nmt.config import SearchChanges, SearchConfig
+from attention_nmt.config import SamplingChanges, SearchConfig
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.stored import StoredModel, bundled
 from attention_nmt.translation.translator import Translator
@@ -108,7 +108,7 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     assert target.read_text(encoding="utf-8").split("\n") == ["schon da", *expected[1:], ""]
 
     greedy = TranslateConfig(
-        run_dir=run_dir, job=config.job, search=SearchChanges(maximum_length_ratio=0.5)
+        run_dir=run_dir, job=config.job, search=SamplingChanges(maximum_length_ratio=0.5)
     )
     translate.run(greedy)
     assert tasks[0] == tasks[1] != tasks[2]
@@ -120,6 +120,18 @@ def test_flags_of_the_search(run_dir: Path, capfd: pytest.CaptureFixture[str]) -
     search = RunFolder(run_dir).read_search(beam_size=1, maximum_length_ratio=0.5)
     (expected,) = Translator.from_run(run_dir, search)(SOURCES[:1])
     assert capfd.readouterr().out == expected.text.strip() + "\n"
+
+
+def test_a_sample(run_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of one hypothesis, by the seed that is given."""
+    flags = ["--temperature", "0.8", "--sampling-seed", "3"]
+    assert main(["--run-dir", str(run_dir), *flags, *SOURCES]) == 0
+    search = RunFolder(run_dir).read_search(beam_size=1, temperature=0.8, sampling_seed=3)
+    expected = Translator.from_run(run_dir, search)(SOURCES)
+    assert capfd.readouterr().out.splitlines() == [one.text.strip() for one in expected]
+
+    assert main(["--run-dir", str(run_dir), "--temperature", "0.0001", "a"]) == 1
+    assert "--temperature must be 0 or at least 0.001" in capfd.readouterr().err
 
 
 def test_a_missing_run_folder_is_one_line(
