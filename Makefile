@@ -3,7 +3,7 @@ NMT := .venv/bin/attention-nmt
 DEMO := runs/demo
 PORT := 8500
 
-# For `make multi30k` and `make student`: what --dataset takes, the languages, the seed and the split to score, where the runs lie.
+# For `make multi30k`, `student` and `pair`: what --dataset takes, the languages, the seed and the split to score, where the runs lie.
 DATA :=
 SOURCE := en
 TARGET := de
@@ -11,7 +11,7 @@ SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup demo diverse multi30k student pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
+.PHONY: setup needed demo multi30k student pair pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
 
 setup: .venv/installed
 
@@ -31,21 +31,67 @@ demo: setup
 	trap 'kill $$server' EXIT; \
 	$(NMT) client --address localhost:$(PORT) --name nmt --wait-s 60 "the red dress"
 
-FIRST := $(NMT) train --dataset $(DATA) --seed 1
+LANGUAGES := --source $(SOURCE) --target $(TARGET)
 
-# A model of each direction, and the corpus with what they make of it. Trainings go on where they were stopped.
-diverse: setup
-	$(if $(DATA),,$(error multi30k and student need DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
-	$(FIRST) --source $(SOURCE) --target $(TARGET) --run-dir $(RUNS)/forward
-	$(FIRST) --source $(TARGET) --target $(SOURCE) --run-dir $(RUNS)/backward
+# What is done is marked by a file, and is not done again; a command that was stopped goes on. With `-j2` two models are trained side by side.
+needed: setup
+	$(if $(DATA),,$(error $(MAKECMDGOALS) needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
+
+# A model of each direction, and the corpus with what they make of it.
+$(RUNS)/forward.done: | needed
+	$(NMT) train --dataset $(DATA) --seed 1 $(LANGUAGES) --run-dir $(RUNS)/forward
+	touch $@
+
+$(RUNS)/backward.done: | needed
+	$(NMT) train --dataset $(DATA) --seed 1 --source $(TARGET) --target $(SOURCE) --run-dir $(RUNS)/backward
+	touch $@
+
+$(RUNS)/diverse.done: $(RUNS)/forward.done $(RUNS)/backward.done
 	test -d $(RUNS)/diverse || $(NMT) diversify --output $(RUNS)/diverse \
 	  --forward-runs $(RUNS)/forward --backward-runs $(RUNS)/backward
+	touch $@
 
 # The preset of the target's name on that corpus; of a second SEED this alone is new.
-multi30k student: diverse
-	$(NMT) train --preset $@ --dataset $(RUNS)/diverse --source $(SOURCE) --target $(TARGET) --seed $(SEED) \
-	  --run-dir $(RUNS)/$@-$(SEED)
+multi30k student: $(RUNS)/diverse.done
+	$(NMT) train --preset $@ --dataset $(RUNS)/diverse $(LANGUAGES) --seed $(SEED) --run-dir $(RUNS)/$@-$(SEED)
 	$(NMT) evaluate --run-dir $(RUNS)/$@-$(SEED) --dataset $(DATA) --split $(SPLIT)
+
+# For `make pair`: the seeds of its two models. They learn what three students write together.
+SEEDS := 11 12
+PAIR := $(RUNS)/pair-$(subst $() ,-,$(SEEDS))
+
+$(RUNS)/teacher-%.done: $(RUNS)/diverse.done
+	$(NMT) train --preset student --steps 6000 --dataset $(RUNS)/diverse $(LANGUAGES) --seed $* --run-dir $(RUNS)/teacher-$*
+	touch $@
+
+$(RUNS)/teacher.done: $(foreach seed,1 2 3,$(RUNS)/teacher-$(seed).done)
+	test -d $(RUNS)/teacher || $(NMT) save --model $(RUNS)/teacher-1 \
+	  --together-with $(RUNS)/teacher-2 $(RUNS)/teacher-3 --output $(RUNS)/teacher
+	touch $@
+
+# Sources like the corpus's, by a model that fills gaps.
+$(RUNS)/filler.done: | needed
+	test -d $(RUNS)/gaps || $(NMT) mask --dataset $(DATA) $(LANGUAGES) --output $(RUNS)/gaps
+	$(NMT) train --dataset $(RUNS)/gaps --source masked --target $(SOURCE) --steps 2000 --run-dir $(RUNS)/filler
+	touch $@
+
+$(RUNS)/invented.txt: $(RUNS)/filler.done
+	test -d $(RUNS)/more-gaps || $(NMT) mask --dataset $(DATA) $(LANGUAGES) --copies 3 --seed 2 --output $(RUNS)/more-gaps
+	$(NMT) translate --model $(RUNS)/filler --temperature 0.8 --input $(RUNS)/more-gaps/masked.train.txt --output $@
+
+$(RUNS)/distilled.done: $(RUNS)/teacher.done $(RUNS)/invented.txt
+	test -d $(RUNS)/distilled || $(NMT) distill --model $(RUNS)/teacher --dataset $(RUNS)/diverse \
+	  --more-sources $(RUNS)/invented.txt --output $(RUNS)/distilled
+	touch $@
+
+$(RUNS)/learner-%.done: $(RUNS)/distilled.done
+	$(NMT) train --preset student --dataset $(RUNS)/distilled $(LANGUAGES) --seed $* --run-dir $(RUNS)/learner-$*
+	touch $@
+
+pair: $(foreach seed,$(SEEDS),$(RUNS)/learner-$(seed).done)
+	test -d $(PAIR) || $(NMT) save --model $(RUNS)/learner-$(word 1,$(SEEDS)) \
+	  --together-with $(RUNS)/learner-$(word 2,$(SEEDS)) --output $(PAIR)
+	$(NMT) evaluate --model $(PAIR) --dataset $(DATA) $(LANGUAGES) --split $(SPLIT)
 
 # For `make pretrained`: the folder of a model, as `--model` takes it.
 NAME := $(notdir $(DATA))

@@ -67,7 +67,8 @@ def translate_lines(
     """Translates a stream: yields a line for each line, in order.
 
     A line of white space gives an empty line, and is not translated. Line breaks within a
-    translation become spaces. Lines are reported, once each, of which only the beginning was
+    translation become spaces, and so do NULs, which a model that spells bytes may write and no
+    file of text holds. Lines are reported, once each, of which only the beginning was
     translated, and those with a `RefusedText`. A refused line is left empty, and with `document` a
     refused sentence is left out of its line.
 
@@ -112,7 +113,7 @@ def _translate_batch(
 
     translations = (answer.text for answer in found)
     for line in parts:
-        yield re.sub(r"[\r\n]+", " ", rejoin(line, translations)).strip()
+        yield re.sub(r"[\r\n\0]+", " ", rejoin(line, translations)).strip()
 
 
 def _warn(number: int, fault: str) -> None:

@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 
 from attention_nmt.command import COMMANDS
+from attention_nmt.files import one_line
+from attention_nmt.stored import open_model
+from attention_nmt.text_files import read_lines
 from serving.web import litert_js
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
 from training.presets import base, multi30k
@@ -163,7 +166,8 @@ def recipe(folder: Path, target: str = "multi30k") -> list[list[str]]:
         check=True,
     ).stdout
     lines = plan.replace("\\\n", " ").splitlines()
-    return [shlex.split(line.partition("/attention-nmt ")[2]) for line in lines]
+    commands = (line.partition("/attention-nmt ")[2] for line in lines)
+    return [shlex.split(command) for command in commands if command]
 
 
 @pytest.mark.parametrize("target", ["multi30k", "student"])
@@ -173,6 +177,44 @@ def test_the_steps_of_the_recipe(tmp_path: Path, target: str) -> None:
     names = [name for name, *_ in commands]
     assert names == ["train", "train", "diversify", "train", "evaluate"]
     assert commands[3][1:3] == ["--preset", target]
+
+
+def test_the_steps_of_a_pair(tmp_path: Path) -> None:
+    """What three students and two learners read, and what is made of each."""
+    commands = recipe(tmp_path, "pair")
+    names = [name for name, *_ in commands]
+    assert names[:3] == ["train", "train", "diversify"]
+    assert names[3:7] == ["train", "train", "train", "save"]
+    assert names[7:12] == ["mask", "train", "mask", "translate", "distill"]
+    assert names[12:] == ["train", "train", "save", "evaluate"]
+
+
+@pytest.mark.long
+def test_a_pair(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command of `make pair` finds what those before it wrote."""
+    monkeypatch.chdir(folder)
+    # A filler reads fewer words; after four steps models write any byte, of which there are more.
+    pieces = {"runs/en-de/gaps": "290", "runs/en-de/distilled": "1300"}
+    for name, *arguments in recipe(folder, "pair"):
+        if name == "train":
+            read = arguments[arguments.index("--dataset") + 1]
+            arguments += [*SMALL, "--vocabulary-size", pieces.get(read, "310")]
+        assert call(name, arguments) == 0, capsys.readouterr().err
+
+    runs = folder / "runs/en-de"
+    corpus, distilled = (
+        set(read_lines(runs / name / "en.train.txt")) for name in ("diverse", "distilled")
+    )
+    invented = {one_line(line) for line in read_lines(runs / "invented.txt")}
+    assert distilled & invented
+    assert distilled <= corpus | invented
+    one, two = (
+        open_model(str(runs / name)).load_model().count_params()
+        for name in ("learner-11", "pair-11-12")
+    )
+    assert two == 2 * one
 
 
 @pytest.mark.long
@@ -213,10 +255,10 @@ def test_the_recipe(
 def test_the_make_targets_exist() -> None:
     lines = "\n".join([*blocks(INSTALL, "bash"), *blocks(TRAINING, "bash")])
     targets = re.findall(r"^make (\w+)", lines, re.MULTILINE)
-    assert targets == ["setup", "demo", "test", "multi30k", "student"]
+    assert targets == ["setup", "demo", "test", "multi30k", "student", "pair"]
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(
-        re.search(rf"^(\w+ )*{target}\b.*: (setup|diverse)", rules, re.M) for target in targets[1:]
+        re.search(rf"^(\w+ )*{target}\b.*: (setup|\$)", rules, re.M) for target in targets[1:]
     )
 
 

@@ -24,7 +24,7 @@ class Shouting:
 
     def __call__(self, texts: list[str]) -> list[ClientTranslation]:
         self.given.append(texts)
-        return [ClientTranslation(f"{text}!\r\n!", 0.0, text == "long") for text in texts]
+        return [ClientTranslation(f"{text}!\r\n\0!", 0.0, text == "long") for text in texts]
 
 
 def test_lines_are_read_a_batch_at_a_time_and_stay_lines() -> None:
