@@ -3,15 +3,14 @@ NMT := .venv/bin/attention-nmt
 DEMO := runs/demo
 PORT := 8500
 
-# For `make multi30k`, `student` and `pair`: what --dataset takes, the languages, the seed and the split to score, where the runs lie.
+# For `make multi30k`, `student` and `pair`: one corpus, as --dataset takes it, the languages, the split to score, where the runs lie.
 DATA :=
 SOURCE := en
 TARGET := de
-SEED := 1
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup needed demo multi30k student pair pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
+.PHONY: setup corpus demo multi30k student pair pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
 
 setup: .venv/installed
 
@@ -33,64 +32,75 @@ demo: setup
 
 LANGUAGES := --source $(SOURCE) --target $(TARGET)
 
-# What is done is marked by a file, and is not done again; a command that was stopped goes on. With `-j2` two models are trained side by side.
-needed: setup
-	$(if $(DATA),,$(error $(MAKECMDGOALS) needs DATA=FOLDER [SOURCE=en TARGET=de SEED=1 SPLIT=test RUNS=FOLDER]))
+# What is there is not made again; a command that was stopped goes on. With `-j2` two models are trained side by side.
+corpus: setup
+	$(if $(DATA),,$(error $(MAKECMDGOALS) needs DATA=FOLDER [SOURCE=en TARGET=de SPLIT=test RUNS=FOLDER SEED=1, of pair SEEDS="11 12"]))
+	@mkdir -p $(RUNS); test -e $(RUNS)/corpus || echo '$(DATA)' > $(RUNS)/corpus
+	@grep -qxF '$(DATA)' $(RUNS)/corpus || { echo "$(RUNS) is of `cat $(RUNS)/corpus`; RUNS=FOLDER names another" >&2; exit 1; }
 
 # A model of each direction, and the corpus with what they make of it.
-$(RUNS)/forward.done: | needed
-	$(NMT) train --dataset $(DATA) --seed 1 $(LANGUAGES) --run-dir $(RUNS)/forward
+$(RUNS)/forward/done: | corpus
+	$(NMT) train --dataset $(DATA) --seed 1 $(LANGUAGES) --run-dir $(@D)
 	touch $@
 
-$(RUNS)/backward.done: | needed
-	$(NMT) train --dataset $(DATA) --seed 1 --source $(TARGET) --target $(SOURCE) --run-dir $(RUNS)/backward
+$(RUNS)/backward/done: | corpus
+	$(NMT) train --dataset $(DATA) --seed 1 --source $(TARGET) --target $(SOURCE) --run-dir $(@D)
 	touch $@
 
-$(RUNS)/diverse.done: $(RUNS)/forward.done $(RUNS)/backward.done
-	test -d $(RUNS)/diverse || $(NMT) diversify --output $(RUNS)/diverse \
-	  --forward-runs $(RUNS)/forward --backward-runs $(RUNS)/backward
-	touch $@
+DIVERSE := $(RUNS)/diverse/$(SOURCE).train.txt
+
+$(DIVERSE): $(RUNS)/forward/done $(RUNS)/backward/done
+	$(NMT) diversify --output $(@D) --forward-runs $(RUNS)/forward --backward-runs $(RUNS)/backward
 
 # The preset of the target's name on that corpus; of a second SEED this alone is new.
-multi30k student: $(RUNS)/diverse.done
+SEED := 1
+
+multi30k student: $(DIVERSE)
 	$(NMT) train --preset $@ --dataset $(RUNS)/diverse $(LANGUAGES) --seed $(SEED) --run-dir $(RUNS)/$@-$(SEED)
 	$(NMT) evaluate --run-dir $(RUNS)/$@-$(SEED) --dataset $(DATA) --split $(SPLIT)
 
-# For `make pair`: the seeds of its two models. They learn what three students write together.
-SEEDS := 11 12
-PAIR := $(RUNS)/pair-$(subst $() ,-,$(SEEDS))
+# Three students, and as one model the teacher of others.
+TEACHERS := $(foreach seed,1 2 3,$(RUNS)/teacher-$(seed))
 
-$(RUNS)/teacher-%.done: $(RUNS)/diverse.done
-	$(NMT) train --preset student --steps 6000 --dataset $(RUNS)/diverse $(LANGUAGES) --seed $* --run-dir $(RUNS)/teacher-$*
+$(RUNS)/teacher-%/done: $(DIVERSE)
+	$(NMT) train --preset student --steps 6000 --dataset $(RUNS)/diverse $(LANGUAGES) --seed $* --run-dir $(@D)
 	touch $@
 
-$(RUNS)/teacher.done: $(foreach seed,1 2 3,$(RUNS)/teacher-$(seed).done)
-	test -d $(RUNS)/teacher || $(NMT) save --model $(RUNS)/teacher-1 \
-	  --together-with $(RUNS)/teacher-2 $(RUNS)/teacher-3 --output $(RUNS)/teacher
-	touch $@
+$(RUNS)/teacher/config.json: $(TEACHERS:=/done)
+	$(NMT) save --model $(firstword $(TEACHERS)) --together-with $(wordlist 2,3,$(TEACHERS)) --output $(@D)
 
 # Sources like the corpus's, by a model that fills gaps.
-$(RUNS)/filler.done: | needed
-	test -d $(RUNS)/gaps || $(NMT) mask --dataset $(DATA) $(LANGUAGES) --output $(RUNS)/gaps
-	$(NMT) train --dataset $(RUNS)/gaps --source masked --target $(SOURCE) --steps 2000 --run-dir $(RUNS)/filler
+GAPS := masked.train.txt
+
+$(RUNS)/gaps/$(GAPS): | corpus
+	$(NMT) mask --dataset $(DATA) $(LANGUAGES) --output $(@D)
+
+$(RUNS)/filler/done: $(RUNS)/gaps/$(GAPS)
+	$(NMT) train --dataset $(RUNS)/gaps --source masked --target $(SOURCE) --steps 2000 --run-dir $(@D)
 	touch $@
 
-$(RUNS)/invented.txt: $(RUNS)/filler.done
-	test -d $(RUNS)/more-gaps || $(NMT) mask --dataset $(DATA) $(LANGUAGES) --copies 3 --seed 2 --output $(RUNS)/more-gaps
-	$(NMT) translate --model $(RUNS)/filler --temperature 0.8 --input $(RUNS)/more-gaps/masked.train.txt --output $@
+$(RUNS)/more-gaps/$(GAPS): | corpus
+	$(NMT) mask --dataset $(DATA) $(LANGUAGES) --copies 3 --seed 2 --output $(@D)
 
-$(RUNS)/distilled.done: $(RUNS)/teacher.done $(RUNS)/invented.txt
-	test -d $(RUNS)/distilled || $(NMT) distill --model $(RUNS)/teacher --dataset $(RUNS)/diverse \
-	  --more-sources $(RUNS)/invented.txt --output $(RUNS)/distilled
+$(RUNS)/invented.txt: $(RUNS)/filler/done $(RUNS)/more-gaps/$(GAPS)
+	$(NMT) translate --model $(RUNS)/filler --temperature 0.8 --input $(RUNS)/more-gaps/$(GAPS) --output $@
+
+# Students of what the teacher writes, as many as SEEDS has, as one model.
+SEEDS := 11 12
+LEARNERS := $(foreach seed,$(SEEDS),$(RUNS)/learner-$(seed))
+PAIR := $(RUNS)/pair-$(subst $() ,-,$(strip $(SEEDS)))
+
+$(RUNS)/distilled/$(SOURCE).train.txt: $(RUNS)/teacher/config.json $(RUNS)/invented.txt
+	$(NMT) distill --model $(RUNS)/teacher --dataset $(RUNS)/diverse --more-sources $(RUNS)/invented.txt --output $(@D)
+
+$(RUNS)/learner-%/done: $(RUNS)/distilled/$(SOURCE).train.txt
+	$(NMT) train --preset student --dataset $(RUNS)/distilled $(LANGUAGES) --seed $* --run-dir $(@D)
 	touch $@
 
-$(RUNS)/learner-%.done: $(RUNS)/distilled.done
-	$(NMT) train --preset student --dataset $(RUNS)/distilled $(LANGUAGES) --seed $* --run-dir $(RUNS)/learner-$*
-	touch $@
+$(PAIR)/config.json: $(LEARNERS:=/done)
+	$(NMT) save --model $(firstword $(LEARNERS)) --together-with $(wordlist 2,9,$(LEARNERS)) --output $(@D)
 
-pair: $(foreach seed,$(SEEDS),$(RUNS)/learner-$(seed).done)
-	test -d $(PAIR) || $(NMT) save --model $(RUNS)/learner-$(word 1,$(SEEDS)) \
-	  --together-with $(RUNS)/learner-$(word 2,$(SEEDS)) --output $(PAIR)
+pair: $(PAIR)/config.json
 	$(NMT) evaluate --model $(PAIR) --dataset $(DATA) $(LANGUAGES) --split $(SPLIT)
 
 # For `make pretrained`: the folder of a model, as `--model` takes it.

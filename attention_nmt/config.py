@@ -492,16 +492,17 @@ class SamplingChanges(SearchChanges):
     Attributes:
         temperature: from 0.001 on, translations are drawn, of each text one if no beam size is
             given, and otherwise the likeliest of as many; the lower, the likelier.
-        sampling_seed: of what is drawn, from 0 to 32767.
+        sampling_seed: of what is drawn with a temperature, from 0 to 32767; equal texts have equal
+            samples.
     """
 
     temperature: float | None = None
     sampling_seed: int | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that are given, by their names; a plain sample has a beam of one."""
-        values = super().given()
-        return {"beam_size": 1, **values} if self.temperature else values
+        """Those that are given, by their names, and for samples what the run has of a beam."""
+        of_samples = {"beam_size": 1, "coverage_penalty": 0.0} if self.temperature else {}
+        return {**of_samples, **super().given()}
 
 
 def to_json(config: Any) -> str:

@@ -189,6 +189,68 @@ def test_the_steps_of_a_pair(tmp_path: Path) -> None:
     assert names[12:] == ["train", "train", "save", "evaluate"]
 
 
+STUB = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in *"$FAULT"*) exit 1;; esac
+name=$1
+while [ $# -gt 0 ]; do
+  case $1 in --run-dir | --output) made=$2;; esac
+  shift
+done
+case $name in
+  train | save) mkdir -p $made; touch $made/config.json;;
+  translate) touch $made;;
+  evaluate) ;;
+  *) mkdir $made; touch $made/en.train.txt $made/masked.train.txt;;
+esac
+"""
+"""Stands for `attention-nmt`: notes what it is asked for, fails on one command, writes nothing."""
+
+
+def test_a_pair_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    stub = tmp_path / "stub"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    (line,) = re.findall(r"^make pair .*$", TRAINING, re.MULTILINE)
+
+    def make(*flags: str, fault: str = "no such thing") -> tuple[int, list[str], str]:
+        """The exit status, the commands, and what was said."""
+        given = ["--assume-old=setup", f"--file={ROOT / 'Makefile'}", f"NMT={stub}", *flags]
+        (tmp_path / "calls").write_text("")
+        result = subprocess.run(
+            [*shlex.split(line), *given],
+            cwd=tmp_path,
+            env={**os.environ, "FAULT": fault},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        calls = (tmp_path / "calls").read_text().splitlines()
+        return result.returncode, calls, result.stderr
+
+    status, calls, _ = make(fault="distill")
+    assert status != 0
+    assert calls[-1].startswith("distill ")
+    assert len(calls) == 12
+    status, calls, _ = make()
+    assert status == 0
+    assert [call.split()[0] for call in calls] == ["distill", "train", "train", "save", "evaluate"]
+    status, calls, _ = make()
+    assert (status, [call.split()[0] for call in calls]) == (0, ["evaluate"])
+
+    status, calls, _ = make("SEEDS= 11  13 12")
+    assert [call.split()[0] for call in calls] == ["train", "save", "evaluate"]
+    others = "--together-with runs/en-de/learner-13 runs/en-de/learner-12"
+    assert f"--model runs/en-de/learner-11 {others} --output runs/en-de/pair-11-13-12" in calls[1]
+
+    shutil.rmtree(tmp_path / "runs/en-de/learner-12")
+    _, calls, _ = make("SEEDS=12 14")
+    assert [call.split()[0] for call in calls] == ["train", "train", "save", "evaluate"]
+    status, calls, said = make("DATA=data/other")
+    assert (status != 0, calls) == (True, [])
+    assert "runs/en-de is of data/en_de; RUNS=FOLDER names another" in said
+
+
 @pytest.mark.long
 def test_a_pair(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -261,6 +261,11 @@ def prepared_builder(name: str, data_dir: str | None = None) -> tfds.core.Datase
         )
     try:
         builder.download_and_prepare()
+    except FileExistsError:
+        # Another process was faster: its dataset is taken.
+        builder = tfds.builder(name, data_dir=data_dir)
+        if not builder.is_prepared():
+            raise
     except DOWNLOAD_ERRORS as error:
         message = f"{name} could not be prepared in {builder.data_dir}: {error!r}"
         raise DataError(message) from error

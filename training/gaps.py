@@ -11,10 +11,10 @@ import random
 from collections.abc import Iterable, Iterator
 
 GAP = "_"
-"""What stands for the words of a gap."""
+"""What stands for the words of a gap. A text's own word of this kind is in one."""
 
-SHARES = (0.3, 0.8)
-"""The least and the most of a text's words that are expected to be in gaps."""
+CHANCES = (0.3, 0.8)
+"""Between these the chance is drawn, for each text, by which a word of it is left out."""
 
 
 def with_gaps(text: str, draw: random.Random) -> str:
@@ -22,7 +22,7 @@ def with_gaps(text: str, draw: random.Random) -> str:
 
     Args:
         text: words with spaces between.
-        draw: what is drawn: the share of the words, and which.
+        draw: of the chance, and of the words that are left out.
 
     Returns:
         The text with at least one gap, if it has a word.
@@ -31,8 +31,8 @@ def with_gaps(text: str, draw: random.Random) -> str:
     if not words:
         return text
 
-    share = draw.uniform(*SHARES)
-    left_out = [draw.random() < share for _ in words]
+    chance = draw.uniform(*CHANCES)
+    left_out = [draw.random() < chance or word == GAP for word in words]
     if not any(left_out):
         left_out[draw.randrange(len(words))] = True
 

@@ -151,14 +151,17 @@ def test_changes_of_a_search() -> None:
         changes.apply(SearchConfig(beam_size=7, n_best=5))
 
 
-def test_changes_that_draw_have_one_hypothesis_where_none_are_given() -> None:
-    assert SamplingChanges(temperature=0.8).given() == {"beam_size": 1, "temperature": 0.8}
+def test_changes_that_draw_leave_the_beam() -> None:
+    of_beam = SearchConfig(beam_size=5, coverage_penalty=0.2)
+    one = SearchConfig(beam_size=1, temperature=0.8)
+    assert SamplingChanges(temperature=0.8).apply(of_beam) == one
     of_three = SamplingChanges(temperature=0.8, beam_size=3, sampling_seed=2)
-    assert of_three.apply(SearchConfig()) == SearchConfig(
-        beam_size=3, temperature=0.8, sampling_seed=2
-    )
-    assert SamplingChanges(temperature=0.0).given() == {"temperature": 0.0}
+    three = SearchConfig(beam_size=3, temperature=0.8, sampling_seed=2)
+    assert of_three.apply(of_beam) == three
+    assert SamplingChanges(temperature=0.0).apply(of_beam) == of_beam
     assert SamplingChanges().given() == {}
+    with pytest.raises(ValueError, match="`coverage_penalty` must be 0 with a temperature"):
+        SamplingChanges(temperature=0.8, coverage_penalty=0.2).apply(of_beam)
 
 
 def test_unknown_fields_are_named() -> None:

@@ -122,13 +122,19 @@ def test_flags_of_the_search(run_dir: Path, capfd: pytest.CaptureFixture[str]) -
     assert capfd.readouterr().out == expected.text.strip() + "\n"
 
 
-def test_a_sample(run_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Of one hypothesis, by the seed that is given."""
-    flags = ["--temperature", "0.8", "--sampling-seed", "3"]
-    assert main(["--run-dir", str(run_dir), *flags, *SOURCES]) == 0
+def test_samples(run_dir: Path, expected: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """Of one hypothesis each, by the seed that is given."""
+    drawn = []
+    for seed in (3, 4):
+        flags = ["--temperature", "0.8", "--sampling-seed", str(seed)]
+        assert main(["--run-dir", str(run_dir), *flags, *SOURCES]) == 0
+        drawn.append(capfd.readouterr().out.splitlines())
+
     search = RunFolder(run_dir).read_search(beam_size=1, temperature=0.8, sampling_seed=3)
-    expected = Translator.from_run(run_dir, search)(SOURCES)
-    assert capfd.readouterr().out.splitlines() == [one.text.strip() for one in expected]
+    samples = Translator.from_run(run_dir, search)(SOURCES)
+    assert drawn[0] == [one.text.strip() for one in samples]
+    assert drawn[0] != drawn[1]
+    assert expected not in drawn
 
     assert main(["--run-dir", str(run_dir), "--temperature", "0.0001", "a"]) == 1
     assert "--temperature must be 0 or at least 0.001" in capfd.readouterr().err

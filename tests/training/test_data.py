@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -244,6 +245,29 @@ def test_a_download_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         DataError, match=r"ted_hrlr_translate/pt_to_en could not be prepared in .*HTTP 404"
     ):
         Corpus("ted_hrlr_translate/pt_to_en", "pt", "en", str(tmp_path)).pairs("train")
+
+
+def test_two_processes_that_prepare_one_dataset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The slower one takes what the faster one has prepared."""
+    folder = str(tmp_path)
+    prepare = tfds.core.GeneratorBasedBuilder._download_and_prepare
+    begun: list[str] = []
+
+    def overtaken(builder: Any, *arguments: Any, **options: Any) -> None:
+        begun.append(builder.name)
+        prepare(builder, *arguments, **options)
+        if len(begun) == 1:
+            training.data.prepared_builder("grammar_en_fr", folder)
+
+    monkeypatch.setattr(tfds.core.GeneratorBasedBuilder, "_download_and_prepare", overtaken)
+    monkeypatch.setattr(
+        "training.grammar_en_fr.builder.generate", lambda split: islice(generate(split), 30)
+    )
+    assert training.data.prepared_builder("grammar_en_fr", folder).is_prepared()
+    assert len(begun) == 2
+    assert len(Corpus("grammar_en_fr", "en", "fr", folder).texts("test")[0]) == 30
 
 
 def test_a_network_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,11 @@ def test_words_below_the_share_are_gaps_and_neighbours_are_one(
     assert with_gaps("a b  c d e", Drawn(0.5, draws)) == expected
 
 
+def test_a_texts_own_mark_is_in_a_gap() -> None:
+    assert with_gaps("a _ b c", Drawn(0.5, [0.1, 0.9, 0.9, 0.9])) == "_ b c"
+    assert with_gaps("a _ b c", Drawn(0.5, [0.9, 0.9, 0.9, 0.9])) == "a _ b c"
+
+
 def test_each_text_has_a_gap() -> None:
     draw = random.Random(1)
     assert all(with_gaps("two words", draw).split().count(GAP) == 1 for _ in range(200))
