@@ -504,6 +504,17 @@ class SamplingChanges(SearchChanges):
         of_samples = {"beam_size": 1, "coverage_penalty": 0.0} if self.temperature else {}
         return {**of_samples, **super().given()}
 
+    def apply(self, search: SearchConfig, **fixed: Any) -> SearchConfig:
+        """The search with those that are given, and with what is fixed, put over it.
+
+        Raises:
+            ValueError: a value outside its range, or a seed of samples where nothing is drawn.
+        """
+        changed = super().apply(search, **fixed)
+        used = self.sampling_seed is None or changed.temperature > 0
+        require(used, "sampling_seed", "given with a temperature", self.sampling_seed)
+        return changed
+
 
 def to_json(config: Any) -> str:
     """A config dataclass, nested ones included, as indented JSON."""

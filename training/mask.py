@@ -20,7 +20,8 @@ class MaskConfig(CorpusChoice):
     """Writes a corpus's sources with gaps, and whole, to train a model on that invents such texts.
 
     A word is left out by a chance that is drawn for each text, from 0.3 to 0.8, and at least one
-    word is. Words that follow one another are one gap. The folder's languages are `masked` and the
+    word is. Words that follow one another are one gap. Words are what stands between spaces: a text
+    of a language without them is left out whole. The folder's languages are `masked` and the
     source's.
 
     Attributes:

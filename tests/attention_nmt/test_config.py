@@ -162,6 +162,10 @@ def test_changes_that_draw_leave_the_beam() -> None:
     assert SamplingChanges().given() == {}
     with pytest.raises(ValueError, match="`coverage_penalty` must be 0 with a temperature"):
         SamplingChanges(temperature=0.8, coverage_penalty=0.2).apply(of_beam)
+    with pytest.raises(ValueError, match="`sampling_seed` must be given with a temperature"):
+        SamplingChanges(sampling_seed=2).apply(of_beam)
+    of_run = SearchConfig(beam_size=1, temperature=0.5)
+    assert SamplingChanges(sampling_seed=2).apply(of_run).sampling_seed == 2
 
 
 def test_unknown_fields_are_named() -> None:
