@@ -60,7 +60,7 @@ def write_saved_model(
     functions = signatures(translator)
 
     archive = keras.export.ExportArchive()
-    for resource in _resources(translator):
+    for resource in _resources(translator, functions):
         archive.track(resource)
     for name, function in functions.items():
         archive.add_endpoint(name, function)
@@ -79,17 +79,19 @@ def write_saved_model(
         _write_warm_up(extra / "tf_serving_warmup_requests", list(functions), samples)
 
 
-def _resources(translator: Translator) -> list[Any]:
+def _resources(translator: Translator, functions: dict[str, Any]) -> list[Any]:
     """Gives all that a translator's graphs read and an archive has to be told of.
 
     The model is not: an archive finds the variables of its functions, and writes those of a model
-    that it tracks again.
+    that it tracks again. Weights that no function reads are left out.
     """
     weights = keras.tree.flatten(translator.search_weights)
+    graphs = [function.get_concrete_function().graph for function in functions.values()]
+    read = {id(variable) for graph in graphs for variable in graph.variables}
     return [
         translator.source_tokenizer.module,
         translator.target_tokenizer.module,
-        *(weight for weight in weights if weight is not None),
+        *(weight for weight in weights if id(weight) in read),
     ]
 
 

@@ -32,6 +32,10 @@ class SearchWeights(NamedTuple):
     """`[l, V]`, or `[l, N]` of a shortlist: a product of few rows with a tied embedding as it lies
     takes seven times as long on a CPU."""
 
+    output_rows: Tensor
+    """The same `[V, l]`, of which a shortlist's are taken: taking rows, and laying them out anew,
+    is ten times as fast as taking columns."""
+
 
 @keras.saving.register_keras_serializable("attention_nmt")
 class Seq2Seq(TrainableModel):
@@ -216,18 +220,23 @@ class Seq2Seq(TrainableModel):
         if size <= limit_bytes:
             embeddings = ops.cast(self.target_embedding.embeddings, self.compute_dtype)
             products = self.decoder.project_words(embeddings)
-        return SearchWeights(products, self._output_kernel())
+        rows = self._output_rows()
+        return SearchWeights(products, ops.transpose(rows), rows)
 
-    def _output_kernel(self) -> Tensor:
-        """The kernel of the output product `[l, V]`, laid out row by row."""
+    def _output_rows(self) -> Tensor:
+        """The kernel of the output product, a row for each piece `[V, l]`."""
         if self.output_projection is not None:
-            return ops.cast(ops.copy(self.output_projection.kernel), self.compute_dtype)
-        return ops.cast(ops.transpose(self.target_embedding.embeddings), self.compute_dtype)
+            rows = ops.transpose(self.output_projection.kernel)
+        else:
+            rows = ops.copy(self.target_embedding.embeddings)
+        return ops.cast(rows, self.compute_dtype)
 
     def shortened(self, weights: SearchWeights | None, pieces: Tensor) -> SearchWeights:
         """Weights with the output kernel's columns of pieces `[N]`; see `TranslationModel`."""
-        weights = weights or SearchWeights(None, self._output_kernel())
-        return weights._replace(output_kernel=ops.take(weights.output_kernel, pieces, axis=1))
+        rows = self._output_rows() if weights is None else weights.output_rows
+        products = None if weights is None else weights.word_products
+        rows = take(rows, pieces)
+        return SearchWeights(products, ops.transpose(rows), rows)
 
     def step(
         self,

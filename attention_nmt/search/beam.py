@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops, tree
 
-from attention_nmt.backend import select, take
+from attention_nmt.backend import select
 from attention_nmt.checks import require
 from attention_nmt.config import SearchConfig
 from attention_nmt.search.hypotheses import (
@@ -19,7 +19,7 @@ from attention_nmt.search.hypotheses import (
     write_rows,
 )
 from attention_nmt.search.loop import PLAIN, LoopOptions, buffer_length, repeat
-from attention_nmt.search.ranking import IMPOSSIBLE, best_pieces
+from attention_nmt.search.ranking import IMPOSSIBLE, Continuations, best_continuations
 from attention_nmt.types import Tensor
 
 
@@ -183,7 +183,9 @@ def _extend(
     length = loop.position + 1
     penalty = length_penalty(length, config.length_penalty)
     logits, state, alignment = problem.step(loop.ids, loop.state, sentences.memory)
-    best = best_pieces(logits, config.beam_size, special.pad, problem.pieces)
+    best = best_continuations(
+        logits, loop.log_probabilities, config.beam_size, special.pad, problem.pieces
+    )
     scores, ids, slots = _best_candidates(loop, best, penalty, config.beam_size, special.pad)
 
     # What had ended before has padding for its piece: live hypotheses are not continued by it.
@@ -220,28 +222,19 @@ def _extend(
 
 
 def _best_candidates(
-    loop: _State, continuations: tuple[Tensor, Tensor], penalty: Tensor, size: int, pad: int
+    loop: _State, best: Continuations, penalty: Tensor, size: int, pad: int
 ) -> _Candidates:
-    """The best of all continuations and ended hypotheses.
-
-    The best of all continuations are among the best `size` of each hypothesis, as `best_pieces`
-    gives them; behind them stand the ended ones.
-    """
+    """The best of all continuations and ended hypotheses; behind the former stand the latter."""
     before = loop.ids.shape[1]
-    best, pieces = continuations
-    width = best.shape[-1]
-    live = (loop.log_probabilities[:, :, None] + best) / penalty
-    live = ops.reshape(live, (-1, before * width))
+    live = best.log_probabilities / penalty
     scores, chosen = ops.top_k(ops.concatenate([live, loop.scores], axis=1), size)
 
-    live_owners = [slot for slot in range(before) for _ in range(width)]
-    ended_owners = [slot % before for slot in range(size)]
-    owners = ops.array([*live_owners, *ended_owners], "int32")
-
-    live_pieces = ops.reshape(pieces, (-1, before * width))
     ended_pieces = ops.full_like(loop.scores, pad, "int32")
-    pieces = ops.concatenate([live_pieces, ended_pieces], axis=1)
-    return _Candidates(scores=scores, ids=select(pieces, chosen), slots=take(owners, chosen))
+    pieces = ops.concatenate([best.ids, ended_pieces], axis=1)
+    own_slots = ops.array([slot % before for slot in range(size)], "int32")
+    ended_slots = ops.zeros_like(ended_pieces) + own_slots
+    slots = ops.concatenate([best.slots, ended_slots], axis=1)
+    return _Candidates(scores=scores, ids=select(pieces, chosen), slots=select(slots, chosen))
 
 
 def _best_penalty(length: Tensor, sentences: _Sentences, config: SearchConfig) -> Tensor:

@@ -18,7 +18,7 @@ from attention_nmt.search.hypotheses import (
     write_rows,
 )
 from attention_nmt.search.loop import PLAIN, LoopOptions, buffer_length, repeat
-from attention_nmt.search.ranking import best_pieces
+from attention_nmt.search.ranking import best_continuations
 from attention_nmt.types import Tensor
 
 Choice = Callable[[Tensor, Tensor, Any], tuple[Tensor, Tensor]]
@@ -60,9 +60,9 @@ def greedy_search(
     pad = problem.special.pad
 
     def likeliest(logits: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-        best, pieces = best_pieces(logits, 1, pad, problem.pieces)
-        first = best[:, :, 0] >= best[:, :, 1]  # one of the two may be padding
-        return ops.max(best, axis=-1), ops.where(first, pieces[:, :, 0], pieces[:, :, 1])
+        best, ids, _ = best_continuations(logits, ops.zeros((1, 1)), 1, pad, problem.pieces)
+        first = best[:, :1] >= best[:, 1:]  # one of the two may be padding
+        return ops.max(best, axis=1, keepdims=True), ops.where(first, ids[:, :1], ids[:, 1:])
 
     return extend_each(problem, likeliest, first_ids(problem), config, options)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from keras import ops
 
 from attention_nmt.backend import select, shift_right
-from attention_nmt.search.ranking import IMPOSSIBLE, top
+from attention_nmt.search.ranking import IMPOSSIBLE
 from attention_nmt.types import Tensor
 
 BITS = 23
@@ -87,9 +87,9 @@ def drawn_pieces(
 
     pieces = ops.arange(size, dtype="int32")
     sums = ops.where(ops.equal(pieces, pad), IMPOSSIBLE, logits / temperature + noise)
-    highest = top(ops.reshape(sums, (-1, size)), 1)[1]
+    highest = ops.cast(ops.argmax(sums, axis=-1), "int32")
 
     normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
     rows = ops.reshape(logits - normalizer, (-1, size))
-    chosen = ops.reshape(select(rows, highest), (-1, hypotheses))
-    return chosen, ops.reshape(highest, (-1, hypotheses))
+    chosen = select(rows, ops.reshape(highest, (-1, 1)))
+    return ops.reshape(chosen, (-1, hypotheses)), highest

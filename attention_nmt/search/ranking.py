@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from keras import ops
 
@@ -16,81 +17,81 @@ It is far below any sum of real ones, and finite so that differences are.
 """
 
 SMALLEST_CHUNK = 8
-"""The fewest pieces of a chunk of the vocabulary for which `top` is worth its operations."""
+"""The fewest pieces of a chunk of the vocabulary for which chunks are worth their operations."""
 
 SHORTLIST_CHUNK = 16
 """The pieces of a chunk of a shortlist, of whose length a graph knows nothing."""
 
 
-def best_pieces(
-    logits: Tensor, count: int, pad: int, pieces: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The likeliest pieces, and one more.
+class Continuations(NamedTuple):
+    """Hypotheses with one more piece, `N` of each sentence, the likeliest first."""
 
-    Padding is no choice, since it stands behind the end symbol and nowhere else: of one piece more
-    than asked for it is the one that falls out.
+    log_probabilities: Tensor  # [B, N]; IMPOSSIBLE where the piece is padding
+    ids: Tensor  # [B, N] int32: the pieces
+    slots: Tensor  # [B, N] int32: which hypotheses they continue
+
+
+def best_continuations(
+    logits: Tensor, before: Tensor, count: int, pad: int, pieces: Tensor | None = None
+) -> Continuations:
+    """The likeliest continuations of each sentence's hypotheses, all of them together.
+
+    Padding is no choice, since it stands behind the end symbol and nowhere else. Each hypothesis
+    may have it among its likeliest pieces, so that there is one continuation more for each.
+
+    They lie in the chunks of the vocabulary with the highest maxima: those are searched, instead
+    of all of it.
 
     Args:
         logits: `[B, K, V]`, or `[B, K, N]` of some pieces.
-        count: how many likeliest pieces are to be among those given.
+        before: log-probabilities of the hypotheses `[B, K]`.
+        count: how many likeliest continuations are to be among those given.
         pad: the id of padding.
         pieces: ids of these pieces `[N]`; all, if none are given. Where a graph does not know `N`,
             it is as `whole_chunks` makes it.
 
     Returns:
-        The log-probabilities of some pieces `[B, K, N]`, and their ids, int32.
+        Some `count + K`, or as many as there are.
     """
     logits = ops.cast(logits, "float32")
-    hypotheses = ops.shape(logits)[1]
-    size = ops.shape(logits)[-1]
-    count = count + 1 if logits.shape[-1] is None else min(count + 1, logits.shape[-1])
-
-    chunk = 1 if pieces is None else SHORTLIST_CHUNK
-    best, ids = top(ops.reshape(logits, (-1, size)), count, chunk)
-    if pieces is not None:
-        ids = ops.cast(take(pieces, ids), "int32")
-    best = ops.reshape(best, (-1, hypotheses, count))
-    ids = ops.reshape(ids, (-1, hypotheses, count))
-
-    highest = best[:, :, :1]
-    total = ops.sum(ops.exp(logits - highest), axis=-1, keepdims=True)
-    normalizer = highest + ops.log(total)
-    return ops.where(ops.equal(ids, pad), IMPOSSIBLE, best - normalizer), ids
-
-
-def top(rows: Tensor, count: int, unknown_chunk: int = 1) -> tuple[Tensor, Tensor]:
-    """The highest numbers of each row, the highest first.
-
-    They lie in the `count` chunks of the vocabulary with the highest maxima: those are searched,
-    instead of all of it.
-
-    Args:
-        rows: `[R, V]`.
-        count: how many.
-        unknown_chunk: the length of a chunk where a graph does not know `V`, which is a multiple of
-            it then and has `count` chunks at least.
-
-    Returns:
-        The numbers `[R, count]` and where they are, int32.
-    """
-    size = rows.shape[-1]
-    chunk = unknown_chunk if size is None else _chunk(size)
-    if chunk < SMALLEST_CHUNK or (size is not None and count * chunk >= size // 2):
-        best, ids = ops.top_k(rows, count)
-        return best, ops.cast(ids, "int32")
+    hypotheses = logits.shape[1]
+    size = logits.shape[-1]
+    count += hypotheses
+    if size is None:
+        size = ops.shape(logits)[-1]
+        chunk = SHORTLIST_CHUNK
+    else:
+        count = min(count, hypotheses * size)
+        chunk = _chunk(size, count)
 
     # With the number of rows, a length that is no multiple of a chunk fails, and mixes no rows.
-    number = -1 if size is not None else ops.shape(rows)[0]
-    chunks = ops.reshape(rows, (number, ops.shape(rows)[-1] // chunk, chunk))
-    which = ops.cast(ops.top_k(ops.max(chunks, axis=-1), count)[1], "int32")
-    candidates = ops.reshape(select(chunks, which), (-1, count * chunk))
-    best, places = ops.top_k(candidates, count)
-    places = ops.cast(places, "int32")
-    return best, select(which, places // chunk) * chunk + places % chunk
+    shape = (ops.shape(logits)[0], hypotheses, size // chunk, chunk)
+    chunks = ops.reshape(logits, shape)
+    maxima = ops.max(chunks, axis=-1)
+    # The highest of a softmax is `exp(highest logit - normalizer)`. Backends have the softmax as
+    # one operation, and not the normalizer.
+    highest = ops.max(ops.softmax(logits, axis=-1), axis=-1)
+    added = before + ops.log(highest) - ops.max(maxima, axis=-1)
+
+    sums = ops.reshape(maxima + added[:, :, None], (-1, hypotheses * (size // chunk)))
+    best, where = ops.top_k(sums, count)
+    where = ops.cast(where, "int32")
+    if chunk > 1:
+        found = select(ops.reshape(chunks, (-1, hypotheses * (size // chunk), chunk)), where)
+        found = found + select(added, where // (size // chunk))[:, :, None]
+        best, places = ops.top_k(ops.reshape(found, (-1, count * chunk)), count)
+        places = ops.cast(places, "int32")
+        where = select(where, places // chunk) * chunk + places % chunk
+
+    ids = where % size
+    if pieces is not None:
+        ids = ops.cast(take(pieces, ids), "int32")
+    possible = ops.where(ops.equal(ids, pad), IMPOSSIBLE, best)
+    return Continuations(log_probabilities=possible, ids=ids, slots=where // size)
 
 
 def whole_chunks(pieces: Tensor, allowed: Tensor, count: int, pad: int) -> tuple[Tensor, Tensor]:
-    """A shortlist's pieces, behind them as much padding as `top` needs.
+    """A shortlist's pieces, behind them as much padding as `best_continuations` needs.
 
     Args:
         pieces: ids `[N]`.
@@ -108,6 +109,12 @@ def whole_chunks(pieces: Tensor, allowed: Tensor, count: int, pad: int) -> tuple
     return pieces, ops.pad(allowed, [[0, 0], [0, missing]], constant_values=False)
 
 
-def _chunk(size: int) -> int:
-    """The largest divisor of a size that is at most its root."""
-    return max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)
+def _chunk(size: int, count: int) -> int:
+    """The largest divisor of a size that is at most its root; 1 where `count` chunks are too many.
+
+    Args:
+        size: `V`.
+        count: the chunks that are searched.
+    """
+    chunk = max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)
+    return chunk if chunk >= SMALLEST_CHUNK and count * chunk < size // 2 else 1

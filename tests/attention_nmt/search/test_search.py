@@ -12,7 +12,12 @@ from attention_nmt.search.beam import beam_search, coverage
 from attention_nmt.search.greedy import greedy_search
 from attention_nmt.search.hypotheses import Hypotheses, length_penalty
 from attention_nmt.search.loop import LoopOptions
-from attention_nmt.search.ranking import SHORTLIST_CHUNK, top, whole_chunks
+from attention_nmt.search.ranking import (
+    IMPOSSIBLE,
+    SHORTLIST_CHUNK,
+    best_continuations,
+    whole_chunks,
+)
 from attention_nmt.search.search import (
     longest_translation,
     longest_translations,
@@ -299,19 +304,43 @@ def test_eager_graph_and_xla_agree(beam_size: int) -> None:
     )
 
 
-@pytest.mark.parametrize("count", [1, 6, 21])
-@pytest.mark.parametrize("size", [4000, 1500, 997, 64, 30])
-def test_the_likeliest_pieces_of_any_vocabulary(size: int, count: int) -> None:
-    rows = np.random.default_rng(size).normal(size=(7, size)).astype(np.float32)
-    rows[0, -count:] += 10  # neighbours, all in one chunk or two
-    best, ids = (np.asarray(x) for x in top(rows, count))
-    np.testing.assert_array_equal(ids, np.argsort(-rows, axis=1)[:, :count])
-    np.testing.assert_array_equal(best, np.take_along_axis(rows, ids, axis=1))
+def continuations(logits: np.ndarray, before: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
+    """All continuations of each sentence, the likeliest first, padding left out.
+
+    Returns:
+        Their log-probabilities, pieces and hypotheses, `[B, K (V - 1)]` each.
+    """
+    normal = logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
+    sums = (before[:, :, None] + normal)[:, :, 1:].reshape(len(logits), -1)
+    order = np.argsort(-sums, axis=1)
+    sums = np.take_along_axis(sums, order, axis=1)
+    return sums, 1 + order % (size - 1), order // (size - 1)
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+@pytest.mark.parametrize("size", [2, 40, 64, 4000, 8000])
+@pytest.mark.parametrize("hypotheses", [1, 5])
+def test_the_likeliest_continuations(hypotheses: int, size: int, count: int) -> None:
+    """Of hypotheses that all have padding for their likeliest piece."""
+    random = np.random.default_rng(size)
+    logits = random.normal(size=(7, hypotheses, size)).astype(np.float32)
+    logits[0, 0, -count:] += 5  # neighbours, all in one chunk or two
+    logits[:, :, 0] += 9
+    before = random.normal(size=(7, hypotheses)).astype(np.float32)
+    found = best_continuations(logits, before, count, 0)
+    expected = continuations(logits, before, size)
+
+    best, ids, slots = (np.asarray(x) for x in found)
+    real = np.argsort(-best, axis=1, kind="stable")[:, : min(count, hypotheses * (size - 1))]
+    for part, right in zip((best, ids, slots), expected, strict=True):
+        part = np.take_along_axis(part, real, axis=1)
+        np.testing.assert_allclose(part, right[:, : part.shape[1]], rtol=0, atol=2e-5)
+    assert np.all(best[ids == 0] == IMPOSSIBLE)
 
 
 @pytest.mark.parametrize("count", [2, 6, 21])
 @pytest.mark.parametrize("size", [1, 16, 130, 997])
-def test_the_likeliest_pieces_of_a_shortlist(size: int, count: int) -> None:
+def test_the_likeliest_continuations_of_a_shortlist(size: int, count: int) -> None:
     """Of a length that the graph does not know; what makes it whole is never among them."""
     random = np.random.default_rng(size)
     listed = np.sort(random.choice(np.arange(1, 2000), size, replace=False))
@@ -325,15 +354,26 @@ def test_the_likeliest_pieces_of_a_shortlist(size: int, count: int) -> None:
     assert len(pieces) % SHORTLIST_CHUNK == 0
     assert max(size, 16 * count) <= len(pieces) < max(size + 16, 16 * count + 1)
 
-    rows = random.normal(size=(7, len(pieces))).astype(np.float32)
-    rows[0, size // 2 : size // 2 + count] += 10
-    signature = [tf.TensorSpec([None, None], tf.float32)]
-    search = tf.function(lambda x: top(x, count, SHORTLIST_CHUNK), signature, autograph=False)
-    best, ids = (np.asarray(x) for x in search(rows))
-    np.testing.assert_array_equal(ids, np.argsort(-rows, axis=1)[:, :count])
-    np.testing.assert_array_equal(best, np.take_along_axis(rows, ids, axis=1))
+    logits = random.normal(size=(7, 3, len(pieces))).astype(np.float32)
+    logits[0, 0, size // 2 : size // 2 + count] += 5
+    logits[:, :, size:] = IMPOSSIBLE
+    before = random.normal(size=(7, 3)).astype(np.float32)
+    signature = [tf.TensorSpec([None, 3, None], tf.float32), tf.TensorSpec([None, 3], tf.float32)]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def search(logits: tf.Tensor, before: tf.Tensor) -> tuple:
+        return best_continuations(logits, before, count - 1, 0, pieces[: logits.shape[-1]])
+
+    best, ids, slots = (np.asarray(x) for x in search(logits, before))
+    padded = np.concatenate([np.full((7, 3, 1), IMPOSSIBLE), logits[:, :, :size]], axis=2)
+    expected = continuations(padded, before, size + 1)
+    number = min(count + 2, 3 * size)
+    np.testing.assert_allclose(best[:, :number], expected[0][:, :number], rtol=0, atol=2e-5)
+    np.testing.assert_array_equal(ids[:, :number], listed[expected[1][:, :number] - 1])
+    np.testing.assert_array_equal(slots[:, :number], expected[2][:, :number])
+    assert np.all(best[:, number:] == IMPOSSIBLE)
     with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
-        search(np.zeros((2, len(pieces) + 8), np.float32))  # two halves of a chunk
+        search(np.zeros((2, 3, len(pieces) + 8), np.float32), before[:2])  # half a chunk more
 
 
 def test_length_penalty_by_hand() -> None:
