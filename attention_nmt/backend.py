@@ -5,8 +5,10 @@ Everything else is written with `keras.ops` and with what stands here.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import keras
@@ -16,6 +18,8 @@ from attention_nmt.checks import require
 from attention_nmt.types import Tensor
 
 Carry = TypeVar("Carry")
+
+_in_lists: contextvars.ContextVar[bool] = contextvars.ContextVar("in_lists", default=False)
 
 BACKENDS = ("tensorflow", "jax")
 """The backends on which everything here is tested."""
@@ -209,27 +213,74 @@ def scan(
     return ops.scan(step, carry, inputs, reverse=reverse)
 
 
-def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
-    """`tf.while_loop` over dense buffers, which XLA compiles and LiteRT converts.
+@contextlib.contextmanager
+def in_lists(wanted: bool) -> Iterator[None]:
+    """Within it `scan` on TensorFlow keeps its outputs in lists, where a step copies none of them.
 
-    Neither does so with tensor arrays.
+    Neither XLA nor LiteRT takes those.
     """
+    token = _in_lists.set(wanted)
+    try:
+        yield
+    finally:
+        _in_lists.reset(token)
+
+
+class _Dense:
+    """The outputs of steps in one tensor `[T, ...]`, which each step writes anew."""
+
+    def __init__(self, length: Any, like: Any) -> None:
+        import tensorflow as tf
+
+        self.empty = tf.zeros(tf.concat([[length], tf.shape(like)], 0), like.dtype)
+
+    @staticmethod
+    def write(outputs: Any, position: Any, output: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.tensor_scatter_nd_update(outputs, [[position]], output[None])
+
+    @staticmethod
+    def stack(outputs: Any) -> Any:
+        return outputs
+
+
+class _List:
+    """The outputs of steps in a list of tensors."""
+
+    def __init__(self, length: Any, like: Any) -> None:
+        import tensorflow as tf
+
+        self.empty = tf.TensorArray(like.dtype, length, element_shape=like.shape)
+
+    @staticmethod
+    def write(outputs: Any, position: Any, output: Any) -> Any:
+        return outputs.write(position, output)
+
+    @staticmethod
+    def stack(outputs: Any) -> Any:
+        return outputs.stack()
+
+
+def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
+    """`scan` by `tf.while_loop`."""
     import tensorflow as tf
 
+    kind = _List if _in_lists.get() else _Dense
     length = ops.shape(tree.flatten(inputs)[0])[0]
 
     # The values of this step are never used, so the graph drops it: only the outputs' structure
     # is needed.
     first = tree.map_structure(lambda x: x[0], inputs)
     _, like = step(carry, first)
-    buffers = [tf.zeros(tf.concat([[length], tf.shape(x)], 0), x.dtype) for x in tree.flatten(like)]
+    buffers = [kind(length, x).empty for x in tree.flatten(like)]
 
     def body(index: Any, carry: Any, buffers: list) -> tuple:
         position = length - 1 - index if reverse else index
         here = tree.map_structure(lambda x: tf.gather(x, position), inputs)
         carry, outputs = step(carry, here)
         written = [
-            tf.tensor_scatter_nd_update(buffer, [[position]], output[None])
+            kind.write(buffer, position, output)
             for buffer, output in zip(buffers, tree.flatten(outputs), strict=True)
         ]
         return index + 1, carry, written
@@ -240,7 +291,7 @@ def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> 
         (0, carry, buffers),
         maximum_iterations=length,
     )
-    return carry, tree.pack_sequence_as(like, buffers)
+    return carry, tree.pack_sequence_as(like, [kind.stack(buffer) for buffer in buffers])
 
 
 def while_loop(condition: Callable[[Any], Tensor], body: Callable[[Any], Any], state: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from attention_nmt.backend import in_lists
 from attention_nmt.checks import require, require_axes, require_ids, require_type
 from attention_nmt.config import SearchConfig
 from attention_nmt.models.interface import TranslationModel
@@ -94,7 +95,8 @@ def search_model(
         given = ops.cast(ops.not_equal(prefix, special.pad), "int32")
         maximum_lengths = maximum_lengths + ops.sum(given, axis=1)
     longest = None if loop.changing_shapes else buffer_length(maximum_lengths, loop)
-    memory, state = model.start(source, longest)
+    with in_lists(loop.changing_shapes):
+        memory, state = model.start(source, longest)
 
     allowed = None
     pieces = None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.backend import scan
+from attention_nmt.backend import in_lists, scan
 from attention_nmt.config import CellConfig
 from attention_nmt.layers.attending_gru import (
     AttendingOutputs,
@@ -145,20 +145,30 @@ def test_gradient_of_the_attending_gru_through_one_output(output: int) -> None:
     )
 
 
-def test_scan_stacks_outputs_in_the_order_of_the_inputs() -> None:
+@pytest.mark.parametrize("lists", [False, True])
+def test_scan_stacks_outputs_in_the_order_of_the_inputs(lists: bool) -> None:
     numbers = tf.range(1, 5)
+    kinds = set()
+
+    @tf.function(autograph=False)
+    def scanned(numbers: tf.Tensor, reverse: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        with in_lists(lists):
+            found = scan(step, tf.constant(0), numbers, reverse=reverse)
+        kinds.update(node.type for node in tf.compat.v1.get_default_graph().get_operations())
+        return found
 
     def step(total: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return total + x, {"total": total + x, "double": 2 * x}
 
-    last, outputs = scan(step, tf.constant(0), numbers)
+    last, outputs = scanned(numbers, reverse=False)
     assert last == 10
     np.testing.assert_array_equal(outputs["total"], [1, 3, 6, 10])
     np.testing.assert_array_equal(outputs["double"], [2, 4, 6, 8])
-    last, outputs = scan(step, tf.constant(0), numbers, reverse=True)
+    last, outputs = scanned(numbers, reverse=True)
     assert last == 10
     np.testing.assert_array_equal(outputs["total"], [10, 9, 7, 4])
     np.testing.assert_array_equal(outputs["double"], [2, 4, 6, 8])
+    assert ("TensorListReserve" in kinds) == lists
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
