@@ -226,61 +226,24 @@ def in_lists(wanted: bool) -> Iterator[None]:
         _in_lists.reset(token)
 
 
-class _Dense:
-    """The outputs of steps in one tensor `[T, ...]`, which each step writes anew."""
-
-    def __init__(self, length: Any, like: Any) -> None:
-        import tensorflow as tf
-
-        self.empty = tf.zeros(tf.concat([[length], tf.shape(like)], 0), like.dtype)
-
-    @staticmethod
-    def write(outputs: Any, position: Any, output: Any) -> Any:
-        import tensorflow as tf
-
-        return tf.tensor_scatter_nd_update(outputs, [[position]], output[None])
-
-    @staticmethod
-    def stack(outputs: Any) -> Any:
-        return outputs
-
-
-class _List:
-    """The outputs of steps in a list of tensors."""
-
-    def __init__(self, length: Any, like: Any) -> None:
-        import tensorflow as tf
-
-        self.empty = tf.TensorArray(like.dtype, length, element_shape=like.shape)
-
-    @staticmethod
-    def write(outputs: Any, position: Any, output: Any) -> Any:
-        return outputs.write(position, output)
-
-    @staticmethod
-    def stack(outputs: Any) -> Any:
-        return outputs.stack()
-
-
 def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> tuple[Any, Any]:
     """`scan` by `tf.while_loop`."""
     import tensorflow as tf
 
-    kind = _List if _in_lists.get() else _Dense
     length = ops.shape(tree.flatten(inputs)[0])[0]
 
     # The values of this step are never used, so the graph drops it: only the outputs' structure
     # is needed.
     first = tree.map_structure(lambda x: x[0], inputs)
     _, like = step(carry, first)
-    buffers = [kind(length, x).empty for x in tree.flatten(like)]
+    buffers = [_no_outputs(length, x) for x in tree.flatten(like)]
 
     def body(index: Any, carry: Any, buffers: list) -> tuple:
         position = length - 1 - index if reverse else index
         here = tree.map_structure(lambda x: tf.gather(x, position), inputs)
         carry, outputs = step(carry, here)
         written = [
-            kind.write(buffer, position, output)
+            _written(buffer, position, output)
             for buffer, output in zip(buffers, tree.flatten(outputs), strict=True)
         ]
         return index + 1, carry, written
@@ -291,7 +254,30 @@ def _scan_tensorflow(step: Callable, carry: Any, inputs: Any, reverse: bool) -> 
         (0, carry, buffers),
         maximum_iterations=length,
     )
-    return carry, tree.pack_sequence_as(like, [kind.stack(buffer) for buffer in buffers])
+    return carry, tree.pack_sequence_as(like, [_stacked(buffer) for buffer in buffers])
+
+
+def _no_outputs(length: Any, like: Any) -> Any:
+    """A list of tensors, or one tensor `[T, ...]`, which each step writes anew."""
+    import tensorflow as tf
+
+    if _in_lists.get():
+        return tf.TensorArray(like.dtype, length, element_shape=like.shape)
+    return tf.zeros(tf.concat([[length], tf.shape(like)], 0), like.dtype)
+
+
+def _written(outputs: Any, position: Any, output: Any) -> Any:
+    import tensorflow as tf
+
+    if isinstance(outputs, tf.TensorArray):
+        return outputs.write(position, output)
+    return tf.tensor_scatter_nd_update(outputs, [[position]], output[None])
+
+
+def _stacked(outputs: Any) -> Any:
+    import tensorflow as tf
+
+    return outputs.stack() if isinstance(outputs, tf.TensorArray) else outputs
 
 
 def while_loop(condition: Callable[[Any], Tensor], body: Callable[[Any], Any], state: Any) -> Any:

@@ -32,7 +32,7 @@ class SearchWeights(NamedTuple):
     """`[l, V]`, or `[l, N]` of a shortlist: a product of few rows with a tied embedding as it lies
     takes seven times as long on a CPU."""
 
-    output_rows: Tensor
+    output_rows: Tensor | None
     """The same `[V, l]`, of which a shortlist's are taken: taking rows, and laying them out anew,
     is ten times as fast as taking columns."""
 
@@ -214,29 +214,34 @@ class Seq2Seq(TrainableModel):
         return self.decoder.project(memory), self.decoder.initial_state(summary, maximum_length)
 
     def search_weights(self, limit_bytes: int) -> SearchWeights:
-        """The products of all words, if they take at most `limit_bytes`, and the output kernel."""
-        products = None
-        size = 4 * self.target_vocabulary_size * self.decoder.word_columns
-        if size <= limit_bytes:
+        """The output kernel, the products of all words, and the kernel's rows.
+
+        Of the latter two as many as take at most `limit_bytes` together, in this order.
+        """
+        products = rows = None
+        kernel = self._output_kernel()
+        left = limit_bytes - 4 * self.target_vocabulary_size * self.decoder.word_columns
+        if left >= 0:
             embeddings = ops.cast(self.target_embedding.embeddings, self.compute_dtype)
             products = self.decoder.project_words(embeddings)
-        rows = self._output_rows()
-        return SearchWeights(products, ops.transpose(rows), rows)
+        if left >= 4 * self.target_vocabulary_size * self.decoder.output_size:
+            rows = ops.transpose(kernel)
+        return SearchWeights(products, kernel, rows)
 
-    def _output_rows(self) -> Tensor:
-        """The kernel of the output product, a row for each piece `[V, l]`."""
+    def _output_kernel(self) -> Tensor:
+        """The kernel of the output product `[l, V]`, laid out row by row."""
         if self.output_projection is not None:
-            rows = ops.transpose(self.output_projection.kernel)
-        else:
-            rows = ops.copy(self.target_embedding.embeddings)
-        return ops.cast(rows, self.compute_dtype)
+            return ops.cast(ops.copy(self.output_projection.kernel), self.compute_dtype)
+        return ops.cast(ops.transpose(self.target_embedding.embeddings), self.compute_dtype)
 
     def shortened(self, weights: SearchWeights | None, pieces: Tensor) -> SearchWeights:
         """Weights with the output kernel's columns of pieces `[N]`; see `TranslationModel`."""
-        rows = self._output_rows() if weights is None else weights.output_rows
-        products = None if weights is None else weights.word_products
-        rows = take(rows, pieces)
-        return SearchWeights(products, ops.transpose(rows), rows)
+        weights = weights or SearchWeights(None, self._output_kernel(), None)
+        if weights.output_rows is None:
+            kernel = ops.take(weights.output_kernel, pieces, axis=1)
+        else:
+            kernel = ops.transpose(take(weights.output_rows, pieces))
+        return weights._replace(output_kernel=kernel, output_rows=None)
 
     def step(
         self,

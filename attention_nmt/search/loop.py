@@ -18,9 +18,9 @@ class LoopOptions(NamedTuple):
     """
 
     changing_shapes: bool = False
-    """Sentences that are done leave the batch as soon as they are a quarter of those in it, and a
-    model's cache grows with its words. For graphs of TensorFlow in which `B` is unknown; neither
-    XLA nor LiteRT takes it."""
+    """Sentences that are done leave the batch as soon as they are a quarter of those in it, a
+    model's cache grows with its words, and an encoder keeps its states in lists. For graphs of
+    TensorFlow in which `B` is unknown; neither XLA nor LiteRT takes it."""
 
     static_length: int | None = None
     """The target positions of the buffers, at least the highest of the maximum lengths, as

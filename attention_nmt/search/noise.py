@@ -87,9 +87,10 @@ def drawn_pieces(
 
     pieces = ops.arange(size, dtype="int32")
     sums = ops.where(ops.equal(pieces, pad), IMPOSSIBLE, logits / temperature + noise)
-    highest = ops.cast(ops.argmax(sums, axis=-1), "int32")
+    # LiteRT has no part of Keras' `argmax`.
+    highest = ops.cast(ops.top_k(sums, 1)[1], "int32")
 
     normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)
     rows = ops.reshape(logits - normalizer, (-1, size))
-    chosen = select(rows, ops.reshape(highest, (-1, 1)))
-    return ops.reshape(chosen, (-1, hypotheses)), highest
+    chosen = ops.reshape(select(rows, ops.reshape(highest, (-1, 1))), (-1, hypotheses))
+    return chosen, ops.reshape(highest, (-1, hypotheses))

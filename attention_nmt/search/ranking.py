@@ -24,7 +24,10 @@ SHORTLIST_CHUNK = 16
 
 
 class Continuations(NamedTuple):
-    """Hypotheses with one more piece, `N` of each sentence, the likeliest first."""
+    """Hypotheses with one more piece, `N` of each sentence.
+
+    They are in order of their log-probabilities, but for those whose piece is padding.
+    """
 
     log_probabilities: Tensor  # [B, N]; IMPOSSIBLE where the piece is padding
     ids: Tensor  # [B, N] int32: the pieces
@@ -39,12 +42,10 @@ def best_continuations(
     Padding is no choice, since it stands behind the end symbol and nowhere else. Each hypothesis
     may have it among its likeliest pieces, so that there is one continuation more for each.
 
-    They lie in the chunks of the vocabulary with the highest maxima: those are searched, instead
-    of all of it.
-
     Args:
         logits: `[B, K, V]`, or `[B, K, N]` of some pieces.
-        before: log-probabilities of the hypotheses `[B, K]`.
+        before: log-probabilities of the hypotheses, `[B, K]` or what broadcasts to it; `K` is known
+            of them.
         count: how many likeliest continuations are to be among those given.
         pad: the id of padding.
         pieces: ids of these pieces `[N]`; all, if none are given. Where a graph does not know `N`,
@@ -54,40 +55,70 @@ def best_continuations(
         Some `count + K`, or as many as there are.
     """
     logits = ops.cast(logits, "float32")
-    hypotheses = logits.shape[1]
-    size = logits.shape[-1]
-    count += hypotheses
-    if size is None:
-        size = ops.shape(logits)[-1]
-        chunk = SHORTLIST_CHUNK
+    hypotheses = before.shape[1]
+    number = count + hypotheses
+    known = logits.shape[-1]
+    size = ops.shape(logits)[-1]
+    if known is not None:
+        number = min(number, hypotheses * known)
+        chunk = _chunk(known, hypotheses, number)
     else:
-        count = min(count, hypotheses * size)
-        chunk = _chunk(size, count)
+        chunk = 1 if pieces is None else SHORTLIST_CHUNK
 
     # With the number of rows, a length that is no multiple of a chunk fails, and mixes no rows.
     shape = (ops.shape(logits)[0], hypotheses, size // chunk, chunk)
-    chunks = ops.reshape(logits, shape)
-    maxima = ops.max(chunks, axis=-1)
-    # The highest of a softmax is `exp(highest logit - normalizer)`. Backends have the softmax as
-    # one operation, and not the normalizer.
-    highest = ops.max(ops.softmax(logits, axis=-1), axis=-1)
-    added = before + ops.log(highest) - ops.max(maxima, axis=-1)
-
-    sums = ops.reshape(maxima + added[:, :, None], (-1, hypotheses * (size // chunk)))
-    best, where = ops.top_k(sums, count)
-    where = ops.cast(where, "int32")
-    if chunk > 1:
-        found = select(ops.reshape(chunks, (-1, hypotheses * (size // chunk), chunk)), where)
-        found = found + select(added, where // (size // chunk))[:, :, None]
-        best, places = ops.top_k(ops.reshape(found, (-1, count * chunk)), count)
-        places = ops.cast(places, "int32")
-        where = select(where, places // chunk) * chunk + places % chunk
-
+    best, where = _best_of_chunks(ops.reshape(logits, shape), before, _highest(logits), number)
     ids = where % size
     if pieces is not None:
         ids = ops.cast(take(pieces, ids), "int32")
     possible = ops.where(ops.equal(ids, pad), IMPOSSIBLE, best)
     return Continuations(log_probabilities=possible, ids=ids, slots=where // size)
+
+
+def _highest(logits: Tensor) -> Tensor:
+    """The log-probability of each hypothesis' likeliest piece `[B, K]`.
+
+    Backends have the softmax as one operation, and not its normalizer.
+    """
+    return ops.log(ops.max(ops.softmax(logits, axis=-1), axis=-1))
+
+
+def _best_of_chunks(
+    chunks: Tensor, before: Tensor, highest: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """The likeliest continuations of sentences, whose logits lie in chunks of the vocabulary.
+
+    They are in the `count` chunks with the highest maxima: those are searched, instead of all.
+
+    Args:
+        chunks: logits `[B, K, C, N]`.
+        before: log-probabilities of the hypotheses `[B, K]`.
+        highest: log-probabilities of their likeliest pieces `[B, K]`.
+        count: how many.
+
+    Returns:
+        Their log-probabilities `[B, count]`, and where they are in all logits of their sentence,
+        int32.
+    """
+    number, chunk = ops.shape(chunks)[2], chunks.shape[3]
+    rows = chunks.shape[1] * number
+    maxima = ops.max(chunks, axis=-1)
+    # What is subtracted is a logit: added to a logit first, it would leave nothing of the rest.
+    likeliest = ops.max(maxima, axis=-1, keepdims=True)
+    added = ops.expand_dims(before + highest, -1)
+
+    sums = ops.reshape(maxima - likeliest + added, (-1, rows))
+    best, where = ops.top_k(sums, count)
+    where = ops.cast(where, "int32")
+    if chunk == 1:
+        return best, where
+
+    slots = where // number
+    found = select(ops.reshape(chunks, (-1, rows, chunk)), where)
+    found = found - select(likeliest, slots) + select(added, slots)
+    best, places = ops.top_k(ops.reshape(found, (-1, count * chunk)), count)
+    places = ops.cast(places, "int32")
+    return best, select(where, places // chunk) * chunk + places % chunk
 
 
 def whole_chunks(pieces: Tensor, allowed: Tensor, count: int, pad: int) -> tuple[Tensor, Tensor]:
@@ -109,12 +140,16 @@ def whole_chunks(pieces: Tensor, allowed: Tensor, count: int, pad: int) -> tuple
     return pieces, ops.pad(allowed, [[0, 0], [0, missing]], constant_values=False)
 
 
-def _chunk(size: int, count: int) -> int:
-    """The largest divisor of a size that is at most its root; 1 where `count` chunks are too many.
+def _chunk(size: int, hypotheses: int, count: int) -> int:
+    """The pieces of a chunk: the largest divisor of a size that is at most its root.
+
+    It is 1 where chunks would not save half of the search.
 
     Args:
         size: `V`.
+        hypotheses: `K`.
         count: the chunks that are searched.
     """
     chunk = max(c for c in range(1, math.isqrt(size) + 1) if size % c == 0)
-    return chunk if chunk >= SMALLEST_CHUNK and count * chunk < size // 2 else 1
+    saves = count * chunk < hypotheses * size // 2
+    return chunk if chunk >= SMALLEST_CHUNK and saves else 1

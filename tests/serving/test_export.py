@@ -19,6 +19,7 @@ from attention_nmt.command import main
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.files import temporary_folder
 from attention_nmt.run_folder import RunFolder
+from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.translation.translator import Translator
 from serving import export, saved_model, tflite
 from serving.servable import Servable
@@ -49,20 +50,44 @@ def test_the_graph_holds_nothing_that_tensorflow_serving_lacks(version: Path) ->
     assert signatures >= SIGNATURES
 
 
-def test_an_export_holds_each_weight_once(translator: Translator, version: Path) -> None:
-    """And, beside the weights, the products of all words and the kernel of the output product, row
-    by row."""
+def numbers_held(version: Path) -> int:
+    """How many numbers the variables of an export have."""
     reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
-    held = sum(
-        int(np.prod(shape))
-        for name, shape in reader.get_variable_to_shape_map().items()
-        if "VALUE" in name
-    )
+    shapes = reader.get_variable_to_shape_map().items()
+    return sum(int(np.prod(shape)) for name, shape in shapes if "VALUE" in name)
+
+
+def numbers_of(translator: Translator) -> int:
+    """Those of the weights, of the products of all words, and of the output kernel as a search
+    reads it."""
     model: Any = translator.model
     weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
     config = model.config
     columns = 3 * config.decoder_units + 2 * config.readout_units + config.readout_units
-    assert held == weights + config.target_vocabulary_size * columns
+    return weights + config.target_vocabulary_size * columns
+
+
+def test_an_export_holds_each_weight_once(translator: Translator, version: Path) -> None:
+    assert numbers_held(version) == numbers_of(translator)
+
+
+def test_an_export_with_a_shortlist(tmp_path: Path) -> None:
+    """It holds the output kernel once, too: a row for each piece."""
+    translator = Translator.from_run(random_run(tmp_path / "run"))
+    pieces = np.arange(310)
+    shortlist = Shortlist(np.stack([pieces, 309 - pieces], axis=1), np.arange(150), 310)
+    listed = translator.with_shortlist(shortlist)
+    version = export.export(listed, tmp_path / "nmt")
+    assert numbers_held(version) == numbers_of(translator)
+    assert graph_of(version)[0] <= {name for names in OPERATIONS.values() for name in names}
+
+    expected = listed(TEXTS)
+    assert [t.text for t in expected] != [t.text for t in translator(TEXTS)]
+    servable = Servable("nmt", 1, version)
+    translations, scores = predict(servable, TEXTS)
+    servable.close()
+    assert translations == [t.text for t in expected]
+    np.testing.assert_allclose(scores, [t.score for t in expected], atol=1e-4)
 
 
 def test_no_signature_reaches_an_operation_on_files(version: Path) -> None:

@@ -148,7 +148,7 @@ def test_gradient_of_the_attending_gru_through_one_output(output: int) -> None:
 @pytest.mark.parametrize("lists", [False, True])
 def test_scan_stacks_outputs_in_the_order_of_the_inputs(lists: bool) -> None:
     numbers = tf.range(1, 5)
-    kinds = set()
+    kinds: set[str] = set()
 
     @tf.function(autograph=False)
     def scanned(numbers: tf.Tensor, reverse: bool) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

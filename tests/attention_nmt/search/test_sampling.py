@@ -37,6 +37,30 @@ def test_mix_is_the_finalizer_of_murmurhash() -> None:
     np.testing.assert_array_equal(np.asarray(mix(tf.constant(numbers))), expected)
 
 
+def test_a_draw_needs_no_other_operations_than_those_of_litert() -> None:
+    """And gives the same there."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2, 40])], autograph=False)
+    def draw(logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        numbers = gumbel(tf.constant([7, 8]), 5, 2, tf.constant(3), 40)
+        return drawn_pieces(logits, numbers, 0.7, 0)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([draw.get_concrete_function()])
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    logits = np.random.default_rng(4).normal(size=(2, 2, 40)).astype(np.float32)
+    (taken,) = interpreter.get_input_details()
+    interpreter.resize_tensor_input(taken["index"], logits.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(taken["index"], logits)
+    interpreter.invoke()
+    given = {
+        g["dtype"]: interpreter.get_tensor(g["index"]) for g in interpreter.get_output_details()
+    }
+    log_probabilities, pieces = draw(logits)
+    np.testing.assert_array_equal(given[np.int32], pieces)
+    np.testing.assert_allclose(given[np.float32], log_probabilities, atol=1e-5)
+
+
 def test_a_sentence_has_the_same_numbers_in_every_version() -> None:
     """Exports of today and of later versions are to draw the same samples."""
     source = tiny_batch([(4, 1), (3, 1)], source_length=6)[0]["source"]

@@ -362,7 +362,7 @@ def test_the_likeliest_continuations_of_a_shortlist(size: int, count: int) -> No
 
     @tf.function(input_signature=signature, autograph=False)
     def search(logits: tf.Tensor, before: tf.Tensor) -> tuple:
-        return best_continuations(logits, before, count - 1, 0, pieces[: logits.shape[-1]])
+        return best_continuations(logits, before, count - 1, 0, pieces)
 
     best, ids, slots = (np.asarray(x) for x in search(logits, before))
     padded = np.concatenate([np.full((7, 3, 1), IMPOSSIBLE), logits[:, :, :size]], axis=2)
@@ -374,6 +374,58 @@ def test_the_likeliest_continuations_of_a_shortlist(size: int, count: int) -> No
     assert np.all(best[:, number:] == IMPOSSIBLE)
     with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
         search(np.zeros((2, 3, len(pieces) + 8), np.float32), before[:2])  # half a chunk more
+
+
+@pytest.mark.parametrize("size", [40, 4000])
+def test_logits_and_hypotheses_that_are_impossible(size: int) -> None:
+    """A hypothesis that is out stays out, and one whose pieces all are is not the better for it."""
+    random = np.random.default_rng(1)
+    logits = random.normal(size=(3, 2, size)).astype(np.float32)
+    before = np.array([[-2, -3], [-2, IMPOSSIBLE], [-2, -20]], np.float32)
+    logits[1, 0, 5:] = -np.inf
+    logits[2, 1] = IMPOSSIBLE
+    best, ids, slots = (np.asarray(x) for x in best_continuations(logits, before, 4, 0))
+    expected = continuations(logits[:1], before[:1], size)
+    real = ids[0] != 0
+    np.testing.assert_array_equal(ids[0, real], expected[1][0, : real.sum()])
+
+    possible = best > IMPOSSIBLE / 2
+    assert sorted(ids[1, possible[1]].tolist()) == [1, 2, 3, 4]
+    shares = np.exp(logits[1, 0, :5])
+    found = np.exp(best[1, possible[1]] - before[1, 0]).sum()
+    assert found == pytest.approx(shares[1:].sum() / shares.sum(), rel=1e-5)
+    assert not slots[1:][possible[1:]].any()
+    assert np.all(best[2] <= before[2, 0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_logits_of_low_precision_are_summed_in_float32(dtype: str) -> None:
+    logits = tf.cast(np.random.default_rng(2).normal(size=(2, 3, 400)), dtype)
+    before = np.zeros((2, 3), np.float32)
+    found = best_continuations(logits, before, 5, 0)
+    expected = continuations(np.asarray(tf.cast(logits, tf.float32)), before, 400)
+    np.testing.assert_allclose(found.log_probabilities[:, :5], expected[0][:, :5], atol=1e-5)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("shape", [(None, None), (None, 6)])
+def test_a_step_whose_shapes_a_graph_does_not_know(beam_size: int, shape: tuple) -> None:
+    """As those of a step of one's own may be."""
+    toy = Toy(3, end_bias=1.0)
+    config = SearchConfig(beam_size=beam_size)
+
+    @tf.function(autograph=False)
+    def search(forget: bool) -> tuple:
+        problem = toy.problem(np.array([3, 14]), np.array([6, 6], np.int32))
+
+        def step(*inputs: Any) -> tuple:
+            logits, state, alignment = toy.step(*inputs)
+            return tf.compat.v1.placeholder_with_default(logits, (None, *shape)), state, alignment
+
+        return search_steps(problem._replace(step=step) if forget else problem, config)[:2]
+
+    for found, expected in zip(search(True), search(False), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_length_penalty_by_hand() -> None:
