@@ -70,7 +70,7 @@ def measure(config: ModelConfig, kind: str, batch: int, length: int) -> dict[str
     import tensorflow as tf
 
     from attention_nmt.search.loop import LoopOptions
-    from attention_nmt.search.search import search_model
+    from attention_nmt.search.search import WORD_PRODUCTS_BYTES, search_model
 
     from ..build import build
 
@@ -79,10 +79,13 @@ def measure(config: ModelConfig, kind: str, batch: int, length: int) -> dict[str
     inputs, labels, weights = next(synthetic_stream(config, batch, length)(1))
     search = SearchConfig(maximum_length_ratio=1.0, maximum_length_extra=1)
     loop = LoopOptions(changing_shapes=True)
+    laid_out = model.search_weights(WORD_PRODUCTS_BYTES)  # as in an export
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False)
     def translate(source: tf.Tensor) -> tf.Tensor:
-        return search_model(model, source, search, alignments=False, loop=loop).ids
+        return search_model(
+            model, source, search, weights=laid_out, alignments=False, loop=loop
+        ).ids
 
     calls = {
         "step": lambda: model.train_on_batch(inputs, labels, weights),
