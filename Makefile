@@ -63,7 +63,7 @@ multi30k student: $(DIVERSE)
 TEACHERS := $(foreach seed,1 2 3,$(RUNS)/teacher-$(seed))
 
 $(RUNS)/teacher-%/done: $(DIVERSE)
-	$(NMT) train --preset student --steps 6000 --dataset $(RUNS)/diverse $(LANGUAGES) --seed $* --run-dir $(@D)
+	$(NMT) train --preset student --dataset $(RUNS)/diverse $(LANGUAGES) --seed $* --run-dir $(@D)
 	touch $@
 
 $(RUNS)/teacher/config.json: $(TEACHERS:=/done)
