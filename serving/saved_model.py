@@ -86,6 +86,8 @@ def _resources(translator: Translator, functions: dict[str, Any]) -> list[Any]:
     that it tracks again. Weights that no function reads are left out.
     """
     weights = keras.tree.flatten(translator.search_weights)
+    if translator.shortlist is not None:
+        weights.append(translator.shortlist.table)
     graphs = [function.get_concrete_function().graph for function in functions.values()]
     read = {id(variable) for graph in graphs for variable in graph.variables}
     return [

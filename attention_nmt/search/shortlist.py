@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ class Shortlist:
         self.candidates[0] = 0
         self.usual = np.unique(usual).astype(np.int32)
         self.target_vocabulary_size = target_vocabulary_size
+        self.table: Any = self.candidates  # what graphs read
+
+    def laid_out(self) -> Shortlist:
+        """The same, its table a variable of TensorFlow: all graphs of an export read that one.
+
+        An array becomes a constant of each of them.
+        """
+        import tensorflow as tf
+
+        found = copy.copy(self)
+        found.table = tf.Variable(self.candidates, trainable=False)
+        return found
 
     @property
     def source_vocabulary_size(self) -> int:
@@ -71,7 +84,7 @@ class Shortlist:
             bool `[B, V]`; each row is that of its sentence, whatever the others of the batch are.
         """
         rows = ops.shape(source)[0]
-        found = ops.reshape(take(self.candidates, source), (rows, -1))
+        found = ops.reshape(take(self.table, source), (rows, -1))
         if others is not None:
             found = ops.concatenate([found, ops.cast(others, "int32")], axis=1)
 

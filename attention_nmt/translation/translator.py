@@ -359,8 +359,9 @@ class Translator:
         """
         found = self._lay_out(WORD_PRODUCTS_BYTES)
         weights = tf.nest.map_structure(_variable, found)
+        shortlist = None if self.shortlist is None else self.shortlist.laid_out()
 
-        return self._like_this(self.search, weights, self.shortlist)
+        return self._like_this(self.search, weights, shortlist)
 
     def with_shortlist(self, shortlist: Shortlist | None) -> Translator:
         """A translator of the same weights and search, with another shortlist or none."""

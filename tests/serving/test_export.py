@@ -72,13 +72,13 @@ def test_an_export_holds_each_weight_once(translator: Translator, version: Path)
 
 
 def test_an_export_with_a_shortlist(tmp_path: Path) -> None:
-    """It holds the output kernel once, too: a row for each piece."""
+    """It holds the output kernel once, too, a row for each piece, and the table of candidates."""
     translator = Translator.from_run(random_run(tmp_path / "run"))
     pieces = np.arange(310)
     shortlist = Shortlist(np.stack([pieces, 309 - pieces], axis=1), np.arange(150), 310)
     listed = translator.with_shortlist(shortlist)
     version = export.export(listed, tmp_path / "nmt")
-    assert numbers_held(version) == numbers_of(translator)
+    assert numbers_held(version) == numbers_of(translator) + shortlist.candidates.size
     assert graph_of(version)[0] <= {name for names in OPERATIONS.values() for name in names}
 
     expected = listed(TEXTS)
