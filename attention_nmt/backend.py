@@ -215,9 +215,9 @@ def scan(
 
 @contextlib.contextmanager
 def in_lists(wanted: bool) -> Iterator[None]:
-    """Within it `scan` on TensorFlow keeps its outputs in lists, where a step copies none of them.
+    """Where `wanted`, `scan` on TensorFlow keeps the outputs of its steps in lists.
 
-    Neither XLA nor LiteRT takes those.
+    A step then copies none of those before it. Neither XLA nor LiteRT takes such lists.
     """
     token = _in_lists.set(wanted)
     try:

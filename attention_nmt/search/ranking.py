@@ -103,7 +103,7 @@ def _best_of_chunks(
     number, chunk = ops.shape(chunks)[2], chunks.shape[3]
     rows = chunks.shape[1] * number
     maxima = ops.max(chunks, axis=-1)
-    # What is subtracted is a logit: added to a logit first, it would leave nothing of the rest.
+    # Logits come near 0 first: beside a large one a log-probability would be lost in rounding.
     likeliest = ops.max(maxima, axis=-1, keepdims=True)
     added = ops.expand_dims(before + highest, -1)
 
