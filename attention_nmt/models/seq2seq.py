@@ -34,7 +34,7 @@ class SearchWeights(NamedTuple):
 
     output_rows: Tensor | None
     """The same `[V, l]`, of which a shortlist's are taken: taking rows, and laying them out anew,
-    is ten times as fast as taking columns."""
+    is ten times as fast as taking columns. None where they would take too much memory."""
 
 
 @keras.saving.register_keras_serializable("attention_nmt")

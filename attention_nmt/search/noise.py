@@ -87,7 +87,7 @@ def drawn_pieces(
 
     pieces = ops.arange(size, dtype="int32")
     sums = ops.where(ops.equal(pieces, pad), IMPOSSIBLE, logits / temperature + noise)
-    # LiteRT has no part of Keras' `argmax`.
+    # Not `ops.argmax`, which has an operation that LiteRT lacks.
     highest = ops.cast(ops.top_k(sums, 1)[1], "int32")
 
     normalizer = ops.logsumexp(logits, axis=-1, keepdims=True)

@@ -100,7 +100,8 @@ def _best_of_chunks(
         Their log-probabilities `[B, count]`, and where they are in all logits of their sentence,
         int32.
     """
-    number, chunk = ops.shape(chunks)[2], chunks.shape[3]
+    number = ops.shape(chunks)[2]
+    chunk = chunks.shape[3]
     rows = chunks.shape[1] * number
     maxima = ops.max(chunks, axis=-1)
     # Logits come near 0 first: beside a large one a log-probability would be lost in rounding.
