@@ -13,6 +13,12 @@ from attention_nmt.checks import require
 
 T = TypeVar("T")
 
+WORD_PRODUCTS_BYTES = 2**28
+"""The most memory for weights that only make steps of a search faster.
+
+256 MiB are products of 32,768 pieces with 512 decoder and 256 readout units.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellConfig:

@@ -21,7 +21,12 @@ from attention_nmt.command import run_command
 from attention_nmt.stored import ModelChoice
 from attention_nmt.text_files import read_lines
 
-from .runtime import check_backend, one_thread_an_operation, tensorflow_runtime
+from .runtime import (
+    check_backend,
+    one_thread_an_operation,
+    spare_what_is_loaded,
+    tensorflow_runtime,
+)
 
 if TYPE_CHECKING:
     from attention_nmt.translation.translator import Translator
@@ -227,6 +232,7 @@ def measure(config: BenchmarkConfig) -> dict[str, Any]:
         )
         for beam_size in config.beam_sizes
     }
+    spare_what_is_loaded()
     for beam_size, translator in translators.items():
         found = _measure_search(translator, texts, requests, config.readings)
         if config.litert:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from attention_nmt.checks import require
 from attention_nmt.command import NO_PREFIX, run_command
-from attention_nmt.config import SearchChanges
+from attention_nmt.config import WORD_PRODUCTS_BYTES, SearchChanges
 from attention_nmt.files import (
     make_folder,
     sync_folder,
@@ -38,19 +38,25 @@ class ExportConfig(ModelChoice):
         keep: the number of the newest versions to keep; without it none is removed. A server that
             names the versions it serves, as with `serving/deploy/models.config`, has to name a new
             one before.
+        word_products_mb: the most memory, in MiB, for weights that only make translations faster:
+            the products of all words with the kernels that read words. With 0 a version is smaller
+            and slower.
         search: changes of the model's search.
 
     Raises:
-        ValueError: no version would be kept, or no model is given.
+        ValueError: no version would be kept, the memory is less than none, or no model is given.
     """
 
     output: Path
     keep: int | None = None
+    word_products_mb: int = WORD_PRODUCTS_BYTES // 2**20
     search: Annotated[SearchChanges, NO_PREFIX] = field(default_factory=SearchChanges)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.keep is None or self.keep >= 1, "keep", "at least 1", self.keep)
+        megabytes = self.word_products_mb
+        require(megabytes >= 0, "word_products_mb", "at least 0", megabytes)
 
 
 def export(
@@ -58,6 +64,7 @@ def export(
     output: str | Path,
     about: dict[str, Any] | None = None,
     samples: Sequence[str] = (),
+    limit_bytes: int = WORD_PRODUCTS_BYTES,
 ) -> Path:
     """Writes a translator as the next version of the model in a folder.
 
@@ -70,6 +77,8 @@ def export(
         output: the folder of the model's versions.
         about: what the model card is to say beside what can be seen in the model.
         samples: source texts for requests that warm a server up; without them there are none.
+        limit_bytes: the most memory for weights that only make steps faster; see
+            `Translator.frozen`.
 
     Returns:
         The folder of the version.
@@ -84,7 +93,7 @@ def export(
     output = Path(output)
     with _made(output), temporary_folder(output, ".exporting-") as temporary:
         model = temporary / "model"
-        write_saved_model(translator, model, about or {}, samples)
+        write_saved_model(translator, model, about or {}, samples, limit_bytes)
 
         sync_tree(model)
         version = _publish(model, output)
@@ -166,7 +175,8 @@ def run(config: ExportConfig) -> None:
         from attention_nmt.translation.translator import Translator
 
         translator = Translator.from_stored(stored, search)
-        print(export(translator, config.output, stored.about(), stored.samples))
+        limit_bytes = config.word_products_mb * 2**20
+        print(export(translator, config.output, stored.about(), stored.samples, limit_bytes))
 
     if config.keep is not None:
         for number in prune(config.output, config.keep):

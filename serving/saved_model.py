@@ -16,6 +16,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from attention_nmt.archives import check_finite
+from attention_nmt.config import WORD_PRODUCTS_BYTES
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.translation.translator import Translator
 
@@ -35,7 +36,11 @@ PACKAGES = ("tensorflow", "tensorflow-text", "keras", "sentencepiece")
 
 
 def write_saved_model(
-    translator: Translator, folder: str | Path, about: dict[str, Any], samples: Sequence[str]
+    translator: Translator,
+    folder: str | Path,
+    about: dict[str, Any],
+    samples: Sequence[str],
+    limit_bytes: int = WORD_PRODUCTS_BYTES,
 ) -> None:
     """Writes a translator with the weights as they are now.
 
@@ -47,6 +52,8 @@ def write_saved_model(
         folder: the SavedModel's folder, which is made.
         about: what the model card is to say beside what can be seen in the model.
         samples: source texts for requests that warm a server up.
+        limit_bytes: the most memory for weights that only make steps faster; see
+            `Translator.frozen`.
 
     Raises:
         OSError: the folder cannot be written.
@@ -56,7 +63,7 @@ def write_saved_model(
         check_finite(translator.model, "the translator's model")
 
     folder = Path(folder)
-    translator = translator.frozen()
+    translator = translator.frozen(limit_bytes)
     functions = signatures(translator)
 
     archive = keras.export.ExportArchive()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from attention_nmt.checks import require
 from attention_nmt.command import run_command
 
-from .runtime import one_thread_an_operation, tensorflow_runtime
+from .runtime import one_thread_an_operation, spare_what_is_loaded, tensorflow_runtime
 
 if TYPE_CHECKING:
     from .services import RunningServer
@@ -102,6 +102,7 @@ def run(config: ServerConfig) -> None:
     with tensorflow_runtime(RuntimeError):
         one_thread_an_operation()
         running = serve(config)
+    spare_what_is_loaded()
 
     served = f"{config.name} version {running.servable.version}"
     print(f"Serving {served} at {running.address}", flush=True)

@@ -14,7 +14,12 @@ from attention_nmt.config import SamplingChanges, SearchConfig
 from attention_nmt.stored import ModelChoice, StoredModel
 
 from .job import JobConfig, Source, open_source, write_translations
-from .runtime import check_backend, one_thread_an_operation, tensorflow_runtime
+from .runtime import (
+    check_backend,
+    one_thread_an_operation,
+    spare_what_is_loaded,
+    tensorflow_runtime,
+)
 
 BATCHES_AT_A_TIME = 8
 """Batches of a file that are read together: sentences of about one length are translated together.
@@ -70,6 +75,7 @@ def _translate(
         one_thread_an_operation()
         translator = Translator.from_stored(stored, search, config.batch_size)
         translate = functools.partial(translator.frozen(), alignments=False)
+        spare_what_is_loaded()
 
         batches = BATCHES_AT_A_TIME if source.file else 1
         write_translations(

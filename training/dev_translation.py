@@ -15,10 +15,10 @@ from keras import ops
 
 from attention_nmt import backend
 from attention_nmt.checks import require
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import WORD_PRODUCTS_BYTES, SearchConfig
 from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.loop import LoopOptions
-from attention_nmt.search.search import WORD_PRODUCTS_BYTES, longest_translation, search_model
+from attention_nmt.search.search import longest_translation, search_model
 from attention_nmt.types import SpecialIds, Tensor
 
 from .folder import Tokenizers

@@ -22,12 +22,6 @@ from attention_nmt.search.sampling import sample
 from attention_nmt.search.shortlist import Shortlist, among
 from attention_nmt.types import SPECIAL, SpecialIds, Tensor
 
-WORD_PRODUCTS_BYTES = 2**28
-"""The most memory for weights that only make steps faster, of a model that does not train.
-
-256 MiB are products of 32,768 pieces with 512 decoder and 256 readout units.
-"""
-
 
 def search_steps(
     problem: Problem, config: SearchConfig, options: LoopOptions = PLAIN

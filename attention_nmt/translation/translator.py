@@ -16,13 +16,12 @@ import tensorflow as tf
 
 from attention_nmt.backend import check_tensorflow
 from attention_nmt.checks import require, require_type
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import WORD_PRODUCTS_BYTES, SearchConfig
 from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelCard, write_model_folder
 from attention_nmt.models.ensemble import Ensemble
 from attention_nmt.models.interface import TranslationModel
-from attention_nmt.search.search import WORD_PRODUCTS_BYTES
 from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.stored import StoredModel, open_model
 from attention_nmt.translation.graph import TranslationGraph
@@ -93,6 +92,7 @@ class Translator:
         self.batch_size = batch_size
         self.search_weights = search_weights
         self.shortlist = shortlist
+        self._limit_bytes = WORD_PRODUCTS_BYTES
         self._others: dict[SearchConfig, Translator] = {}
 
         strings = tf.TensorSpec([None], tf.string)
@@ -351,17 +351,26 @@ class Translator:
 
         return [found[index] for index in range(len(source_list))]
 
-    def frozen(self) -> Translator:
+    def frozen(self, limit_bytes: int = WORD_PRODUCTS_BYTES) -> Translator:
         """The same translator of the weights as they are now, laid out for the search.
 
-        It is faster. Training the model changes it only by `refresh`. It holds the model's
-        `search_weights`, of which at most `WORD_PRODUCTS_BYTES` only make steps faster.
+        It is faster. Training the model changes it only by `refresh`.
+
+        Args:
+            limit_bytes: the most memory for `search_weights` that only make steps faster, above all
+                the products of all words.
+
+        Raises:
+            ValueError: the memory is less than none.
         """
-        found = self._lay_out(WORD_PRODUCTS_BYTES)
+        require(limit_bytes >= 0, "limit_bytes", "at least 0", limit_bytes)
+        found = self._lay_out(limit_bytes)
         weights = tf.nest.map_structure(_variable, found)
         shortlist = None if self.shortlist is None else self.shortlist.laid_out()
 
-        return self._like_this(self.search, weights, shortlist)
+        frozen = self._like_this(self.search, weights, shortlist)
+        frozen._limit_bytes = limit_bytes
+        return frozen
 
     def with_shortlist(self, shortlist: Shortlist | None) -> Translator:
         """A translator of the same weights and search, with another shortlist or none."""
@@ -371,7 +380,7 @@ class Translator:
         self, search: SearchConfig, search_weights: Any, shortlist: Shortlist | None
     ) -> Translator:
         """A translator of the same model and tokenizers."""
-        return Translator(
+        translator = Translator(
             self.model,
             self.source_tokenizer,
             search,
@@ -380,6 +389,8 @@ class Translator:
             search_weights=search_weights,
             shortlist=shortlist,
         )
+        translator._limit_bytes = self._limit_bytes
+        return translator
 
     def refresh(self) -> None:
         """Lays the weights out again where `frozen` did and the model has been trained since.
@@ -394,7 +405,7 @@ class Translator:
             self.search_weights,
         )
 
-        found = self._lay_out(WORD_PRODUCTS_BYTES)
+        found = self._lay_out(self._limit_bytes)
         tf.nest.map_structure(_assign, self.search_weights, found)
 
     def _batches(self, texts: Sequence[str | bytes]) -> Iterator[list[int]]:

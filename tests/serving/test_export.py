@@ -21,7 +21,7 @@ from attention_nmt.files import temporary_folder
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.search.shortlist import Shortlist
 from attention_nmt.translation.translator import Translator
-from serving import export, saved_model, tflite
+from serving import export, saved_model, signatures, tflite
 from serving.servable import Servable
 from tests.attention_nmt.tiny import VARIANTS
 from tests.serving.deployed import message, read
@@ -57,13 +57,15 @@ def numbers_held(version: Path) -> int:
     return sum(int(np.prod(shape)) for name, shape in shapes if "VALUE" in name)
 
 
-def numbers_of(translator: Translator) -> int:
-    """Those of the weights, of the products of all words, and of the output kernel as a search
-    reads it."""
+def numbers_of(translator: Translator, word_products: bool = True) -> int:
+    """Those of the weights, of the output kernel as a search reads it, and of the products of all
+    words."""
     model: Any = translator.model
     weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
     config = model.config
-    columns = 3 * config.decoder_units + 2 * config.readout_units + config.readout_units
+    columns = config.readout_units
+    if word_products:
+        columns += 3 * config.decoder_units + 2 * config.readout_units
     return weights + config.target_vocabulary_size * columns
 
 
@@ -71,6 +73,35 @@ def test_an_export_holds_each_weight_once(translator: Translator, version: Path)
     assert numbers_held(version) == numbers_of(translator)
 
 
+@pytest.fixture
+def _two_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports that take half the time, with signatures that read all weights between them."""
+
+    def two(translator: Translator) -> dict[str, Any]:
+        made = signatures.signatures(translator)
+        return {name: made[name] for name in ("serving_default", "score_pairs")}
+
+    monkeypatch.setattr(saved_model, "signatures", two)
+
+
+@pytest.mark.usefixtures("_two_signatures")
+def test_an_export_without_products_of_words(run_dir: Path, tmp_path: Path) -> None:
+    """It is smaller, and translates as others do."""
+    flags = ["--run-dir", str(run_dir), "--output", str(tmp_path), "--word-products-mb", "0"]
+    assert export.main(flags) == 0
+
+    translator = Translator.from_run(run_dir)
+    assert numbers_held(tmp_path / "1") == numbers_of(translator, word_products=False)
+
+    servable = Servable("nmt", 1, tmp_path / "1")
+    translations, scores = predict(servable, TEXTS)
+    servable.close()
+    expected = translator(TEXTS)
+    assert translations == [t.text for t in expected]
+    np.testing.assert_allclose(scores, [t.score for t in expected], atol=1e-4)
+
+
+@pytest.mark.usefixtures("_two_signatures")
 def test_an_export_with_a_shortlist(tmp_path: Path) -> None:
     """It holds the output kernel once, too, a row for each piece, and the table of candidates."""
     translator = Translator.from_run(random_run(tmp_path / "run"))

@@ -1,10 +1,13 @@
-"""The threads of a process that translates."""
+"""The threads of a process that translates, and what its garbage collector looks at."""
 
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
+
+from serving.runtime import spare_what_is_loaded
 
 THREADS = """
 import sys
@@ -40,3 +43,17 @@ def test_one_thread_an_operation(
         command, env={**kept, **environment}, capture_output=True, text=True, check=True
     )
     assert tuple(map(int, done.stdout.split())) == expected
+
+
+def test_what_is_loaded_is_spared() -> None:
+    """A full collection looks at what came later, and collects it."""
+    loaded = [[index] for index in range(1000)]
+    try:
+        spare_what_is_loaded()
+        later = [[index] for index in range(1000)]
+
+        looked_at = {id(item) for item in gc.get_objects()}
+        assert not looked_at & {id(item) for item in loaded}
+        assert looked_at >= {id(item) for item in later}
+    finally:
+        gc.unfreeze()

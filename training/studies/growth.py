@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from attention_nmt.command import NO_PREFIX, run_command
-from attention_nmt.config import ModelConfig, SearchConfig
+from attention_nmt.config import WORD_PRODUCTS_BYTES, ModelConfig, SearchConfig
 from attention_nmt.drawing.plots import plain_figure, save_measured
 
 from ..presets import TrainConfig
@@ -70,7 +70,7 @@ def measure(config: ModelConfig, kind: str, batch: int, length: int) -> dict[str
     import tensorflow as tf
 
     from attention_nmt.search.loop import LoopOptions
-    from attention_nmt.search.search import WORD_PRODUCTS_BYTES, search_model
+    from attention_nmt.search.search import search_model
 
     from ..build import build
 

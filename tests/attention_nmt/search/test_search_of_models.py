@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import WORD_PRODUCTS_BYTES, SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.models.seq2seq import Seq2Seq
 from attention_nmt.search.loop import LoopOptions
-from attention_nmt.search.search import WORD_PRODUCTS_BYTES, search_model
+from attention_nmt.search.search import search_model
 from attention_nmt.translation.translator import Translator
 from attention_nmt.types import SPECIAL
 from tests.attention_nmt.conftest import VOCABULARY_SIZE

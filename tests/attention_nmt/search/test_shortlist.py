@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_nmt.config import SearchConfig
+from attention_nmt.config import WORD_PRODUCTS_BYTES, SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.model_folder import ModelFolder
 from attention_nmt.search.hypotheses import Hypotheses
 from attention_nmt.search.loop import PLAIN, LoopOptions
 from attention_nmt.search.prefix import begun_with
-from attention_nmt.search.search import WORD_PRODUCTS_BYTES, search_model, search_steps
+from attention_nmt.search.search import search_model, search_steps
 from attention_nmt.search.shortlist import Shortlist, among
 from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.conftest import VOCABULARY_SIZE

@@ -17,7 +17,6 @@ from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation import graph as graph_module
-from attention_nmt.translation import translator as translator_module
 from attention_nmt.translation.graph import MAXIMUM_LOGITS, TranslationGraph, rows_together
 from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.search.test_search_of_models import VOCABULARIES, ending_model
@@ -72,26 +71,22 @@ def test_translations(translator: Translator, tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "maximum_bytes"),
+    ("options", "limit_bytes"),
     [
         pytest.param({}, 2**28, marks=pytest.mark.long),
         ({"attention": "none", "cell": {"reset_after": False}}, 2**28),
-        ({"tie_output": True, "readout_units": 6}, 100),
+        ({"tie_output": True, "readout_units": 6}, 0),
     ],
     ids=str,
 )
 def test_frozen_weights_translate_alike(
-    options: dict[str, Any],
-    maximum_bytes: int,
-    tokenizer: Tokenizer,
-    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any], limit_bytes: int, tokenizer: Tokenizer
 ) -> None:
-    monkeypatch.setattr(translator_module, "WORD_PRODUCTS_BYTES", maximum_bytes)
     model = tiny_model(**options, **VOCABULARIES)
     plain = Translator(model, tokenizer, SHORT, batch_size=4)
-    frozen = plain.frozen()
+    frozen = plain.frozen(limit_bytes)
     assert frozen.search_weights is not None
-    assert (frozen.search_weights.word_products is None) == (maximum_bytes == 100)
+    assert (frozen.search_weights.word_products is None) == (limit_bytes == 0)
     assert (frozen.search, frozen.batch_size) == (plain.search, plain.batch_size)
     for expected, found in zip(plain.n_best(TEXTS), frozen.n_best(TEXTS), strict=True):
         assert [t.text for t in found] == [t.text for t in expected]
