@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Literal, TypeVar
 
 from attention_nmt.backbones import Backbone
@@ -394,6 +396,17 @@ class BatchConfig:
         require(known, "sampled_sides", "'source' or 'both'", self.sampled_sides)
 
 
+_WHOLE_NUMBERS = (
+    "beam_size",
+    "sampling_seed",
+    "n_best",
+    "maximum_length_extra",
+    "lookahead",
+    "maximum_source_length",
+)
+"""The fields of a `SearchConfig` that count something."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
     """The search for translations.
@@ -446,6 +459,10 @@ class SearchConfig:
         for name, lowest in least.items():
             value = getattr(self, name)
             require(value >= lowest, name, f"at least {lowest}", value)
+            require(value < math.inf, name, "a finite number", value)
+        for name in _WHOLE_NUMBERS:
+            value = getattr(self, name)
+            require(isinstance(value, Integral), name, "an integer", value)
 
         usable = not 0 < self.temperature < 1e-3
         require(usable, "temperature", "0 or at least 0.001", self.temperature)

@@ -65,9 +65,14 @@ def open_source(job: JobConfig) -> Iterator[Source]:
     A file is read to its end first: nothing of one that is not UTF-8 is translated.
 
     Raises:
-        ValueError: a text or a line is not UTF-8; the message has its place.
+        ValueError: a text or a line is not UTF-8; the message has its place. Or the output is the
+            input.
         OSError: the input cannot be read.
     """
+    if job.input is not None and job.output is not None and job.output.is_file():
+        same = job.output.samefile(job.input)
+        require(not same, "output", "another file than the input", str(job.output))
+
     if job.texts:
         texts = [
             decode(os.fsencode(text), f"text {number}") for number, text in enumerate(job.texts, 1)

@@ -22,8 +22,11 @@ from attention_nmt.translation.translator import Translator
 
 from .signatures import MAXIMUM_BATCH, SCORE_PAIRS, maximum_aligned, signatures
 
-WARM_UP_SIZES = (1, 16)
-"""Texts in the requests that a server runs before it serves a version, for each signature."""
+WARM_UP_TEXTS = 16
+"""The most texts in the larger of two requests for each signature; the other one has a single text.
+
+A server runs them before it serves a version.
+"""
 
 BATCHING_FILE = "batching_params.pbtxt"
 """The file of a version's own batching, by TensorFlow Serving's convention."""
@@ -83,7 +86,9 @@ def write_saved_model(
     card = {**model_card(translator), "signatures": list(functions), **about}
     (extra / "model_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     if samples:
-        _write_warm_up(extra / "tf_serving_warmup_requests", list(functions), samples)
+        sizes = {1, min(WARM_UP_TEXTS, *_limits(translator).values())}
+        path = extra / "tf_serving_warmup_requests"
+        _write_warm_up(path, list(functions), sorted(sizes), samples)
 
 
 def _resources(translator: Translator, functions: dict[str, Any]) -> list[Any]:
@@ -166,13 +171,15 @@ def _describe(model: TranslationModel) -> dict[str, Any]:
     return {**sizes, **values.get("config", values)}
 
 
-def _write_warm_up(path: Path, names: Sequence[str], samples: Sequence[str]) -> None:
-    """Writes TFRecords of requests.
+def _write_warm_up(
+    path: Path, names: Sequence[str], sizes: Sequence[int], samples: Sequence[str]
+) -> None:
+    """Writes TFRecords of requests, of each signature one of each size.
 
     A server that cannot answer one of them does not load the version.
     """
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for name, size in itertools.product(names, WARM_UP_SIZES):
+        for name, size in itertools.product(names, sizes):
             texts = itertools.islice(itertools.cycle(samples), size)
             tensor = tf.make_tensor_proto([text.encode() for text in texts])
             aliases = ("source", "target") if name == SCORE_PAIRS else ("text",)

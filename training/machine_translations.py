@@ -10,9 +10,13 @@ from attention_nmt.config import SearchChanges, SearchConfig, to_json
 from attention_nmt.files import file_sum, one_line
 from attention_nmt.stored import StoredModel
 from attention_nmt.text_files import read_lines
+from attention_nmt.translation.results import Translation
 from attention_nmt.translation.translator import Translator
 
 from .new_corpus import write_lines
+
+KEPT = "with an end"
+"""Of which translations the kept ones are; another name for others, so that they are not mixed."""
 
 CHUNK = 10_000
 """The number of texts after which translations are kept, and a line says how far it is."""
@@ -26,8 +30,9 @@ def translations(
 ) -> Iterator[str]:
     """A model's translations of texts, the likeliest ones, of all its pieces.
 
-    That of a text that is too long for the search is empty, and so is one that files of text cannot
-    hold: a model that spells bytes may write a NUL.
+    That of a text that is too long for the search is empty. So is one without an end, of a model
+    that repeats itself up to the highest length, and one that files of text cannot hold: a model
+    that spells bytes may write a NUL.
 
     Args:
         stored: the trained model.
@@ -53,7 +58,7 @@ def translations(
 
 def _task(stored: StoredModel, search: SearchConfig, texts: Sequence[str]) -> str:
     """Tells translations by these weights and this search of these texts from any others."""
-    about = [file_sum(stored.weights), to_json(search), *texts]
+    about = [KEPT, file_sum(stored.weights), to_json(search), *texts]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
 
 
@@ -64,4 +69,10 @@ def _load(stored: StoredModel, search: SearchConfig) -> Translator:
 
 def _translated(translator: Translator, texts: Sequence[str]) -> list[str]:
     found = translator(texts, alignments=False)
-    return ["" if one.truncated or "\0" in one.text else one_line(one.text) for one in found]
+    end = translator.target_tokenizer.tokens([translator.target_tokenizer.special.end])
+    return [one_line(one.text) if _is_whole(one, end) else "" for one in found]
+
+
+def _is_whole(one: Translation, end: list[str]) -> bool:
+    """Whether all of a text was read, and its translation has an end: others go on and on."""
+    return not one.truncated and one.target_tokens[-1:] == end and "\0" not in one.text

@@ -29,13 +29,15 @@ class MaskConfig(CorpusChoice):
             pairs share counts once.
 
     Raises:
-        ValueError: a number of copies below 1.
+        ValueError: a number of copies below 1, or the source is what `mask` has written.
     """
 
     copies: int = 1
 
     def __post_init__(self) -> None:
         require(self.copies >= 1, "copies", "at least 1", self.copies)
+        whole = self.source != MASKED
+        require(whole, "source", "a language, whose texts have no gaps yet", self.source)
 
 
 def mask(config: MaskConfig) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from attention_nmt.checks import require
 from attention_nmt.data.source_tokenizer import SourceTokenizer
 from attention_nmt.data.tokenizer import Tokenizer
-from attention_nmt.search.shortlist import Shortlist
+from attention_nmt.files import make_folder
+from attention_nmt.search.shortlist import LARGEST, Shortlist, tokenizers_sha256
 from attention_nmt.translation.translator import Translator
 
 from .data import DataError, text_chunks
@@ -46,8 +47,14 @@ def make(config: ShortlistConfig) -> None:
         OSError: a file cannot be read or written.
     """
     stored = config.open()
+    require(not config.output.is_dir(), "output", "a file", str(config.output))
+    make_folder(config.output.resolve().parent)
     translator = Translator.from_stored(stored)
     require(translator.model.aligns, "model", "one that aligns", "one without attention")
+    rows = translator.source_tokenizer.vocabulary_size
+    most = LARGEST // rows - 1
+    expected = f"at most {most}, a table of {LARGEST:,} numbers for {rows:,} source pieces"
+    require(config.pieces <= most, "pieces", expected, config.pieces)
     texts = mixture_to_translate(stored, config.texts)
 
     found = count_links(translator, text_chunks(texts.pairs(config.split)))
@@ -221,7 +228,8 @@ def choose(
 
     written = np.bincount(links.target, links.weights, minlength=size)
     frequent = np.argsort(-written, kind="stable")[:usual]
-    return Shortlist(candidates, np.unique([end, *frequent]), size)
+    tokenizers = tokenizers_sha256(source_tokenizer, target_tokenizer)
+    return Shortlist(candidates, np.unique([end, *frequent]), size, tokenizers)
 
 
 def _spelled_alike(source: SourceTokenizer, target: Tokenizer, pad: int) -> list[int]:

@@ -97,11 +97,12 @@ def beam_search(problem: Problem, config: SearchConfig, options: LoopOptions = P
     if config.coverage_penalty:
         aligned = alignments is not None
         require(aligned, "coverage_penalty", "0 without alignments", config.coverage_penalty)
+        tokens = _possible(tokens, scores, problem.special.pad)
         alignments = _follow(alignments, origins, tokens, problem.special.pad)
         return _ranked_by_coverage(Hypotheses(tokens, scores, alignments), config)
 
     scores, order = ops.top_k(scores, config.n_best)
-    tokens = select(tokens, order)
+    tokens = _possible(select(tokens, order), scores, problem.special.pad)
     if alignments is not None:
         origins = select(origins, order)
         alignments = _follow(alignments, origins, tokens, problem.special.pad)
@@ -114,6 +115,11 @@ def _ranked_by_coverage(found: Hypotheses, config: SearchConfig) -> Hypotheses:
     scores = ops.where(found.scores > IMPOSSIBLE / 2, covered, found.scores)
     scores, order = ops.top_k(scores, config.n_best)
     return Hypotheses(select(found.ids, order), scores, select(found.alignments, order))
+
+
+def _possible(tokens: Tensor, scores: Tensor, pad: int) -> Tensor:
+    """The tokens `[B, N, T]` of hypotheses that there are; slots without one have padding."""
+    return ops.where(ops.expand_dims(scores > IMPOSSIBLE / 2, -1), tokens, pad)
 
 
 def coverage(alignments: Tensor) -> Tensor:
@@ -226,7 +232,8 @@ def _best_candidates(
 ) -> _Candidates:
     """The best of all continuations and ended hypotheses; behind the former stand the latter."""
     before = loop.ids.shape[1]
-    live = best.log_probabilities / penalty
+    log_probabilities = best.log_probabilities
+    live = ops.where(log_probabilities > IMPOSSIBLE / 2, log_probabilities / penalty, IMPOSSIBLE)
     scores, chosen = ops.top_k(ops.concatenate([live, loop.scores], axis=1), size)
 
     ended_pieces = ops.full_like(loop.scores, pad, "int32")

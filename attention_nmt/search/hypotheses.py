@@ -30,7 +30,11 @@ class Problem(NamedTuple):
 
 
 class Hypotheses(NamedTuple):
-    """The best translations of a batch, the best first."""
+    """The best translations of a batch, the best first.
+
+    Where a sentence has fewer than `N`, as with few pieces or behind a prefix with the end symbol,
+    the others are empty, and their score is -1e9.
+    """
 
     ids: Tensor  # [B, N, T] int32, padding behind the end symbol
     scores: Tensor  # [B, N] float32: by which they are ranked; see `beam_search`

@@ -86,6 +86,9 @@ def search_model(
     maximum_lengths = longest_translations(source, config, special.pad)
     if prefix is not None:
         require_ids("prefix", prefix, "[B, P]")
+        rows = (source.shape[0], prefix.shape[0])
+        same = None in rows or rows[0] == rows[1]
+        require(same, "prefix", f"of {rows[0]} rows, as the source", tuple(prefix.shape))
         given = ops.cast(ops.not_equal(prefix, special.pad), "int32")
         maximum_lengths = maximum_lengths + ops.sum(given, axis=1)
     longest = None if loop.changing_shapes else buffer_length(maximum_lengths, loop)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from keras import ops
@@ -20,6 +21,18 @@ LARGEST = 2**26
 """The most numbers of a table of candidates, 256 MB: 250,000 source pieces of 268 each."""
 
 
+class _Tokenizer(Protocol):
+    @property
+    def content(self) -> bytes:
+        """Its file."""
+
+
+def tokenizers_sha256(source: _Tokenizer, target: _Tokenizer) -> tuple[str, str]:
+    """The sums by which a shortlist knows the tokenizers whose pieces it has."""
+    sums = [hashlib.sha256(one.content).hexdigest() for one in (source, target)]
+    return sums[0], sums[1]
+
+
 class Shortlist:
     """The pieces that those of a source were aligned with in training, and the usual ones.
 
@@ -32,6 +45,8 @@ class Shortlist:
         usual: the target pieces that every translation may have, int `[M]`, the end symbol among
             them. The piece 0, padding, is among the pieces of a sentence only where it stands here.
         target_vocabulary_size: `V`.
+        tokenizers: the `tokenizers_sha256` of the tokenizers of source and target; a `Translator`
+            refuses others. None: any of these sizes.
 
     Raises:
         TypeError: an argument is no array.
@@ -44,7 +59,11 @@ class Shortlist:
     """
 
     def __init__(
-        self, candidates: np.ndarray, usual: np.ndarray, target_vocabulary_size: int
+        self,
+        candidates: np.ndarray,
+        usual: np.ndarray,
+        target_vocabulary_size: int,
+        tokenizers: tuple[str, str] | None = None,
     ) -> None:
         _check("candidates", candidates, 2, target_vocabulary_size)
         expected = f"a table of at most {LARGEST:,} numbers"
@@ -55,6 +74,7 @@ class Shortlist:
         self.candidates[0] = 0
         self.usual = np.unique(usual).astype(np.int32)
         self.target_vocabulary_size = target_vocabulary_size
+        self.tokenizers = tokenizers
         self.table: Any = self.candidates  # what graphs read
 
     def laid_out(self) -> Shortlist:
@@ -112,6 +132,7 @@ class Shortlist:
                 usual=self.usual,
                 source_vocabulary_size=np.int32(self.source_vocabulary_size),
                 target_vocabulary_size=np.int32(self.target_vocabulary_size),
+                tokenizers=np.array(self.tokenizers or (), "U64"),
             )
 
     @classmethod
@@ -128,7 +149,10 @@ class Shortlist:
         with open_arrays(path, "shortlist", COMPRESSED) as arrays, whole(path, "shortlist"):
             rows = int(arrays["source_vocabulary_size"])
             candidates = _table(arrays["sources"], arrays["candidates"], rows)
-            return cls(candidates, arrays["usual"], int(arrays["target_vocabulary_size"]))
+            size = int(arrays["target_vocabulary_size"])
+            known = arrays["tokenizers"].tolist() if "tokenizers" in arrays else []
+            tokenizers = (known[0], known[1]) if known else None
+            return cls(candidates, arrays["usual"], size, tokenizers)
 
 
 def _table(sources: np.ndarray, candidates: np.ndarray, rows: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from attention_nmt.models.interface import TranslationModel
 from attention_nmt.search.hypotheses import Hypotheses
 from attention_nmt.search.loop import PLAIN, LoopOptions
 from attention_nmt.search.search import check_shortlist, search_model
-from attention_nmt.search.shortlist import Shortlist
+from attention_nmt.search.shortlist import Shortlist, tokenizers_sha256
 from attention_nmt.translation.results import AlignmentTensors, PairTensors, TranslationTensors
 
 MAXIMUM_LOGITS = 2**26
@@ -80,6 +80,7 @@ class TranslationGraph:
 
         if shortlist is not None:
             check_shortlist(shortlist, model, search, target_tokenizer.special)
+            _check_tokenizers(shortlist, source_tokenizer, target_tokenizer)
 
         self.model = model
         self.source_tokenizer = source_tokenizer
@@ -98,7 +99,8 @@ class TranslationGraph:
 
         Args:
             text: the sources.
-            prefix: the words with which each translation begins, strings `[B]`; see `search_model`.
+            prefix: the texts with which translations begin, strings `[B]`; the last word of one may
+                go on. See `search_model`.
             alignments: False is faster, and gives none.
         """
         limit = self.search_config.maximum_source_length
@@ -249,6 +251,16 @@ def rows_together(batch_size: int, length: tf.Tensor, vocabulary_size: int) -> t
     """
     positions = MAXIMUM_LOGITS // vocabulary_size
     return tf.clip_by_value(positions // tf.maximum(length, 1), 1, batch_size)
+
+
+def _check_tokenizers(
+    shortlist: Shortlist, source_tokenizer: SourceTokenizer, target_tokenizer: Tokenizer
+) -> None:
+    """Makes sure that a shortlist's pieces are those of the tokenizers, as far as it knows them."""
+    if shortlist.tokenizers is None:
+        return
+    same = shortlist.tokenizers == tokenizers_sha256(source_tokenizer, target_tokenizer)
+    require(same, "shortlist", "of the translator's tokenizers", "one of others")
 
 
 def _check_vocabulary(side: str, tokenizer: SourceTokenizer, expected: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +34,9 @@ from attention_nmt.translation.results import (
     unpack_alignments,
 )
 from attention_nmt.weights import Storage
+
+SEARCHES_KEPT = 8
+"""The searches of `Translator.translate` whose graphs are kept; those of one take 20 MB."""
 
 
 class Translator:
@@ -251,8 +255,8 @@ class Translator:
 
         Args:
             text: the source.
-            prefix: whole words with which each translation begins; the score is that of what
-                follows.
+            prefix: the text with which each translation begins, whose last word may go on; the
+                score is that of what follows.
             **changes: fields of `SearchConfig`, such as `beam_size` and `n_best`.
 
         Raises:
@@ -276,11 +280,18 @@ class Translator:
         return unpack(tensors)[0]
 
     def _with_search(self, search: SearchConfig) -> Translator:
-        """A translator of the same weights by another search, whose graphs are made once."""
-        if search not in self._others:
-            self._others[search] = self._like_this(search, self.search_weights, self.shortlist)
+        """A translator of the same weights by another search.
 
-        return self._others[search]
+        The graphs of the `SEARCHES_KEPT` last ones are kept.
+        """
+        found = self._others.pop(search, None)
+        if found is None:
+            found = self._like_this(search, self.search_weights, self.shortlist)
+        self._others[search] = found
+        for oldest in list(self._others)[:-SEARCHES_KEPT]:
+            del self._others[oldest]
+
+        return found
 
     def n_best(
         self, texts: Iterable[str] | tf.Tensor, alignments: bool = True
@@ -317,6 +328,9 @@ class Translator:
     ) -> np.ndarray:
         """The log-probabilities of given translations, in nats.
 
+        Of a text with more pieces than `search.maximum_source_length` only the beginning is read or
+        scored, and a warning names the pair.
+
         Returns:
             float32 `[N]`, of each target with its end symbol.
 
@@ -327,10 +341,21 @@ class Translator:
         """
         source_list, target_list = _pairs(sources, targets)
         found = np.zeros(len(source_list), np.float32)
+        truncated = np.zeros(len(source_list), bool)
         for indices in self._batches(source_list):
             pairs = (_strings(source_list, indices), _strings(target_list, indices))
-            found[indices] = self._score(*pairs).log_probability.numpy()
+            scored = self._score(*pairs)
+            found[indices] = scored.log_probability.numpy()
+            truncated[indices] = scored.truncated.numpy()
 
+        if truncated.any():
+            limit = self.search.maximum_source_length
+            first = int(np.argmax(truncated))
+            warnings.warn(
+                f"{truncated.sum()} of {len(found)} pairs have a text of more than {limit} pieces, "
+                f"of which only the beginning counts; pair {first} is the first.",
+                stacklevel=2,
+            )
         return found
 
     def align(

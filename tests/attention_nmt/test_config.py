@@ -42,6 +42,9 @@ WRONG_SEARCHES: list[tuple[str, Any, str]] = [
     ("n_best", 6, "from 1 to beam_size=5"),
     ("n_best", 0, "from 1 to beam_size=5"),
     ("maximum_length_ratio", -0.5, "at least 0"),
+    ("maximum_length_ratio", float("inf"), "a finite number"),
+    ("beam_size", 2.0, "an integer"),
+    ("sampling_seed", 1.5, "an integer"),
     ("maximum_length_extra", 0, "at least 1"),
     ("maximum_source_length", 1, "at least 2"),
 ]

@@ -73,6 +73,24 @@ def test_an_export_holds_each_weight_once(translator: Translator, version: Path)
     assert numbers_held(version) == numbers_of(translator)
 
 
+def test_an_export_of_long_alignments_loads(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its warm-up has as many texts as a request may have."""
+
+    def aligned(translator: Translator) -> dict[str, Any]:
+        name = "translate_with_alignment"
+        return {name: signatures.signatures(translator)[name]}
+
+    monkeypatch.setattr(saved_model, "signatures", aligned)
+    flags = ["--run-dir", str(run_dir), "--output", str(tmp_path)]
+    assert export.main([*flags, "--maximum-source-length", "1000"]) == 0
+
+    card = json.loads((tmp_path / "1" / "assets.extra" / "model_card.json").read_text())
+    assert card["maximum_batch_with_alignment"] == 2**20 * 10 // (1000 * 1510) == 6
+    Servable("nmt", 1, tmp_path / "1").close()
+
+
 @pytest.fixture
 def _two_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports that take half the time, with signatures that read all weights between them."""

@@ -94,6 +94,16 @@ def test_a_model_is_asked_for_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err.startswith(expected)
 
 
+def test_a_text_that_is_not_utf8_is_named(
+    run_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    card = tmp_path / "card.md"
+    card.write_bytes("schön".encode("latin-1"))
+    flags = ["--run-dir", str(run_dir), "--output", str(tmp_path / "model"), "--text", str(card)]
+    assert save.main(flags) == 1
+    assert f"{card}, byte 4: expected UTF-8" in capfd.readouterr().err
+
+
 @pytest.mark.long
 def test_a_keras_script_gets_to_a_server(tmp_path: Path) -> None:
     """`fit`, `save`, and the command line on what the script saved."""

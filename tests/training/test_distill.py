@@ -9,11 +9,11 @@ from typing import cast
 
 import pytest
 
-from attention_nmt.files import one_line
+from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import write_folder
-from tests.training.runs import untrained_run
+from tests.training.runs import ENDING, kept, untrained_run
 from training import distill, distillation, machine_translations
 from training.data import Corpus
 
@@ -31,7 +31,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A corpus, and a run of it."""
     folder = write_folder(tmp_path_factory.mktemp("corpus"), PAIRS * 12)
     run = tmp_path_factory.mktemp("runs") / "teacher"
-    untrained_run(run, folder, vocabulary_size=280)
+    untrained_run(run, folder, vocabulary_size=280, likes_to_end=1.0, search=ENDING)
     return folder, run
 
 
@@ -48,11 +48,12 @@ def test_a_source_stands_once_with_the_teachers_translation(
     translated = Translator.from_run(run)(sources)
     written = Corpus(str(output), "en", "fr")
     expected = {
-        source: one_line(one.text)
+        source: kept(one)
         for source, one in zip(sources, translated, strict=True)
-        if one.text.strip() and not one.truncated
+        if kept(one).strip()
     }
     assert dict(zip(*written.texts("train"), strict=True)) == expected
+    assert len(expected) < len(sources)  # one went on and on
     assert len(expected) == len(written.texts("train")[0]) > 1
     assert written.texts("val") == corpus.texts("val")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -104,7 +105,7 @@ def test_a_search_of_ones_own_and_a_command_that_was_stopped(
     assert distill.main([*arguments, str(tmp_path / "whole")]) == 0
     sources, targets = Corpus(str(tmp_path / "whole"), "en", "fr").texts("train")
     greedy = Translator.from_run(run, RunFolder(run).read_search(beam_size=1))
-    assert targets == [one_line(one.text) for one in greedy(sources)]
+    assert targets == [kept(one) for one in greedy(sources)]
 
     made = machine_translations._translated
     beams: list[int] = []
@@ -125,16 +126,25 @@ def test_a_search_of_ones_own_and_a_command_that_was_stopped(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
 
 
-def test_a_translation_that_a_file_of_text_cannot_hold() -> None:
-    """A training would refuse the whole corpus for it."""
-    written = ["un\0", "deux\ntrois"]
+def test_translations_that_are_left_out() -> None:
+    """A training would refuse the whole corpus for a NUL."""
+    written = {
+        "whole": ("deux\ntrois", ["deux", "</s>"], False),
+        "a NUL": ("un\0", ["un", "</s>"], False),
+        "a part": ("un", ["un", "</s>"], True),
+        "on and on": ("un un", ["un", "un"], False),
+    }
 
-    def translator(texts: Sequence[str], alignments: bool) -> list[SimpleNamespace]:
-        assert not alignments
-        return [SimpleNamespace(text=text, truncated=False) for text in written[: len(texts)]]
+    class Written:
+        target_tokenizer = Tokenizer.train(["un deux"] * 20, 266)
 
-    found = machine_translations._translated(cast(Translator, translator), ["one", "two"])
-    assert found == ["", "deux trois"]
+        def __call__(self, texts: Sequence[str], alignments: bool) -> list[SimpleNamespace]:
+            assert not alignments
+            names = ("text", "target_tokens", "truncated")
+            return [SimpleNamespace(**dict(zip(names, written[t], strict=True))) for t in texts]
+
+    found = machine_translations._translated(cast(Translator, Written()), list(written))
+    assert found == ["deux trois", "", "", ""]
 
 
 def test_a_teacher_that_writes_nothing(

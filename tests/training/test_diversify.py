@@ -15,7 +15,7 @@ from attention_nmt.files import one_line
 from attention_nmt.stored import open_model
 from attention_nmt.translation.translator import Translator
 from tests.training.corpora import write_folder
-from tests.training.runs import untrained_run
+from tests.training.runs import ENDING, kept, untrained_run
 from training import diversification, diversify, machine_translations, new_corpus
 from training.data import Corpus
 from training.machine_translations import translations
@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     """A corpus, a run of it, and that run under the name of the other direction."""
     folder = write_folder(tmp_path_factory.mktemp("corpus"), PAIRS * 12)
     forward, backward = (tmp_path_factory.mktemp("runs") / name for name in ("forward", "backward"))
-    untrained_run(forward, folder, vocabulary_size=280)
+    untrained_run(forward, folder, vocabulary_size=280, likes_to_end=1.2, search=ENDING)
     shutil.copytree(forward, backward)
     config = json.loads((backward / "config.json").read_text())
     (backward / "config.json").write_text(json.dumps(config | {"source": "fr", "target": "en"}))
@@ -97,7 +97,7 @@ def test_translations_are_the_runs(
     _, forward, _ = runs
     monkeypatch.setattr(machine_translations, "CHUNK", 2)
     texts = ["The dog sees.", "The cat", "a"]
-    expected = [one_line(one.text) for one in Translator.from_run(forward)(texts)]
+    expected = [kept(one) for one in Translator.from_run(forward)(texts)]
     assert list(translations(open_model(forward), texts, tmp_path)) == expected
     assert capsys.readouterr().out.splitlines() == [f"{forward}: {count} of 3" for count in (2, 3)]
     assert one_line("Un\nchien\r\n!") == "Un chien !"
@@ -170,8 +170,9 @@ def test_the_beginning_of_a_text_is_no_translation_of_it(
     assert cut.truncated is True
     assert list(translations(open_model(run), ["a cat sees", "a cat"], tmp_path)) == [
         "",
-        one_line(whole.text),
+        kept(whole),
     ]
+    assert kept(whole)
 
 
 def test_a_failure_leaves_nothing(

@@ -99,3 +99,7 @@ def test_the_command_writes_both_splits(tmp_path: Path, capsys: Any) -> None:
     assert "--output must be an empty folder" in capsys.readouterr().err
     assert main([*given, "--output", str(tmp_path / "other"), "--copies", "0"]) == 1
     assert "--copies must be at least 1" in capsys.readouterr().err
+
+    masked_again = ["--dataset", str(output), "--source", "masked", "--target", "en"]
+    assert main([*masked_again, "--output", str(tmp_path / "other")]) == 1
+    assert "--source must be a language, whose texts have no gaps yet" in capsys.readouterr().err

@@ -194,3 +194,35 @@ def test_what_is_refused(made: Made, capsys: pytest.CaptureFixture[str], tmp_pat
     assert shortlist.main(["--run-dir", str(blind), "--output", output]) == 1
     assert "model must be one that aligns" in capsys.readouterr().err
     assert not Path(output).exists()
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_work(
+    made: Made, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(shortlisting, "count_links")
+    model = ["--run-dir", str(made.run), "--output"]
+    assert shortlist.main([*model, str(tmp_path)]) == 1
+    assert "--output must be a file" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert shortlist.main([*model, str(tmp_path / "file" / "s.npz")]) == 1
+    assert "file" in capsys.readouterr().err
+    most = 2**26 // 310 - 1
+    assert shortlist.main([*model, str(tmp_path / "s.npz"), "--pieces", str(most + 1)]) == 1
+    assert f"--pieces must be at most {most}, a table of 67,108,864" in capsys.readouterr().err
+
+
+def test_a_list_of_other_tokenizers_is_refused(made: Made, tmp_path: Path) -> None:
+    """Vocabularies of one size are not enough."""
+    pairs = [(source.upper(), target.upper()) for source, target in PAIRS]
+    untrained_run(tmp_path / "other", write_folder(tmp_path / "corpus", pairs * 3))
+    listed = Shortlist.load(made.file)
+    assert listed.tokenizers is not None
+    other = Translator.from_run(tmp_path / "other")
+    with pytest.raises(ValueError, match="`shortlist` must be of the translator's tokenizers"):
+        other.with_shortlist(listed)
+
+    unknown = Shortlist(listed.candidates, listed.usual, 310)
+    unknown.save(tmp_path / "unknown.npz")
+    loaded = Shortlist.load(tmp_path / "unknown.npz")
+    assert loaded.tokenizers is None
+    assert other.with_shortlist(loaded).shortlist is loaded

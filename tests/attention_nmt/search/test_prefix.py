@@ -61,6 +61,31 @@ def test_all_that_begins_with_a_prefix_is_enumerated(changing_shapes: bool) -> N
             assert float(found.scores[row, n]) == pytest.approx(score, abs=1e-4)
 
 
+@pytest.mark.parametrize("changing_shapes", [True, False])
+def test_where_there_are_fewer_than_asked_for_the_others_are_empty(changing_shapes: bool) -> None:
+    """Behind an end there is one translation, and the other slots have no pieces of any."""
+    toy = Toy()
+    config = SearchConfig(beam_size=4, n_best=3)
+    signature = [tf.TensorSpec(shape, tf.int32) for shape in ([None], [None], [None, None])]
+
+    @tf.function(autograph=False, input_signature=signature)
+    def find(sentences: tf.Tensor, limits: tf.Tensor, prefix: tf.Tensor) -> Hypotheses:
+        problem = begun_with(toy.problem(sentences, limits), prefix)
+        return search_steps(problem, config, LoopOptions(changing_shapes=changing_shapes))
+
+    given = np.array([3, 50], np.int32), np.array([6, 6], np.int32)
+    found = find(*given, padded([(4, 5, 3), (5, 3)]))
+    assert [trimmed(ids) for ids in found.ids[:, 0]] == [(4, 5, 3), (5, 3)]
+    np.testing.assert_array_equal(found.ids[:, 1:], 0)
+    np.testing.assert_allclose(found.scores, [[0, -1e9, -1e9]] * 2, atol=1e-6)
+
+
+def test_a_prefix_of_other_sentences_is_refused() -> None:
+    source = tiny_batch([(4, 1), (3, 1)])[0]["source"]
+    with pytest.raises(ValueError, match="`prefix` must be of 2 rows, as the source"):
+        search_model(tiny_model(), source, SearchConfig(), prefix=padded([(7,)]))
+
+
 @pytest.mark.parametrize(
     "options",
     [{"beam_size": 1}, {"beam_size": 4, "n_best": 4}, {"beam_size": 3, "temperature": 0.7}],

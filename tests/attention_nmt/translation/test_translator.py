@@ -17,6 +17,7 @@ from attention_nmt.config import SearchConfig
 from attention_nmt.data.tokenizer import Tokenizer
 from attention_nmt.run_folder import RunFolder
 from attention_nmt.translation import graph as graph_module
+from attention_nmt.translation import translator as translator_module
 from attention_nmt.translation.graph import MAXIMUM_LOGITS, TranslationGraph, rows_together
 from attention_nmt.translation.translator import Translator
 from tests.attention_nmt.search.test_search_of_models import VOCABULARIES, ending_model
@@ -317,8 +318,21 @@ def test_scores_of_given_translations(translator: Translator) -> None:
 
     with pytest.raises(ValueError, match=r"`targets` must be as many as the sources \(5\)"):
         translator.score(sources, targets[:4])
+    with pytest.warns(
+        UserWarning, match="1 of 2 pairs have a text of more than 60 pieces, .*pair 1 "
+    ):
+        translator.score(["a", "a " * 500], ["b", "b"])
     with pytest.raises(TypeError, match=r"`targets\[1\]` must be a string. Received: nan"):
         translator.score(sources[:2], ["a", float("nan")])
+
+
+def test_few_searches_are_kept(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last ones, with their graphs."""
+    monkeypatch.setattr(translator_module, "SEARCHES_KEPT", 2)
+    translator = Translator(ending_model(), tokenizer, SHORT)
+    for beam_size in (3, 1, 3, 2):
+        translator.translate("A dog.", beam_size=beam_size, n_best=1)
+    assert [search.beam_size for search in translator._others] == [3, 2]
 
 
 def test_alignments_of_given_translations(translator: Translator) -> None:
