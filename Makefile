@@ -3,14 +3,14 @@ NMT := .venv/bin/attention-nmt
 DEMO := runs/demo
 PORT := 8500
 
-# For `make multi30k`, `student` and `pair`: one corpus, as --dataset takes it, the languages, the split to score, where the runs lie.
+# For `make multi30k`, `student`, `pair` and `learner`: one corpus, as --dataset takes it, the languages, the split to score, where the runs lie.
 DATA :=
 SOURCE := en
 TARGET := de
 SPLIT := test
 RUNS := runs/$(SOURCE)-$(TARGET)
 
-.PHONY: setup corpus demo multi30k student pair pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
+.PHONY: setup corpus demo multi30k student pair learner pretrained test test-long faults mutants properties coverage check docs litert-js wheel notebooks
 
 setup: .venv/installed
 
@@ -34,7 +34,7 @@ LANGUAGES := --source $(SOURCE) --target $(TARGET)
 
 # What is there is not made again; a command that was stopped goes on. With `-j2` two models are trained side by side.
 corpus: setup
-	$(if $(DATA),,$(error $(MAKECMDGOALS) needs DATA=FOLDER [SOURCE=en TARGET=de SPLIT=test RUNS=FOLDER SEED=1, of pair SEEDS="11 12"]))
+	$(if $(DATA),,$(error $(MAKECMDGOALS) needs DATA=FOLDER [SOURCE=en TARGET=de SPLIT=test RUNS=FOLDER SEED=1]))
 	@mkdir -p $(RUNS); test -e $(RUNS)/corpus || echo '$(DATA)' > $(RUNS)/corpus
 	@grep -qxF '$(DATA)' $(RUNS)/corpus || { echo "$(RUNS) is of `cat $(RUNS)/corpus`; RUNS=FOLDER names another" >&2; exit 1; }
 
@@ -55,19 +55,25 @@ $(DIVERSE): $(RUNS)/forward/done $(RUNS)/backward/done
 # The preset of the target's name on that corpus; of a second SEED this alone is new.
 SEED := 1
 
-multi30k student: $(DIVERSE)
-	$(NMT) train --preset $@ --dataset $(RUNS)/diverse $(LANGUAGES) --seed $(SEED) --run-dir $(RUNS)/$@-$(SEED)
-	$(NMT) evaluate --run-dir $(RUNS)/$@-$(SEED) --dataset $(DATA) --split $(SPLIT)
+$(RUNS)/multi30k-%/done: $(DIVERSE)
+	$(NMT) train --preset multi30k --dataset $(RUNS)/diverse $(LANGUAGES) --seed $* --run-dir $(@D)
+	touch $@
 
-# Three students, and as one model the teacher of others.
-TEACHERS := $(foreach seed,1 2 3,$(RUNS)/teacher-$(seed))
-
-$(RUNS)/teacher-%/done: $(DIVERSE)
+$(RUNS)/student-%/done: $(DIVERSE)
 	$(NMT) train --preset student --dataset $(RUNS)/diverse $(LANGUAGES) --seed $* --run-dir $(@D)
 	touch $@
 
-$(RUNS)/teacher/config.json: $(TEACHERS:=/done)
-	$(NMT) save --model $(firstword $(TEACHERS)) --together-with $(wordlist 2,3,$(TEACHERS)) --output $(@D)
+multi30k student: %: $(RUNS)/%-$(SEED)/done
+	$(NMT) evaluate --run-dir $(RUNS)/$@-$(SEED) --dataset $(DATA) --split $(SPLIT)
+
+# Two students as one model.
+PAIR := $(RUNS)/pair
+
+$(PAIR)/config.json: $(RUNS)/student-1/done $(RUNS)/student-2/done
+	$(NMT) save --model $(RUNS)/student-1 --together-with $(RUNS)/student-2 --output $(@D)
+
+pair: $(PAIR)/config.json
+	$(NMT) evaluate --model $(PAIR) --dataset $(DATA) $(LANGUAGES) --split $(SPLIT)
 
 # Sources like the corpus's, by a model that fills gaps.
 GAPS := masked.train.txt
@@ -85,23 +91,16 @@ $(RUNS)/more-gaps/$(GAPS): | corpus
 $(RUNS)/invented.txt: $(RUNS)/filler/done $(RUNS)/more-gaps/$(GAPS)
 	$(NMT) translate --model $(RUNS)/filler --temperature 0.8 --input $(RUNS)/more-gaps/$(GAPS) --output $@
 
-# Students of what the teacher writes, as many as SEEDS has, as one model.
-SEEDS := 11 12
-LEARNERS := $(foreach seed,$(SEEDS),$(RUNS)/learner-$(seed))
-PAIR := $(RUNS)/pair-$(subst $() ,-,$(strip $(SEEDS)))
-
-$(RUNS)/distilled/$(SOURCE).train.txt: $(RUNS)/teacher/config.json $(RUNS)/invented.txt
-	$(NMT) distill --model $(RUNS)/teacher --dataset $(RUNS)/diverse --more-sources $(RUNS)/invented.txt --output $(@D)
+# A student of what the pair writes of the corpus and of invented texts: a greedy search loses less with it.
+$(RUNS)/distilled/$(SOURCE).train.txt: $(PAIR)/config.json $(RUNS)/invented.txt
+	$(NMT) distill --model $(PAIR) --dataset $(RUNS)/diverse --more-sources $(RUNS)/invented.txt --output $(@D)
 
 $(RUNS)/learner-%/done: $(RUNS)/distilled/$(SOURCE).train.txt
 	$(NMT) train --preset student --dataset $(RUNS)/distilled $(LANGUAGES) --seed $* --run-dir $(@D)
 	touch $@
 
-$(PAIR)/config.json: $(LEARNERS:=/done)
-	$(NMT) save --model $(firstword $(LEARNERS)) --together-with $(wordlist 2,9,$(LEARNERS)) --output $(@D)
-
-pair: $(PAIR)/config.json
-	$(NMT) evaluate --model $(PAIR) --dataset $(DATA) $(LANGUAGES) --split $(SPLIT)
+learner: $(RUNS)/learner-$(SEED)/done
+	$(NMT) evaluate --run-dir $(RUNS)/learner-$(SEED) --dataset $(DATA) --split $(SPLIT)
 
 # For `make pretrained`: the folder of a model, as `--model` takes it.
 NAME := $(notdir $(DATA))

@@ -22,6 +22,7 @@ from attention_nmt.stored import open_model
 from attention_nmt.text_files import read_lines
 from serving.web import litert_js
 from tests.training.corpora import PAIRS, TINY_MODEL, write_folder
+from training import machine_translations
 from training.presets import base, multi30k
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +89,12 @@ def folder(tmp_path: Path) -> Path:
         path.rename(path.with_name(path.name.replace("fr.", "de.")))
     shutil.copytree(ROOT / "tests/model_folder/model", tmp_path / "dresses")
     return tmp_path
+
+
+@pytest.fixture
+def _all_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the few steps of a test no translation has an end."""
+    monkeypatch.setattr(machine_translations, "_is_whole", lambda *_: True)
 
 
 @pytest.mark.long
@@ -179,14 +186,14 @@ def test_the_steps_of_the_recipe(tmp_path: Path, target: str) -> None:
     assert commands[3][1:3] == ["--preset", target]
 
 
-def test_the_steps_of_a_pair(tmp_path: Path) -> None:
-    """What three students and two learners read, and what is made of each."""
-    commands = recipe(tmp_path, "pair")
-    names = [name for name, *_ in commands]
-    assert names[:3] == ["train", "train", "diversify"]
-    assert names[3:7] == ["train", "train", "train", "save"]
-    assert names[7:12] == ["mask", "train", "mask", "translate", "distill"]
-    assert names[12:] == ["train", "train", "save", "evaluate"]
+def test_the_steps_of_a_learner(tmp_path: Path) -> None:
+    """Those of the pair, which is its teacher, then what it reads."""
+    of_pair = [name for name, *_ in recipe(tmp_path, "pair")]
+    assert of_pair == ["train", "train", "diversify", "train", "train", "save", "evaluate"]
+    names = [name for name, *_ in recipe(tmp_path, "learner")]
+    assert names[:6] == of_pair[:6]
+    assert names[6:11] == ["mask", "train", "mask", "translate", "distill"]
+    assert names[11:] == ["train", "evaluate"]
 
 
 STUB = """#!/bin/sh
@@ -207,11 +214,11 @@ esac
 """Stands for `attention-nmt`: notes what it is asked for, fails on one command, writes nothing."""
 
 
-def test_a_pair_that_was_stopped_goes_on(tmp_path: Path) -> None:
+def test_a_learner_that_was_stopped_goes_on(tmp_path: Path) -> None:
     stub = tmp_path / "stub"
     stub.write_text(STUB)
     stub.chmod(0o755)
-    (line,) = re.findall(r"^make pair .*$", TRAINING, re.MULTILINE)
+    (line,) = re.findall(r"^make learner .*$", TRAINING, re.MULTILINE)
 
     def make(*flags: str, fault: str = "no such thing") -> tuple[int, list[str], str]:
         """The exit status, the commands, and what was said."""
@@ -231,35 +238,32 @@ def test_a_pair_that_was_stopped_goes_on(tmp_path: Path) -> None:
     status, calls, _ = make(fault="distill")
     assert status != 0
     assert calls[-1].startswith("distill ")
-    assert len(calls) == 12
+    assert len(calls) == 11
     status, calls, _ = make()
     assert status == 0
-    assert [call.split()[0] for call in calls] == ["distill", "train", "train", "save", "evaluate"]
+    assert [call.split()[0] for call in calls] == ["distill", "train", "evaluate"]
     status, calls, _ = make()
     assert (status, [call.split()[0] for call in calls]) == (0, ["evaluate"])
 
-    status, calls, _ = make("SEEDS= 11  13 12")
-    assert [call.split()[0] for call in calls] == ["train", "save", "evaluate"]
-    others = "--together-with runs/en-de/learner-13 runs/en-de/learner-12"
-    assert f"--model runs/en-de/learner-11 {others} --output runs/en-de/pair-11-13-12" in calls[1]
+    _, calls, _ = make("SEED=12")
+    assert [call.split()[0] for call in calls] == ["train", "evaluate"]
+    assert "--seed 12 --run-dir runs/en-de/learner-12" in calls[0]
 
-    shutil.rmtree(tmp_path / "runs/en-de/learner-12")
-    _, calls, _ = make("SEEDS=12 14")
-    assert [call.split()[0] for call in calls] == ["train", "train", "save", "evaluate"]
     status, calls, said = make("DATA=data/other")
     assert (status != 0, calls) == (True, [])
     assert "runs/en-de is of data/en_de; RUNS=FOLDER names another" in said
 
 
 @pytest.mark.long
-def test_a_pair(
+@pytest.mark.usefixtures("_all_are_whole")
+def test_a_learner(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each command of `make pair` finds what those before it wrote."""
+    """Each command of `make learner` finds what those before it wrote."""
     monkeypatch.chdir(folder)
     # A filler reads fewer words; after four steps models write any byte, of which there are more.
     pieces = {"runs/en-de/gaps": "290", "runs/en-de/distilled": "1300"}
-    for name, *arguments in recipe(folder, "pair"):
+    for name, *arguments in recipe(folder, "learner"):
         if name == "train":
             read = arguments[arguments.index("--dataset") + 1]
             arguments += [*SMALL, "--vocabulary-size", pieces.get(read, "310")]
@@ -273,13 +277,14 @@ def test_a_pair(
     assert distilled & invented
     assert distilled <= corpus | invented
     one, two = (
-        open_model(str(runs / name)).load_model().count_params()
-        for name in ("learner-11", "pair-11-12")
+        open_model(str(runs / name)).load_model().count_params() for name in ("student-1", "pair")
     )
     assert two == 2 * one
+    assert (runs / "learner-11/evaluation").is_dir()
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("_all_are_whole")
 def test_the_recipe(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -317,10 +322,10 @@ def test_the_recipe(
 def test_the_make_targets_exist() -> None:
     lines = "\n".join([*blocks(INSTALL, "bash"), *blocks(TRAINING, "bash")])
     targets = re.findall(r"^make (\w+)", lines, re.MULTILINE)
-    assert targets == ["setup", "demo", "test", "multi30k", "student", "pair"]
+    assert targets == ["setup", "demo", "test", "multi30k", "student", "pair", "learner"]
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(
-        re.search(rf"^(\w+ )*{target}\b.*: (setup|\$)", rules, re.M) for target in targets[1:]
+        re.search(rf"^(\w+ )*{target}\b.*: (setup|%|\$)", rules, re.M) for target in targets[1:]
     )
 
 
