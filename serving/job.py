@@ -28,8 +28,9 @@ class JobConfig:
         texts: texts to translate; with none, the lines of the input. Put `--` before a text that
             begins with a dash.
         input: a UTF-8 file with one text a line; standard input by default.
-        output: a file for the translations, which appears when all are there; standard output by
-            default. With an input file, the same command goes on with a run that was stopped.
+        output: a file for the translations, which appears when all are there, in the place of the
+            input if it is the same; standard output by default. With an input file, the same
+            command goes on with a run that was stopped.
         document: translate the sentences of a line one by one.
         quiet: show no progress on standard error.
 
@@ -65,14 +66,9 @@ def open_source(job: JobConfig) -> Iterator[Source]:
     A file is read to its end first: nothing of one that is not UTF-8 is translated.
 
     Raises:
-        ValueError: a text or a line is not UTF-8; the message has its place. Or the output is the
-            input.
+        ValueError: a text or a line is not UTF-8; the message has its place.
         OSError: the input cannot be read.
     """
-    if job.input is not None and job.output is not None and job.output.is_file():
-        same = job.output.samefile(job.input)
-        require(not same, "output", "another file than the input", str(job.output))
-
     if job.texts:
         texts = [
             decode(os.fsencode(text), f"text {number}") for number, text in enumerate(job.texts, 1)

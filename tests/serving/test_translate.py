@@ -150,21 +150,6 @@ def test_a_missing_run_folder_is_one_line(
     assert capfd.readouterr() == ("", message)
 
 
-def test_an_output_that_is_the_input_is_refused(
-    run_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Under another name, too."""
-    source = tmp_path / "source.txt"
-    source.write_text("a\n")
-    link = tmp_path / "link.txt"
-    link.hardlink_to(source)
-    for output in (source, link):
-        arguments = ["--run-dir", str(run_dir), "--input", str(source), "--output", str(output)]
-        assert main(arguments) == 1
-        assert "--output must be another file than the input" in capfd.readouterr().err
-    assert source.read_text() == "a\n"
-
-
 def test_an_input_that_is_not_there_is_one_line(
     run_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
