@@ -13,7 +13,7 @@ from attention_nmt.command import NO_PREFIX, run_command
 from attention_nmt.config import SearchChanges
 from attention_nmt.model_folder import ModelCard
 from attention_nmt.stored import ModelChoice, StoredModel, open_model
-from attention_nmt.text_files import decode
+from attention_nmt.text_files import read_lines
 from attention_nmt.weights import Storage
 
 from .runtime import check_backend, tensorflow_runtime
@@ -109,7 +109,8 @@ def _card(config: SaveConfig, stored: StoredModel) -> ModelCard:
     """The card of the flags, with what the model knows of its languages."""
     source = stored.corpus.get("source")
     target = stored.corpus.get("target")
-    text = decode(config.text.read_bytes(), str(config.text)) if config.text else ""
+    lines = read_lines(config.text) if config.text else []
+    text = "".join(f"{line}\n" for line in lines)
     card = ModelCard(source=source, target=target, license=config.license, text=text)
 
     title = config.title

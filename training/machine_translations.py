@@ -16,7 +16,7 @@ from attention_nmt.translation.translator import Translator
 from .new_corpus import write_lines
 
 KEPT = "with an end"
-"""Of which translations the kept ones are; another name for others, so that they are not mixed."""
+"""Which translations are kept. It changes with `_is_whole`: those of another rule are not read."""
 
 CHUNK = 10_000
 """The number of texts after which translations are kept, and a line says how far it is."""

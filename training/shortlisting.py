@@ -48,7 +48,6 @@ def make(config: ShortlistConfig) -> None:
     """
     stored = config.open()
     require(not config.output.is_dir(), "output", "a file", str(config.output))
-    make_folder(config.output.resolve().parent)
     translator = Translator.from_stored(stored)
     require(translator.model.aligns, "model", "one that aligns", "one without attention")
     rows = translator.source_tokenizer.vocabulary_size
@@ -56,6 +55,7 @@ def make(config: ShortlistConfig) -> None:
     expected = f"at most {most}, a table of {LARGEST:,} numbers for {rows:,} source pieces"
     require(config.pieces <= most, "pieces", expected, config.pieces)
     texts = mixture_to_translate(stored, config.texts)
+    make_folder(config.output.resolve().parent)
 
     found = count_links(translator, text_chunks(texts.pairs(config.split)))
     expected = "one with pairs that the tokenizers can read"

@@ -22,7 +22,7 @@ def folder(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run as a folder."""
     parent = tmp_path_factory.mktemp("saved")
     card = parent / "card.md"
-    card.write_text("Trained on *nothing*.\n", encoding="utf-8")
+    card.write_bytes(b"\xef\xbb\xbfTrained on *nothing*.\r\n\r\nAs on Windows.\r\n")
     flags = ["--storage", "int8", "--license", "cc-by-2.0", "--text", str(card)]
     arguments = ["--run-dir", str(run_dir), "--output", str(parent / "model"), *flags]
     assert save.main(arguments) == 0
@@ -39,7 +39,7 @@ def test_the_folder_has_what_the_run_has(folder: Path, run_dir: Path) -> None:
     run = open_model(run_dir)
     assert stored.read_search() == run.read_search()
     assert stored.samples == run.samples
-    assert "Trained on *nothing*." in stored.readme.read_text(encoding="utf-8")
+    assert b"\nTrained on *nothing*.\n\nAs on Windows.\n" in stored.readme.read_bytes()
     assert stored.read_card().license == "cc-by-2.0"
 
 
@@ -101,7 +101,7 @@ def test_a_text_that_is_not_utf8_is_named(
     card.write_bytes("schön".encode("latin-1"))
     flags = ["--run-dir", str(run_dir), "--output", str(tmp_path / "model"), "--text", str(card)]
     assert save.main(flags) == 1
-    assert f"{card}, byte 4: expected UTF-8" in capfd.readouterr().err
+    assert f"{card}, line 1, byte 4: expected UTF-8" in capfd.readouterr().err
 
 
 @pytest.mark.long
