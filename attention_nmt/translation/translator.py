@@ -289,7 +289,7 @@ class Translator:
             found = self._like_this(search, self.search_weights, self.shortlist)
         self._others[search] = found
         for oldest in list(self._others)[:-SEARCHES_KEPT]:
-            del self._others[oldest]
+            self._others.pop(oldest, None)  # which another thread may have done
 
         return found
 
